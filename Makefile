@@ -1,0 +1,50 @@
+# make run   sets up and runs the end of day of a sample world
+# make test  sets up and passes the tests
+PYTHON ?= python3
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run serve test test-all check bench fault clean
+
+help: ## show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## make .venv with the locked dependencies (uv where it is there, else pip)
+
+.venv/.ready: pyproject.toml constraints.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  { [ -x $(BIN)/python ] || uv venv --quiet --no-python-downloads .venv; } && \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+	  { [ -x $(BIN)/python ] || $(PYTHON) -m venv .venv; } && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@
+
+run: setup ## make a sample world and run its last end of day
+	@$(BIN)/plimsoll demo
+
+serve: setup ## Prefect server, schedules and runner on loopback
+	@$(BIN)/plimsoll serve
+
+check: setup ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check ## what CI runs: checks and the default tests
+	$(BIN)/python -m pytest -n 2
+
+test-all: check ## the default tests and the slow ones
+	$(BIN)/python -m pytest -n 2 -m 'not fault and not benchmark'
+
+fault: setup ## kill, crash and starve: the same bytes must come out
+	$(BIN)/python -m pytest -m fault tests/fault
+
+bench: setup ## time and memory against peers, side by side in one run
+	$(BIN)/python -m tests.benchmark
+
+clean: ## remove what setup and runs have made
+	rm -rf .venv .plimsoll .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

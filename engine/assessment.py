@@ -1,0 +1,58 @@
+"""What the engine answers: frames with one row per netting set, position, scenario or posting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+REQUIREMENT_COLUMNS = (
+    "netting_set_id", "client_id", "currency", "status", "reason", "book", "n_positions",
+    "core_margin", "stressed_margin", "offset_margin", "anti_procyclicality", "gap_add_on",
+    "liquidity_add_on", "wrong_way_add_on", "hold_add_on", "requirement",
+    "collateral_value", "excess", "margin_ratio", "call_amount", "call_action",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assessment:
+    """Requirement, collateral, decision and explanation of every netting set.
+
+    Attributes
+    ----------
+    requirements : pandas.DataFrame
+        One row per netting set, sorted by ``netting_set_id``; columns ``REQUIREMENT_COLUMNS``.
+        ``status`` is ``assessed``, ``held`` (inputs not fresh: last fresh requirement with an
+        add-on) or ``failed`` (no requirement; ``reason`` names the identifiers). Margins and
+        ``requirement`` are float64 in the agreement's currency, not rounded;
+        ``requirement_amount``, ``collateral_amount`` and ``call_amount`` are exact ``Decimal``.
+        ``call_action`` is ``call``, ``return``, ``none`` or ``blocked`` (a return withheld because
+        inputs are not fresh or a break is open).
+    contributions : pandas.DataFrame
+        netting_set_id, instrument_id, underlying, quantity, mark_value, core, add_ons,
+        contribution; contributions of a netting set sum to its requirement.
+    worst_scenarios : pandas.DataFrame
+        netting_set_id, rank, scenario, kind, loss: the largest losses of each netting set.
+    collateral : pandas.DataFrame
+        netting_set_id, location, asset, state, quantity, market_value, haircut, fx_haircut,
+        eligible, concentration_cut, collateral_value.
+    settlements : pandas.DataFrame
+        netting_set_id, account_id, instrument_id, kind (variation, funding, expiry), asset,
+        amount (signed, gains of the client > 0, float64) and amount_exact (Decimal).
+    breaks : pandas.DataFrame
+        Reconciliation differences: break_id, kind, netting_set_id, account_id, item, oms_quantity,
+        venue_quantity, clearing_quantity, difference, tolerance, owner.
+    proxies : pandas.DataFrame
+        factor, reason, proxy, n_history_days: every stand-in that the scenarios used.
+    scenarios : pandas.DataFrame
+        scenario, kind (historical, stress, gap), ends_on and the shocks of the main factors.
+    """
+
+    requirements: pd.DataFrame
+    contributions: pd.DataFrame
+    worst_scenarios: pd.DataFrame
+    collateral: pd.DataFrame
+    settlements: pd.DataFrame
+    breaks: pd.DataFrame
+    proxies: pd.DataFrame
+    scenarios: pd.DataFrame
