@@ -8,60 +8,36 @@ the other groups of the call, so blocks may be cut and spread in any way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from engine.arrays import Float64Array1D, Float64Array2D, Int32Array1D, Int64Array1D
+from engine.arrays import Float64Array1D, Float64Array2D
 from engine.errors import ModelInputError
+from engine.kernels.rows import COLLATERAL, NETTED, STANDALONE, LegRows, checked_rows, finite_rows
+from engine.kernels.tiles import TiledPnl, frozen_tiles, tile_pnl
 
-Int8Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int8]]
+__all__ = [
+    "COLLATERAL",
+    "NETTED",
+    "STANDALONE",
+    "LegRows",
+    "NestedTail",
+    "TiledPnl",
+    "aggregate_rows",
+    "nested_expected_shortfall",
+    "tail_contributions",
+    "tile_pnl",
+]
+
 Int32Array2D: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int32]]
-
-NETTED: Final = 0
-STANDALONE: Final = 1
-COLLATERAL: Final = 2
-
 Level: TypeAlias = Literal["leg", "group", "wrong_way"]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LegRows:
-    """Positions of many books: group -> legs -> positions, each level a range of the next.
-
-    Attributes
-    ----------
-    group_ptr : Int64Array1D, shape (n_groups + 1,)
-        Legs ``group_ptr[g]`` to ``group_ptr[g + 1]`` belong to group ``g``.
-    leg_ptr : Int64Array1D, shape (n_legs + 1,)
-        Positions ``leg_ptr[i]`` to ``leg_ptr[i + 1]`` belong to leg ``i``.
-    leg_role : Int8Array1D, shape (n_legs,)
-        ``NETTED``: part of the group's total. ``STANDALONE``: own expected shortfall only, for an
-        underlying that may not offset. ``COLLATERAL``: enters only the wrong-way total.
-    index : Int32Array1D, shape (n_positions,)
-        Row of the P&L matrix that the position holds.
-    weight : Float64Array1D, shape (n_positions,)
-        Signed quantity times whatever scales a row to the group's currency.
-    """
-
-    group_ptr: Int64Array1D
-    leg_ptr: Int64Array1D
-    leg_role: Int8Array1D
-    index: Int32Array1D
-    weight: Float64Array1D
-
-    @property
-    def n_groups(self) -> int:
-        return len(self.group_ptr) - 1
-
-    @property
-    def n_legs(self) -> int:
-        return len(self.leg_ptr) - 1
-
-    @property
-    def n_positions(self) -> int:
-        return len(self.index)
+# Positions and running tails of a block share the cache with one tile of the P&L.
+BLOCK_GROUPS: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +70,12 @@ class NestedTail:
 
 
 def nested_expected_shortfall(
-    pnl: Float64Array2D, rows: LegRows, n_tail: Float64Array1D, k_max: int
+    pnl: Float64Array2D | TiledPnl,
+    rows: LegRows,
+    n_tail: Float64Array1D,
+    k_max: int,
+    *,
+    n_threads: int = 1,
 ) -> NestedTail:
     """Return the expected shortfall of every leg and group, netted and with collateral.
 
@@ -104,14 +85,17 @@ def nested_expected_shortfall(
 
     Parameters
     ----------
-    pnl : Float64Array2D, shape (n_instruments, n_scenarios)
-        Profit (+) or loss (-) of one unit of each instrument. [currency of the rows]
+    pnl : Float64Array2D, shape (n_instruments, n_scenarios), or TiledPnl
+        Profit (+) or loss (-) of one unit of each instrument. [currency of the rows] A matrix is
+        tiled first; give the result of `tile_pnl` where many blocks share one matrix.
     rows : LegRows
         The books.
     n_tail : Float64Array1D, shape (n_groups,)
         Number of scenarios in each group's tail, 1 to ``min(k_max, n_scenarios)``.
     k_max : int
         Width of the tails that are returned.
+    n_threads : int
+        Threads that share the work; the result does not depend on it.
 
     Raises
     ------
@@ -124,12 +108,19 @@ def nested_expected_shortfall(
     .. [1] C. Acerbi and D. Tasche, "On the coherence of expected shortfall,"
        J. Bank. Finance, vol. 26, pp. 1487-1503, 2002.
     """
-    require_rows(pnl, rows)
-    require_tails(n_tail, rows.n_groups, k_max, pnl.shape[1])
+    tiled, rows = _tiled(pnl, rows)
+    _require_tails(n_tail, rows.n_groups, k_max, tiled.n_scenarios)
+    found = _empty_tails(rows, k_max)
     # numba takes most of a second to import, so it is loaded where it computes.
     from engine.kernels import tail_compiled
 
-    return tail_compiled.nested_expected_shortfall(pnl, rows, n_tail, k_max)
+    def fill(block: range) -> None:
+        tail_compiled.nested_tails(tiled, rows, n_tail, block, found)
+
+    n_blocks = max(n_threads, -(-rows.n_groups // BLOCK_GROUPS))
+    edges = [rows.n_groups * i // n_blocks for i in range(n_blocks + 1)]
+    _run(fill, map(range, edges[:-1], edges[1:]), n_threads)
+    return found
 
 
 def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, Float64Array2D]:
@@ -138,14 +129,15 @@ def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, 
     Shapes are ``(n_legs, n_scenarios)`` and ``(n_groups, n_scenarios)``. This keeps every outcome,
     so it is meant for the few columns of named stress and gap scenarios.
     """
-    require_rows(pnl, rows)
+    _require_matrix(pnl)
+    rows = checked_rows(rows, len(pnl), finite_rows(pnl))
     from engine.kernels import tail_compiled
 
     return tail_compiled.aggregate_rows(pnl, rows)
 
 
 def tail_contributions(
-    pnl: Float64Array2D,
+    pnl: Float64Array2D | TiledPnl,
     rows: LegRows,
     tail: Int32Array2D,
     n_tail: Float64Array1D,
@@ -170,56 +162,81 @@ def tail_contributions(
     Float64Array1D, shape (n_positions,)
         Contribution, a loss > 0. [currency of the rows]
     """
-    require_rows(pnl, rows)
+    if isinstance(pnl, TiledPnl):
+        tiles, n_scenarios, is_finite = pnl.tiles, pnl.n_scenarios, pnl.is_finite
+    else:
+        _require_matrix(pnl)
+        tiles, n_scenarios = np.ascontiguousarray(pnl)[np.newaxis], pnl.shape[1]
+        is_finite = finite_rows(pnl)
+    rows = checked_rows(rows, tiles.shape[1], is_finite)
     n_tails = rows.n_legs if level == "leg" else rows.n_groups
     if tail.ndim != 2 or tail.shape[0] != n_tails:
         raise ModelInputError(f"{level} tails need {n_tails} rows, found shape {tail.shape}")
-    require_tails(n_tail, rows.n_groups, tail.shape[1], pnl.shape[1])
-    if tail.size and not -1 <= int(tail.min()) <= int(tail.max()) < pnl.shape[1]:
-        raise ModelInputError(f"{level} tails name scenarios outside 0 to {pnl.shape[1] - 1}")
+    _require_tails(n_tail, rows.n_groups, tail.shape[1], n_scenarios)
+    if tail.size and not -1 <= int(tail.min()) <= int(tail.max()) < n_scenarios:
+        raise ModelInputError(f"{level} tails name scenarios outside 0 to {n_scenarios - 1}")
     from engine.kernels import tail_compiled
 
-    return tail_compiled.tail_contributions(pnl, rows, tail, n_tail, level)
+    counted = np.array([True, level == "leg", level != "group"])
+    return tail_compiled.tail_contributions(tiles, rows, tail, n_tail, (level == "leg", counted))
 
 
-def require_rows(pnl: Float64Array2D, rows: LegRows) -> None:
-    """Raise ModelInputError unless the rows are well formed and lie inside ``pnl``."""
+def _tiled(pnl: Float64Array2D | TiledPnl, rows: LegRows) -> tuple[TiledPnl, LegRows]:
+    if isinstance(pnl, TiledPnl):
+        return frozen_tiles(pnl), checked_rows(rows, pnl.n_instruments, pnl.is_finite)
+    _require_matrix(pnl)
+    checked = checked_rows(rows, len(pnl), np.ones(len(pnl), dtype=np.bool_))
+    is_used = np.zeros(len(pnl), dtype=np.bool_)
+    is_used[checked.index] = True
+    used = np.flatnonzero(is_used)
+    if len(used) < len(pnl):
+        # A small book does not pay for instruments that it does not hold.
+        place = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+        checked = replace(checked, index=place[checked.index])
+        pnl = pnl[used]
+    tiled = tile_pnl(pnl)
+    if not tiled.is_finite.all():
+        row = int(used[~tiled.is_finite][0])
+        raise ModelInputError(f"pnl of row {row} is not finite, but a position holds it")
+    return frozen_tiles(tiled), checked_rows(checked, len(pnl), tiled.is_finite)
+
+
+def _empty_tails(rows: LegRows, k_max: int) -> NestedTail:
+    def tails(n_rows: int) -> Int32Array2D:
+        return np.full((n_rows, k_max), -1, dtype=np.int32)
+
+    return NestedTail(
+        np.zeros(rows.n_legs),
+        tails(rows.n_legs),
+        np.zeros(rows.n_groups),
+        tails(rows.n_groups),
+        np.zeros(rows.n_groups),
+        tails(rows.n_groups),
+    )
+
+
+def _run(fill: Callable[[range], None], blocks: Iterable[range], n_threads: int) -> None:
+    if n_threads == 1:
+        for block in blocks:
+            fill(block)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        for done in [pool.submit(fill, block) for block in blocks]:
+            done.result()
+
+
+def _require_matrix(pnl: Float64Array2D) -> None:
     if pnl.ndim != 2 or pnl.dtype != np.float64:
         raise ModelInputError(f"pnl needs a float64 matrix, found {pnl.dtype} with {pnl.ndim} axes")
-    n_legs = len(rows.leg_role)
-    _require_ranges("group_ptr", rows.group_ptr, n_legs)
-    _require_ranges("leg_ptr", rows.leg_ptr, len(rows.index))
-    if len(rows.leg_ptr) != n_legs + 1:
-        raise ModelInputError(f"leg_role holds {n_legs} legs, leg_ptr {len(rows.leg_ptr) - 1}")
-    if n_legs and not NETTED <= int(rows.leg_role.min()) <= int(rows.leg_role.max()) <= COLLATERAL:
-        raise ModelInputError(f"leg_role needs 0, 1 or 2, found {np.unique(rows.leg_role)}")
-    if len(rows.weight) != len(rows.index):
-        raise ModelInputError(f"index holds {len(rows.index)} positions, weight {len(rows.weight)}")
-    if len(rows.index) and not 0 <= int(rows.index.min()) <= int(rows.index.max()) < len(pnl):
-        raise ModelInputError(
-            f"index needs rows 0 to {len(pnl) - 1}, found {rows.index.min()} to {rows.index.max()}"
-        )
-    if not np.isfinite(rows.weight).all():
-        position = int(np.flatnonzero(~np.isfinite(rows.weight))[0])
-        raise ModelInputError(f"weight of position {position} is {rows.weight[position]}")
 
 
-def require_tails(n_tail: Float64Array1D, n_groups: int, k_max: int, n_scenarios: int) -> None:
-    """Raise ModelInputError unless every group has a tail that fits."""
+def _require_tails(n_tail: Float64Array1D, n_groups: int, k_max: int, n_scenarios: int) -> None:
     if n_tail.shape != (n_groups,):
         raise ModelInputError(f"n_tail needs {n_groups} groups, found shape {n_tail.shape}")
     limit = min(k_max, n_scenarios)
-    if n_groups and not bool(((n_tail >= 1.0) & (n_tail <= limit)).all()):
-        group = int(np.flatnonzero(~((n_tail >= 1.0) & (n_tail <= limit)))[0])
+    fits = (n_tail >= 1.0) & (n_tail <= limit)
+    if not fits.all():
+        group = int(np.flatnonzero(~fits)[0])
         raise ModelInputError(
             f"n_tail of group {group} is {n_tail[group]}, needs 1 to {limit} scenarios"
         )
-
-
-def _require_ranges(name: str, ptr: Int64Array1D, n_items: int) -> None:
-    if ptr.ndim != 1 or len(ptr) < 1 or ptr[0] != 0 or ptr[-1] != n_items:
-        raise ModelInputError(
-            f"{name} needs to run from 0 to {n_items}, found {ptr[:1]} to {ptr[-1:]}"
-        )
-    if len(ptr) > 1 and bool((np.diff(ptr) < 0).any()):
-        raise ModelInputError(f"{name} needs to be ascending")

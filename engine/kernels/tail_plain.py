@@ -29,10 +29,7 @@ def nested_expected_shortfall(
         if pledged is None:
             wrong_way[group], wrong_way_tail[group] = shortfall[group], tail[group]
             continue
-        both = total if total is not None else np.zeros(pnl.shape[1])
-        for leg in legs:
-            if rows.leg_role[leg] == COLLATERAL:
-                both = both + leg_pnl[leg]
+        both = pledged if total is None else total + pledged
         wrong_way[group] = _tail_mean(both, n_tail[group], wrong_way_tail[group])
     return NestedTail(leg_shortfall, leg_tail, shortfall, tail, wrong_way, wrong_way_tail)
 
