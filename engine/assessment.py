@@ -13,6 +13,13 @@ REQUIREMENT_COLUMNS = (
     "collateral_value", "excess", "margin_ratio", "call_amount", "call_action",
 )  # fmt: skip
 
+# These add up to ``requirement``; ``stressed_margin`` is a memorandum item, part of
+# ``anti_procyclicality`` by its weight.
+COMPONENT_COLUMNS = (
+    "core_margin", "offset_margin", "anti_procyclicality", "gap_add_on",
+    "liquidity_add_on", "wrong_way_add_on", "hold_add_on",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessment:

@@ -20,7 +20,8 @@ Fraction = Annotated[float, Ge(0.0), Le(1.0)]
 NonNegative = Annotated[float, Ge(0.0)]
 Positive = Annotated[float, Gt(0.0)]
 Confidence = Annotated[float, Ge(0.9), Lt(1.0)]
-MporDays = Annotated[int, Ge(1), Le(5)]
+MPOR_DAYS_MAX = 5
+MporDays = Annotated[int, Ge(1), Le(MPOR_DAYS_MAX)]
 _STRICT = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
@@ -50,6 +51,12 @@ class Mpor:
     extra_days_minor: Annotated[int, Ge(0), Le(4)]
     major_assets: tuple[str, ...]
 
+    def days(self, kind: str, asset: str) -> int:
+        """Return the margin period of risk of one product on ``asset``, at most 5 days."""
+        base: int = getattr(self, kind)
+        extra = 0 if asset in self.major_assets else self.extra_days_minor
+        return min(base + extra, MPOR_DAYS_MAX)
+
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
@@ -72,6 +79,8 @@ class Surface:
     reference_tenor_days: Positive
     tenor_exponent: Fraction
     tenor_days_min: Positive
+    volatility_log_change_max: Positive
+    """Bound of a scenario's volatility-level shock at the reference tenor, either way."""
     perpetual_basis_tenor_years: Positive
 
 
@@ -202,6 +211,8 @@ class HouseParameters:
     gap: Gap
     liquidity: Liquidity
     hold: Hold
+    pegged_assets: tuple[str, ...]
+    """Currencies and stablecoins: they follow their peg, not the market, in stress and gaps."""
     offset_cap: Fraction
     """Largest share of the offset between underlyings that is granted (EMIR art. 27)."""
     fx_haircut: Fraction

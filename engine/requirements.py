@@ -1,0 +1,107 @@
+"""Requirements by netting set: components in the agreement's currency, holds and failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from engine.arrays import Float64Array1D, Int64Array1D
+from engine.assessment import COMPONENT_COLUMNS
+from engine.margin.filtered_historical import BlockMargins
+from engine.portfolio import Portfolio
+from engine.rules import Hold, RuleBook
+from engine.snapshot import LastFresh
+
+ASSESSED, HELD, FAILED = "assessed", "held", "failed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GoverningMargins:
+    """Components of the governing book of each netting set, all blocks joined. [USD]"""
+
+    group: Int64Array1D
+    """Governing book, counted over the whole portfolio."""
+    components: dict[str, Float64Array1D]
+    """By column of ``COMPONENT_COLUMNS`` but the hold, and ``stressed_margin``."""
+
+
+def governing_margins(book: Portfolio, blocks: list[BlockMargins]) -> GoverningMargins:
+    """Return the governing components, in the order of the portfolio's netting sets."""
+    groups: list[Int64Array1D] = []
+    parts: dict[str, list[Float64Array1D]] = {}
+    first_group = 0
+    for block in blocks:
+        margins = block.margins
+        groups.append(block.governing + first_group)
+        first_group += margins.core.size
+        for name, values in (
+            ("core_margin", margins.core),
+            ("stressed_margin", margins.stressed),
+            ("offset_margin", margins.offset),
+            ("anti_procyclicality", margins.anti_procyclicality),
+            ("gap_add_on", margins.gap),
+            ("liquidity_add_on", margins.liquidity),
+            ("wrong_way_add_on", margins.wrong_way),
+        ):
+            parts.setdefault(name, []).append(values[block.governing])
+    joined = {name: np.concatenate(values) for name, values in parts.items()}
+    return GoverningMargins(group=np.concatenate(groups), components=joined)
+
+
+def requirement_frame(
+    book: Portfolio,
+    governing: GoverningMargins,
+    rules: RuleBook,
+    last_fresh: LastFresh,
+    business_date: date,
+) -> pd.DataFrame:
+    """Return one row per netting set with its status and components, in agreement currency.
+
+    A held netting set owes the larger of its last fresh requirement and what its still usable
+    positions need, times one plus the add-on, which grows with the age of the last fresh day.
+    Without a last fresh requirement there is nothing to hold it at: it fails.
+    """
+    sets = book.netting_sets
+    fx_rate = sets["fx_rate"].to_numpy(dtype=np.float64)
+    frame = sets[["netting_set_id", "client_id", "currency"]].copy()
+    for name, values in governing.components.items():
+        frame[name] = values / fx_rate
+    usable: Float64Array1D = (
+        frame[[c for c in COMPONENT_COLUMNS if c in frame]].sum(axis=1).to_numpy()
+    )
+    held_at = _held_requirement(sets, usable, last_fresh, rules.house.hold, business_date)
+    is_held = (sets["hold"] != "").to_numpy()
+    failure = sets["failure"].to_numpy(dtype=object).copy()
+    for row in np.flatnonzero(is_held & ~np.isfinite(held_at) & (failure == "")).tolist():
+        failure[row] = f"{sets['hold'].iat[row]}; no earlier fresh requirement to hold it at"
+    is_failed = failure != ""
+    is_held &= ~is_failed
+    frame["hold_add_on"] = np.where(is_held, held_at - usable, 0.0)
+    frame["status"] = np.where(is_failed, FAILED, np.where(is_held, HELD, ASSESSED))
+    frame["reason"] = np.where(is_failed, failure, np.where(is_held, sets["hold"], ""))
+    frame["book"] = [book.group_book[group] for group in governing.group.tolist()]
+    frame["n_positions"] = sets["n_positions"].to_numpy()
+    frame["requirement"] = np.where(is_held, held_at, usable)
+    for name in (*COMPONENT_COLUMNS, "stressed_margin", "requirement"):
+        frame.loc[is_failed, name] = np.nan
+    return frame.astype({"status": "str", "reason": "str", "book": "str"})
+
+
+def _held_requirement(
+    sets: pd.DataFrame,
+    usable: Float64Array1D,
+    last_fresh: LastFresh,
+    hold: Hold,
+    business_date: date,
+) -> Float64Array1D:
+    """Return what each netting set would owe if held; NaN without a last fresh requirement."""
+    known = last_fresh.requirements.set_index("netting_set_id")
+    requirement = known["requirement"].reindex(sets["netting_set_id"]).to_numpy(dtype=np.float64)
+    dates = known["business_date"].reindex(sets["netting_set_id"]).to_numpy()
+    age = (np.datetime64(business_date, "D") - dates.astype("datetime64[D]")).astype(np.float64)
+    factor = 1.0 + hold.add_on + hold.add_on_per_day * np.maximum(np.nan_to_num(age) - 1.0, 0.0)
+    held: Float64Array1D = np.maximum(requirement, np.nan_to_num(usable)) * factor
+    return np.where(np.isfinite(requirement), held, np.nan)

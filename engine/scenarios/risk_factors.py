@@ -1,0 +1,264 @@
+"""Daily moves of every risk factor, filtered to today's volatility, with stand-ins named.
+
+Each asset has three factors: its index (log return), its volatility level (log change of the
+30-day at-the-money volatility) and its annual basis (change). Stablecoins, currencies and
+collateral coins are assets like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D
+from engine.errors import ModelInputError
+from engine.rules import MPOR_DAYS_MAX, HouseParameters
+from engine.scenarios.ewma import ewma_volatility, filtered_returns
+from engine.scenarios.history import DailyReturns, daily_series, differences, log_returns
+from engine.snapshot import Snapshot
+
+SCENARIOS_MIN = 250
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyNote:
+    """One stand-in: which factor, why, what stands in, and how much own history there was."""
+
+    factor: str
+    reason: str
+    proxy: str
+    n_history_days: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorMoves:
+    """One-day moves of all factors over the lookback, oldest first, without gaps.
+
+    Attributes
+    ----------
+    assets : tuple of str
+        Column names of all matrices.
+    dates : numpy.ndarray, shape (n_days,), datetime64[D]
+        The day of each move.
+    index : Float64Array2D, shape (n_days, n_assets)
+        Log returns, rescaled to today's volatility. [-]
+    volatility_level : Float64Array2D, shape (n_days, n_assets)
+        Log changes of the 30-day volatility, as observed. [-]
+    basis : Float64Array2D, shape (n_days, n_assets)
+        Changes of the annual basis, as observed. [1/year]
+    daily_volatility : Float64Array1D, shape (n_assets,)
+        Today's volatility of the index, after the long-run floor. [1/sqrt(day)]
+    is_standalone : BoolArray1D, shape (n_assets,)
+        Proxied whole: gets no offset against other underlyings.
+    notes : tuple of ProxyNote
+        Every stand-in used.
+    """
+
+    assets: tuple[str, ...]
+    dates: np.ndarray[tuple[int], np.dtype[np.datetime64]]
+    index: Float64Array2D
+    volatility_level: Float64Array2D
+    basis: Float64Array2D
+    daily_volatility: Float64Array1D
+    is_standalone: BoolArray1D
+    notes: tuple[ProxyNote, ...]
+
+
+def factor_moves(
+    snapshot: Snapshot, assets: tuple[str, ...], house: HouseParameters
+) -> FactorMoves:
+    """Return the filtered moves of ``assets`` over the lookback that ends on the business date.
+
+    Raises
+    ------
+    ModelInputError
+        If the proxy asset itself has fewer than 250 returns: nothing could stand in for it.
+    """
+    if house.proxy.asset not in assets:
+        raise ModelInputError(f"proxy asset {house.proxy.asset} is not among the assets")
+    n_lookback = house.filter.lookback_days + MPOR_DAYS_MAX - 1
+    n_days = max(n_lookback, house.anti_procyclicality.long_run_days) + 1
+    closes = daily_series(snapshot.price_history, "close", assets, snapshot.business_date, n_days)
+    own = log_returns(closes)
+    n_usable = _usable_days(own, assets.index(house.proxy.asset), n_lookback, house)
+    window = _Window(n_usable=n_usable, n_days=n_days, assets=assets)
+    returns, is_standalone, notes = _without_gaps(own, window, house)
+    volatility = ewma_volatility(returns, decay=house.filter.decay)
+    today = _floored(volatility[-1], own, house)
+    index = filtered_returns(
+        returns[-n_usable:],
+        volatility[-1 - n_usable : -1],
+        today,
+        ratio_floor=house.filter.ratio_floor,
+        ratio_cap=house.filter.ratio_cap,
+    )
+    level, level_notes = _volatility_level(snapshot, window, volatility, house)
+    basis, basis_notes = _basis(snapshot, window, index, house)
+    return FactorMoves(
+        assets=assets,
+        dates=closes.dates[-n_usable:],
+        index=index,
+        volatility_level=level,
+        basis=basis,
+        daily_volatility=today,
+        is_standalone=is_standalone,
+        notes=(*notes, *level_notes, *basis_notes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    n_usable: int
+    n_days: int
+    assets: tuple[str, ...]
+
+
+def _usable_days(
+    own: DailyReturns, proxy_column: int, n_lookback: int, house: HouseParameters
+) -> int:
+    seen = np.isfinite(own.values[-n_lookback:, proxy_column])
+    n_usable = int(n_lookback - np.argmax(seen)) if seen.any() else 0
+    n_needed = SCENARIOS_MIN + MPOR_DAYS_MAX - 1
+    if n_usable < n_needed:
+        raise ModelInputError(
+            f"price_history of {house.proxy.asset} gives {n_usable} daily returns, "
+            f"limit >= {n_needed}: load more history",
+            identifier=house.proxy.asset,
+            value=n_usable,
+            limit=f">= {n_needed}",
+        )
+    return n_usable
+
+
+def _without_gaps(
+    own: DailyReturns, window: _Window, house: HouseParameters
+) -> tuple[Float64Array2D, BoolArray1D, list[ProxyNote]]:
+    """Fill every missing return with a conservative one, and say so."""
+    filled = own.values.copy()
+    is_standalone = np.zeros(len(window.assets), dtype=np.bool_)
+    notes: list[ProxyNote] = []
+    proxy = np.nan_to_num(own.values[:, window.assets.index(house.proxy.asset)])
+    pegged = _largest_peg_move(own, window.assets, house)
+    for column, asset in enumerate(window.assets):
+        mine = own.values[:, column]
+        seen = np.isfinite(mine)
+        n_own = int(seen[-window.n_usable :].sum())
+        if asset == "USD":
+            filled[:, column] = 0.0
+        elif asset in house.pegged_assets and n_own < house.filter.minimum_history_days:
+            stand_in = house.proxy.return_multiplier * pegged
+            filled[:, column] = _larger(mine, stand_in)
+            notes.append(_note(f"index:{asset}", "short history", "largest peg move", n_own, house))
+        elif n_own < house.filter.minimum_history_days:
+            stand_in = house.proxy.return_multiplier * proxy
+            filled[:, column] = _larger(mine, stand_in)
+            is_standalone[column] = True
+            notes.append(_note(f"index:{asset}", "short history", house.proxy.asset, n_own, house))
+        elif n_own < window.n_usable:
+            beta = _beta(mine, proxy) if asset not in house.pegged_assets else 1.0
+            stand_in = pegged if asset in house.pegged_assets else beta * proxy
+            filled[:, column] = np.where(seen, mine, stand_in)
+            name = "largest peg move" if asset in house.pegged_assets else house.proxy.asset
+            reason = f"{window.n_usable - n_own} of {window.n_usable} days missing"
+            notes.append(ProxyNote(f"index:{asset}", reason, f"{beta:.2f} x {name}", n_own))
+    # What lies before the first observation of anything feeds no scenario, only the filter's start.
+    return np.nan_to_num(filled), is_standalone, notes
+
+
+def _note(factor: str, reason: str, proxy: str, n_own: int, house: HouseParameters) -> ProxyNote:
+    text = f"{house.proxy.return_multiplier:.2f} x {proxy}, own move where larger"
+    limit = house.filter.minimum_history_days
+    return ProxyNote(factor, f"{reason}: {n_own} days, limit {limit}", text, n_own)
+
+
+def _larger(mine: Float64Array1D, stand_in: Float64Array1D) -> Float64Array1D:
+    own = np.nan_to_num(mine)
+    larger: Float64Array1D = np.where(np.abs(own) > np.abs(stand_in), own, stand_in)
+    return larger
+
+
+def _largest_peg_move(
+    own: DailyReturns, assets: tuple[str, ...], house: HouseParameters
+) -> Float64Array1D:
+    columns = [c for c, asset in enumerate(assets) if asset in house.pegged_assets]
+    moves = np.nan_to_num(own.values[:, columns])
+    if not columns:
+        return np.zeros(own.values.shape[0])
+    largest = np.argmax(np.abs(moves), axis=1)
+    picked: Float64Array1D = moves[np.arange(moves.shape[0]), largest]
+    return picked
+
+
+def _beta(mine: Float64Array1D, proxy: Float64Array1D) -> float:
+    """Return the ratio of volatilities over common days, never below one."""
+    seen = np.isfinite(mine)
+    of_proxy = float(np.sqrt(np.mean(proxy[seen] ** 2)))
+    of_mine = float(np.sqrt(np.mean(mine[seen] ** 2)))
+    return max(1.0, of_mine / of_proxy) if of_proxy > 0.0 else 1.0
+
+
+def _floored(today: Float64Array1D, own: DailyReturns, house: HouseParameters) -> Float64Array1D:
+    """Return today's volatility, not below the long-run level when that tool is on."""
+    if not house.anti_procyclicality.long_run_floor:
+        return today
+    squares = np.nan_to_num(own.values[-house.anti_procyclicality.long_run_days :]) ** 2
+    n_seen = np.maximum(
+        np.isfinite(own.values[-house.anti_procyclicality.long_run_days :]).sum(axis=0), 1
+    )
+    floored: Float64Array1D = np.maximum(today, np.sqrt(squares.sum(axis=0) / n_seen))
+    return floored
+
+
+def _volatility_level(
+    snapshot: Snapshot, window: _Window, volatility: Float64Array2D, house: HouseParameters
+) -> tuple[Float64Array2D, list[ProxyNote]]:
+    """Return changes of the volatility level; without history, those of the index's own EWMA."""
+    levels = daily_series(
+        snapshot.volatility_history,
+        "atm_iv_30d",
+        window.assets,
+        snapshot.business_date,
+        window.n_usable + 1,
+    )
+    own = log_returns(levels).values[1:]
+    realised = np.diff(np.log(volatility), axis=0)[-window.n_usable :]
+    stand_in = house.proxy.volatility_level_multiplier * realised
+    return _own_or_stand_in(own, stand_in, "volatility", "index EWMA volatility", window, house)
+
+
+def _basis(
+    snapshot: Snapshot, window: _Window, index: Float64Array2D, house: HouseParameters
+) -> tuple[Float64Array2D, list[ProxyNote]]:
+    """Return changes of the annual basis; without history it moves with the index."""
+    levels = daily_series(
+        snapshot.basis_history,
+        "annual_basis",
+        window.assets,
+        snapshot.business_date,
+        window.n_usable + 1,
+    )
+    own = differences(levels).values[1:]
+    stand_in = house.proxy.basis_beta * index
+    return _own_or_stand_in(own, stand_in, "basis", "index return", window, house)
+
+
+def _own_or_stand_in(
+    own: Float64Array2D,
+    stand_in: Float64Array2D,
+    kind: str,
+    proxy: str,
+    window: _Window,
+    house: HouseParameters,
+) -> tuple[Float64Array2D, list[ProxyNote]]:
+    notes: list[ProxyNote] = []
+    chosen = np.where(np.isfinite(own), own, stand_in)
+    for column, asset in enumerate(window.assets):
+        n_own = int(np.isfinite(own[:, column]).sum())
+        if asset in house.pegged_assets:
+            chosen[:, column] = 0.0
+        elif n_own < house.filter.minimum_history_days:
+            chosen[:, column] = _larger(own[:, column], stand_in[:, column])
+            reason = f"short history: {n_own} days, limit {house.filter.minimum_history_days}"
+            notes.append(ProxyNote(f"{kind}:{asset}", reason, proxy, n_own))
+    return chosen, notes
