@@ -1,0 +1,103 @@
+"""What the environment says, read once by the process that starts: no secret has a default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import ParameterError
+
+ENVIRONMENT_PREFIX = "PLIMSOLL_"
+
+
+class Settings(BaseSettings):
+    """Where this installation keeps its state and where it computes.
+
+    Every field is read from ``PLIMSOLL_<FIELD>``. What is not set falls back to files under
+    ``home``, so that a laptop needs no set-up.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Path(".plimsoll")
+    """Folder of the embedded database, the store and Prefect's own state."""
+    database_url: SecretStr | None = None
+    """``sqlite:///...`` or ``postgresql://user:password@host/margin``; may hold a password."""
+    store_url: str | None = None
+    """``file:///...`` or ``s3://bucket/prefix`` for bulk results."""
+    dask_address: str | None = None
+    """Scheduler of a Dask cluster; a local one is started without it."""
+    n_workers: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Processes of the local cluster."""
+    prefect_api_url: str | None = None
+    """API of a Prefect server; flows run without a server where it is absent."""
+    database_wait_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
+    """Longest wait for a locked database before a sentence says so."""
+
+    @property
+    def home_path(self) -> Path:
+        """Return the absolute home."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def database_address(self) -> str:
+        """Return the database URL, password included: for ``open_database`` only, never shown."""
+        if self.database_url is not None and self.database_url.get_secret_value():
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home_path / 'plimsoll.db'}"
+
+    @property
+    def store_address(self) -> str:
+        """Return the URL of the store."""
+        return self.store_url or self.home_path.as_uri()
+
+    @property
+    def prefect_home(self) -> Path:
+        """Return the folder of Prefect's own state."""
+        return self.home_path / "prefect"
+
+
+def read_settings(overrides: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of the environment; ``overrides`` (command-line options) win.
+
+    Raises
+    ------
+    ParameterError
+        If a value is out of range; names variable, value and limit.
+    """
+    try:
+        return Settings.model_validate({**_environment(), **(overrides or {})})
+    except ValidationError as error:
+        raise ParameterError("; ".join(_refusals(error)), identifier="settings") from error
+
+
+def unknown_variables() -> list[str]:
+    """Return variables with our prefix that no setting reads: most likely misspelt."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(
+        name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+    )
+
+
+def _environment() -> dict[str, str]:
+    # An empty variable is how a shell or a container file says "not set".
+    found = {name: os.environ.get(ENVIRONMENT_PREFIX + name.upper()) for name in _NAMES}
+    return {name: value for name, value in found.items() if value}
+
+
+_NAMES = tuple(Settings.model_fields)
+
+
+def _refusals(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors():
+        name = str(fault["loc"][0]) if fault["loc"] else "settings"
+        # The value of a database URL may hold a password, so it is not repeated.
+        value = "" if name == "database_url" else f", found {fault['input']!r:.60}"
+        lines.append(f"{ENVIRONMENT_PREFIX}{name.upper()}: {fault['msg']}{value}")
+    return lines
