@@ -78,7 +78,7 @@ def requirement_frame(
     for row in np.flatnonzero(is_held & ~np.isfinite(held_at) & (failure == "")).tolist():
         failure[row] = f"{sets['hold'].iat[row]}; no earlier fresh requirement to hold it at"
     is_failed = failure != ""
-    is_held &= ~is_failed
+    is_held = is_held & ~is_failed
     frame["hold_add_on"] = np.where(is_held, held_at - usable, 0.0)
     frame["status"] = np.where(is_failed, FAILED, np.where(is_held, HELD, ASSESSED))
     frame["reason"] = np.where(is_failed, failure, np.where(is_held, sets["hold"], ""))

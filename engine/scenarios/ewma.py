@@ -37,16 +37,27 @@ def ewma_volatility(returns: Float64Array2D, *, decay: float) -> Float64Array2D:
     """
     if returns.ndim != 2:
         raise ModelInputError(f"returns needs 2 dimensions, found {returns.ndim}")
-    n_days, n_factors = returns.shape
-    squares = returns * returns
-    variance = np.empty((n_days + 1, n_factors))
-    variance[0] = _backcast(squares)
-    for day in range(n_days):
-        seen = np.isfinite(squares[day])
-        moved = decay * variance[day] + (1.0 - decay) * np.where(seen, squares[day], 0.0)
-        variance[day + 1] = np.where(seen, moved, variance[day])
+    # numba takes most of a second to import, so it is loaded where it computes.
+    from engine.kernels.ewma import ewma_variance
+
+    variance = ewma_variance(np.ascontiguousarray(returns), _backcast(returns * returns), decay)
     volatility: Float64Array2D = np.maximum(np.sqrt(variance), VOLATILITY_MIN)
     return volatility
+
+
+def plain_ewma_variance(
+    returns: Float64Array2D, start: Float64Array1D, decay: float
+) -> Float64Array2D:
+    """Return what the compiled recursion returns, in plain NumPy; tests hold the two equal."""
+    n_days, n_factors = returns.shape
+    variance = np.empty((n_days + 1, n_factors))
+    variance[0] = start
+    for day in range(n_days):
+        seen = np.isfinite(returns[day])
+        square = np.where(seen, returns[day] * returns[day], 0.0)
+        moved = decay * variance[day] + (1.0 - decay) * square
+        variance[day + 1] = np.where(seen, moved, variance[day])
+    return variance
 
 
 def _backcast(squares: Float64Array2D) -> Float64Array1D:

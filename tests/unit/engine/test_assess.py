@@ -286,7 +286,7 @@ def test_deficit_is_called_in_exact_rounded_money() -> None:
     row = row_of(found, "A")
     assert row["call_action"] == "call"
     assert isinstance(row["call_amount"], Decimal)
-    deficit = Decimal(repr(row["requirement"])) - 1_000
+    deficit = Decimal(repr(float(row["requirement"]))) - 1_000
     assert deficit <= row["call_amount"] < deficit + 101
     assert row["call_amount"] % 100 == 0
 

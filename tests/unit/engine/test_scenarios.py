@@ -170,3 +170,15 @@ def test_call_minus_put_moves_like_the_forward_in_every_scenario() -> None:
     index = np.exp(shocks.index[row])[market.scenarios.historical]
     forward = 60_000 * index * basis
     assert call - put == pytest.approx((forward - 60_000) / basis, rel=1e-6, abs=1e-3)
+
+
+def test_compiled_ewma_equals_its_plain_twin() -> None:
+    from engine.kernels.ewma import ewma_variance
+    from engine.scenarios.ewma import plain_ewma_variance
+
+    generator = np.random.default_rng(3)
+    returns = generator.standard_normal((400, 3)) * 0.03
+    returns[generator.random((400, 3)) < 0.1] = np.nan
+    start = np.array([1e-4, 4e-4, 0.0])
+    compiled = ewma_variance(returns, start, 0.97)
+    assert compiled == pytest.approx(plain_ewma_variance(returns, start, 0.97), rel=1e-14)

@@ -1,0 +1,88 @@
+"""From requirement and collateral to the call: here float64 becomes money."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from engine.arrays import Float64Array1D, ObjectArray1D
+from engine.calls.margin_call import Holdings, decide_calls
+from engine.money import REQUIREMENT_DECIMALS_MAX, Rounding, to_money
+from engine.requirements import ASSESSED, FAILED
+from engine.rules import RuleBook
+
+# Of a currency without collateral parameters, hence without a ledger scale of its own.
+DECIMALS_DEFAULT = 2
+
+
+def with_calls(
+    requirements: pd.DataFrame,
+    collateral: pd.DataFrame,
+    has_break: pd.Series,
+    rules: RuleBook,
+) -> pd.DataFrame:
+    """Return ``requirements`` with collateral value, excess, ratio and call decision.
+
+    Requirements round up and collateral rounds down to the currency's decimals before they are
+    compared. A failed netting set has no requirement: nothing is called and nothing returned.
+
+    Parameters
+    ----------
+    requirements : pandas.DataFrame
+        From ``engine.requirements.requirement_frame``.
+    collateral : pandas.DataFrame
+        From ``engine.collateral.valuation.value_collateral``.
+    has_break : pandas.Series of bool
+        Whether reconciliation found a difference, in the order of ``requirements``.
+    """
+    frame = requirements.copy()
+    value = collateral.groupby("netting_set_id", sort=True)["collateral_value"].sum()
+    frame["collateral_value"] = value.reindex(frame["netting_set_id"]).fillna(0.0).to_numpy()
+    frame["excess"] = frame["collateral_value"] - frame["requirement"]
+    frame["margin_ratio"] = _ratio(frame)
+    scale = {asset: terms.scale for asset, terms in rules.house.collateral.items()}
+    decimals = [
+        min(scale.get(currency, DECIMALS_DEFAULT), REQUIREMENT_DECIMALS_MAX)
+        for currency in frame["currency"]
+    ]
+    required = _amounts(frame["requirement"], decimals, Rounding.REQUIREMENT)
+    held = _amounts(frame["collateral_value"], decimals, Rounding.COLLATERAL_VALUE)
+    is_failed = (frame["status"] == FAILED).to_numpy()
+    releasable = (frame["status"] == ASSESSED).to_numpy() & ~has_break.to_numpy()
+    agreements = [rules.agreements[str(name)] for name in frame["netting_set_id"]]
+    decided = decide_calls(
+        Holdings(
+            agreements=agreements,
+            requirement=np.where(is_failed, Decimal(0), required),
+            collateral=np.where(is_failed, Decimal(0), held),
+            pending=np.full(len(frame), Decimal(0), dtype=object),
+            is_releasable=releasable,
+        )
+    )
+    nothing = np.full(len(frame), None, dtype=object)
+    frame["requirement_amount"] = np.where(is_failed, nothing, required)
+    frame["collateral_amount"] = held
+    frame["call_amount"] = np.where(is_failed, Decimal(0), decided.amount)
+    frame["withheld_amount"] = np.where(is_failed, Decimal(0), decided.withheld)
+    frame["call_action"] = pd.Series(np.where(is_failed, "none", decided.action), dtype="str")
+    return frame
+
+
+def _ratio(frame: pd.DataFrame) -> Float64Array1D:
+    """Return requirement over collateral value; infinite without collateral, 0 for no need."""
+    need = frame["requirement"].to_numpy(dtype=np.float64)
+    held = frame["collateral_value"].to_numpy(dtype=np.float64)
+    ratio = np.divide(need, held, out=np.full(len(frame), np.inf), where=held > 0.0)
+    return np.where(np.isnan(need), np.nan, np.where(need == 0.0, 0.0, ratio))
+
+
+def _amounts(values: pd.Series, decimals: list[int], rounding: Rounding) -> ObjectArray1D:
+    found: ObjectArray1D = np.empty(len(values), dtype=object)
+    for row, (value, places) in enumerate(zip(values.tolist(), decimals, strict=True)):
+        # Failed netting sets carry NaN, which is no amount.
+        found[row] = (
+            to_money(value, "", places, rounding).amount if np.isfinite(value) else Decimal(0)
+        )
+    return found
