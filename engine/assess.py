@@ -25,7 +25,7 @@ from engine.market import PreparedMarket, prepare
 from engine.portfolio import Portfolio, portfolio
 from engine.requirements import governing_margins, requirement_frame
 from engine.rules import RuleBook
-from engine.settlement.day import settle_day
+from engine.settlement.day import DaySettlement, settle_day
 from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
 
 __all__ = [
@@ -94,13 +94,15 @@ def combine(
     collateral = _collateral(market, book, rules)
     decided = with_calls(requirements, collateral, book.netting_sets["has_break"], rules)
     contributions = contribution_frame(market, book, blocks, requirements)
+    settled = _settled(snapshot, positions, rules)
     exposure = contributions["delta_notional"].abs().groupby(contributions["underlying"]).sum()
     return Assessment(
         requirements=decided,
         contributions=contributions,
         worst_scenarios=worst_scenario_frame(market, book, blocks, requirements),
         collateral=collateral,
-        settlements=_settlements(snapshot, positions, rules),
+        settlements=settled.settlements,
+        unsettled=settled.unsettled,
         breaks=book.reconciliation.breaks,
         proxies=proxy_frame(market),
         scenarios=scenario_frame(market, exposure),
@@ -116,8 +118,8 @@ def _collateral(market: PreparedMarket, book: Portfolio, rules: RuleBook) -> pd.
     return value_collateral(book.reconciliation.collateral, prices, rules, prices)
 
 
-def _settlements(snapshot: Snapshot, positions: PositionSet, rules: RuleBook) -> pd.DataFrame:
+def _settled(snapshot: Snapshot, positions: PositionSet, rules: RuleBook) -> DaySettlement:
     reporting = positions.positions["source"]
     source = next(name for name in SETTLEMENT_SOURCES if (reporting == name).any())
     held = positions.positions[reporting == source]
-    return settle_day(snapshot, held, rules).settlements
+    return settle_day(snapshot, held, rules)

@@ -32,7 +32,8 @@ class Assessment:
         ``status`` is ``assessed``, ``held`` (inputs not fresh: last fresh requirement with an
         add-on) or ``failed`` (no requirement; ``reason`` names the identifiers). Margins and
         ``requirement`` are float64 in the agreement's currency, not rounded;
-        ``requirement_amount``, ``collateral_amount`` and ``call_amount`` are exact ``Decimal``.
+        ``requirement_amount``, ``collateral_amount``, ``call_amount`` and ``withheld_amount`` (a
+        return that is blocked) are exact ``Decimal``.
         ``call_action`` is ``call``, ``return``, ``none`` or ``blocked`` (a return withheld because
         inputs are not fresh or a break is open).
     contributions : pandas.DataFrame
@@ -42,13 +43,16 @@ class Assessment:
         netting_set_id, rank, scenario, kind, loss: the largest losses of each netting set.
     collateral : pandas.DataFrame
         netting_set_id, location, asset, state, quantity, market_value, haircut, fx_haircut,
-        eligible, concentration_cut, collateral_value.
+        eligible, concentration_cut, collateral_value, reason (why it counts nothing, or empty).
     settlements : pandas.DataFrame
         netting_set_id, account_id, instrument_id, kind (variation, funding, expiry), asset,
         amount (signed, gains of the client > 0, float64) and amount_exact (Decimal).
+    unsettled : pandas.DataFrame
+        netting_set_id, account_id, instrument_id, kind, reason: what could not be settled.
     breaks : pandas.DataFrame
-        Reconciliation differences: break_id, kind, netting_set_id, account_id, item, oms_quantity,
-        venue_quantity, clearing_quantity, difference, tolerance, owner.
+        Reconciliation differences: break_id, scope (position or balance), kind, netting_set_id,
+        account_id, item, oms_quantity, venue_quantity, clearing_quantity, difference, tolerance,
+        owner.
     proxies : pandas.DataFrame
         factor, reason, proxy, n_history_days: every stand-in that the scenarios used.
     scenarios : pandas.DataFrame
@@ -60,6 +64,7 @@ class Assessment:
     worst_scenarios: pd.DataFrame
     collateral: pd.DataFrame
     settlements: pd.DataFrame
+    unsettled: pd.DataFrame
     breaks: pd.DataFrame
     proxies: pd.DataFrame
     scenarios: pd.DataFrame
