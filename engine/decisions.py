@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from engine.arrays import Float64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Float64Array1D, ObjectArray1D
 from engine.calls.margin_call import Holdings, decide_calls
 from engine.money import REQUIREMENT_DECIMALS_MAX, Rounding, to_money
 from engine.requirements import ASSESSED, FAILED
@@ -55,19 +55,24 @@ def with_calls(
     decided = decide_calls(
         Holdings(
             agreements=agreements,
-            requirement=np.where(is_failed, Decimal(0), required),
-            collateral=np.where(is_failed, Decimal(0), held),
+            requirement=_replaced(required, is_failed, Decimal(0)),
+            collateral=_replaced(held, is_failed, Decimal(0)),
             pending=np.full(len(frame), Decimal(0), dtype=object),
             is_releasable=releasable,
         )
     )
-    nothing = np.full(len(frame), None, dtype=object)
-    frame["requirement_amount"] = np.where(is_failed, nothing, required)
+    frame["requirement_amount"] = _replaced(required, is_failed, None)
     frame["collateral_amount"] = held
-    frame["call_amount"] = np.where(is_failed, Decimal(0), decided.amount)
-    frame["withheld_amount"] = np.where(is_failed, Decimal(0), decided.withheld)
-    frame["call_action"] = pd.Series(np.where(is_failed, "none", decided.action), dtype="str")
-    return frame
+    frame["call_amount"] = _replaced(decided.amount, is_failed, Decimal(0))
+    frame["withheld_amount"] = _replaced(decided.withheld, is_failed, Decimal(0))
+    frame["call_action"] = _replaced(decided.action, is_failed, "none")
+    return frame.astype({"call_action": "str"})
+
+
+def _replaced(values: ObjectArray1D, where: BoolArray1D, value: object) -> ObjectArray1D:
+    replaced = values.copy()
+    replaced[where] = value
+    return replaced
 
 
 def _ratio(frame: pd.DataFrame) -> Float64Array1D:
@@ -75,7 +80,9 @@ def _ratio(frame: pd.DataFrame) -> Float64Array1D:
     need = frame["requirement"].to_numpy(dtype=np.float64)
     held = frame["collateral_value"].to_numpy(dtype=np.float64)
     ratio = np.divide(need, held, out=np.full(len(frame), np.inf), where=held > 0.0)
-    return np.where(np.isnan(need), np.nan, np.where(need == 0.0, 0.0, ratio))
+    ratio[need == 0.0] = 0.0
+    ratio[np.isnan(need)] = np.nan
+    return ratio
 
 
 def _amounts(values: pd.Series, decimals: list[int], rounding: Rounding) -> ObjectArray1D:
