@@ -79,7 +79,7 @@ def _ratio(frame: pd.DataFrame) -> Float64Array1D:
     """Return requirement over collateral value; infinite without collateral, 0 for no need."""
     need = frame["requirement"].to_numpy(dtype=np.float64)
     held = frame["collateral_value"].to_numpy(dtype=np.float64)
-    ratio = np.divide(need, held, out=np.full(len(frame), np.inf), where=held > 0.0)
+    ratio: Float64Array1D = np.divide(need, held, out=np.full(len(frame), np.inf), where=held > 0.0)
     ratio[need == 0.0] = 0.0
     ratio[np.isnan(need)] = np.nan
     return ratio

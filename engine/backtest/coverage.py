@@ -92,31 +92,41 @@ def _day(
     today, tomorrow = pd.Timestamp(business_date), pd.Timestamp(business_date) + pd.Timedelta("1D")
     if today not in wide.index or tomorrow not in wide.index:
         return []
-    move = wide.loc[tomorrow] / wide.loc[today] - 1.0
-    live = move.dropna()
+    prices, later = _prices(wide, today), _prices(wide, tomorrow)
     held = {
-        book.name: {a: n for a, n in book.notional.items() if a in live.index} for book in books
+        book.name: {a: n for a, n in book.notional.items() if a in prices and a in later}
+        for book in books
     }
     held = {name: exposure for name, exposure in held.items() if exposure}
     if not held:
         return []
-    margins = _margins(closes, wide.loc[today], held, house, business_date, confidence)
+    margins = _margins(closes, prices, held, house, business_date, confidence)
     return [
         {
             "date": today,
             "book": name,
             "core_margin": margins[name][0],
             "requirement": margins[name][1],
-            "loss": -sum(n * float(live[asset]) for asset, n in sorted(exposure.items())),
+            "loss": -sum(n * (later[a] / prices[a] - 1.0) for a, n in sorted(exposure.items())),
             "n_assets": len(exposure),
         }
         for name, exposure in sorted(held.items())
     ]
 
 
+def _prices(wide: pd.DataFrame, day: pd.Timestamp) -> dict[str, float]:
+    """Return the closes of one day, without assets that have none."""
+    values = wide.loc[[day]].to_numpy(dtype=np.float64)[0]
+    return {
+        str(asset): float(value)
+        for asset, value in zip(wide.columns, values, strict=True)
+        if np.isfinite(value)
+    }
+
+
 def _margins(
     closes: pd.DataFrame,
-    prices: pd.Series,
+    prices: Mapping[str, float],
     held: Mapping[str, Mapping[str, float]],
     house: HouseParameters,
     business_date: date,
@@ -130,7 +140,7 @@ def _margins(
         agreements={name: _agreement(name, confidence, business_date) for name in held},
     )
     rows = [
-        (name, f"history:{asset}", notional / float(prices[asset]))
+        (name, f"history:{asset}", notional / prices[asset])
         for name, exposure in sorted(held.items())
         for asset, notional in sorted(exposure.items())
     ]
@@ -150,12 +160,12 @@ def _margins(
 
 
 def _snapshot(
-    closes: pd.DataFrame, prices: pd.Series, assets: list[str], business_date: date
+    closes: pd.DataFrame, prices: Mapping[str, float], assets: list[str], business_date: date
 ) -> Snapshot:
     as_of = close_of(business_date)
     ids = [f"history:{asset}" for asset in assets]
     observed = pd.Series([pd.Timestamp(as_of)] * len(ids)).astype("datetime64[ms, UTC]")
-    price = [float(prices[asset]) for asset in assets]
+    price = [prices[asset] for asset in assets]
     instruments = pd.DataFrame(
         {
             "instrument_id": ids, "venue": "history", "venue_symbol": assets, "kind": "spot",
