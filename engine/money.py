@@ -19,6 +19,9 @@ from decimal import (
 )
 from enum import Enum
 
+import numpy as np
+
+from engine.arrays import Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.errors import ModelInputError
 
 GUARD_DIGITS = 4
@@ -117,7 +120,18 @@ def to_money(amount: float, currency: str, decimals: int, rounding: Rounding) ->
     """
     if not math.isfinite(amount):
         raise ModelInputError(f"money needs a finite amount, found {amount}", value=amount)
-    return Money(round_to_decimals(Decimal(repr(float(amount))), decimals, rounding), currency)
+    return Money(round_to_decimals(exact(amount), decimals, rounding), currency)
+
+
+def exact(amount: float) -> Decimal:
+    """Return the number as it is written: the shortest decimal that reads back as ``amount``.
+
+    Examples
+    --------
+    >>> exact(0.1) + exact(0.2)
+    Decimal('0.3')
+    """
+    return Decimal(repr(float(amount)))
 
 
 def round_to_decimals(amount: Decimal, decimals: int, rounding: Rounding) -> Decimal:
@@ -125,7 +139,50 @@ def round_to_decimals(amount: Decimal, decimals: int, rounding: Rounding) -> Dec
     guard = Decimal(1).scaleb(-(decimals + GUARD_DIGITS))
     tick = Decimal(1).scaleb(-decimals)
     noiseless = amount.quantize(guard, rounding=ROUND_HALF_EVEN, context=MONEY_CONTEXT)
-    return noiseless.quantize(tick, rounding=rounding.value, context=MONEY_CONTEXT)
+    # plus() turns a negative zero into zero: nobody wants to read or post "-0.00".
+    return MONEY_CONTEXT.plus(
+        noiseless.quantize(tick, rounding=rounding.value, context=MONEY_CONTEXT)
+    )
+
+
+def round_amounts(
+    amounts: Float64Array1D, decimals: Int64Array1D, rounding: Rounding
+) -> ObjectArray1D:
+    """Return each amount as ``to_money`` would round it, as an array of ``Decimal``.
+
+    Parameters
+    ----------
+    amounts : Float64Array1D, shape (n,)
+        Kernel results, each in its own currency.
+    decimals : Int64Array1D, shape (n,)
+        Decimals kept of each amount, 0 to 18.
+    rounding : Rounding
+        What the amounts are.
+
+    Returns
+    -------
+    ObjectArray1D, shape (n,)
+        Exact amounts.
+
+    Raises
+    ------
+    ModelInputError
+        If an amount is not finite.
+    """
+    if not np.isfinite(amounts).all():
+        raise ModelInputError("money needs finite amounts, found NaN or infinity")
+    # One pair of ticks per scale: building them per amount would cost more than the rounding.
+    ticks = {
+        scale: (Decimal(1).scaleb(-(scale + GUARD_DIGITS)), Decimal(1).scaleb(-scale))
+        for scale in np.unique(decimals).tolist()
+    }
+    rounded: ObjectArray1D = np.empty(len(amounts), dtype=object)
+    direction = rounding.value
+    for row, (amount, scale) in enumerate(zip(amounts.tolist(), decimals.tolist(), strict=True)):
+        guard, tick = ticks[scale]
+        noiseless = Decimal(repr(amount)).quantize(guard, ROUND_HALF_EVEN, MONEY_CONTEXT)
+        rounded[row] = MONEY_CONTEXT.plus(noiseless.quantize(tick, direction, MONEY_CONTEXT))
+    return rounded
 
 
 def round_to_increment(amount: Decimal, increment: Decimal, rounding: Rounding) -> Decimal:
