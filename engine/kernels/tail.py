@@ -120,6 +120,10 @@ def nested_expected_shortfall(
     n_blocks = max(n_threads, -(-rows.n_groups // BLOCK_GROUPS))
     edges = [rows.n_groups * i // n_blocks for i in range(n_blocks + 1)]
     _run(fill, map(range, edges[:-1], edges[1:]), n_threads)
+    for name in ("leg_shortfall", "group_shortfall", "group_wrong_way"):
+        overflown = np.flatnonzero(~np.isfinite(getattr(found, name)))
+        if len(overflown):
+            raise ModelInputError(f"{name}[{overflown[0]}] is not finite: its outcomes overflow")
     return found
 
 
@@ -163,11 +167,12 @@ def tail_contributions(
         Contribution, a loss > 0. [currency of the rows]
     """
     if isinstance(pnl, TiledPnl):
-        tiles, n_scenarios, is_finite = pnl.tiles, pnl.n_scenarios, pnl.is_finite
+        tiles, order, is_finite = pnl.tiles, pnl.order, pnl.is_finite
     else:
         _require_matrix(pnl)
-        tiles, n_scenarios = np.ascontiguousarray(pnl)[np.newaxis], pnl.shape[1]
+        tiles, order = pnl[np.newaxis], np.arange(pnl.shape[1], dtype=np.int32)
         is_finite = finite_rows(pnl)
+    n_scenarios = len(order)
     rows = checked_rows(rows, tiles.shape[1], is_finite)
     n_tails = rows.n_legs if level == "leg" else rows.n_groups
     if tail.ndim != 2 or tail.shape[0] != n_tails:
@@ -178,7 +183,8 @@ def tail_contributions(
     from engine.kernels import tail_compiled
 
     counted = np.array([True, level == "leg", level != "group"])
-    return tail_compiled.tail_contributions(tiles, rows, tail, n_tail, (level == "leg", counted))
+    columns = (np.ascontiguousarray(tiles), np.argsort(order))
+    return tail_compiled.tail_contributions(columns, rows, tail, n_tail, (level == "leg", counted))
 
 
 def _tiled(pnl: Float64Array2D | TiledPnl, rows: LegRows) -> tuple[TiledPnl, LegRows]:

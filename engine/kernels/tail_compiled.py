@@ -9,6 +9,7 @@ bit for bit, and so do machines with other vector units.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
-from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Float64Array3D
+from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Float64Array3D, Int64Array1D
 from engine.kernels.tail import COLLATERAL, NETTED, Int32Array2D, LegRows, NestedTail
 from engine.kernels.tiles import TILE_WIDTH, TiledPnl
 
@@ -24,36 +25,40 @@ _NETTED = NETTED
 _COLLATERAL = COLLATERAL
 _WIDTH = TILE_WIDTH
 _LANES = 8
+# Sizes of the sorted lists that fit into vector registers; longer ones are kept in memory.
+_ROOMS = (8, 16, 32)
 _ALL_BITS = np.uint64(2**64 - 1)
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+# Calls between compiled functions count references of the arrays that they pass.
+_inlined: Any = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
 
 def nested_tails(
     tiled: TiledPnl, rows: LegRows, n_tail: Float64Array1D, groups: range, found: NestedTail
 ) -> None:
     """Fill ``found`` for ``groups``, a range of the books, all inputs checked."""
-    k_max = found.group_tail.shape[1]
     n_legs = int(rows.group_ptr[groups.stop] - rows.group_ptr[groups.start])
+    k_max = found.group_tail.shape[1]
+    room = next((room for room in _ROOMS if room >= k_max), k_max)
+    lists = [
+        array
+        for n_lists in (n_legs, len(groups), len(groups))
+        for array in (np.empty((n_lists, room)), np.empty((n_lists, room), dtype=np.int32))
+    ]
     _nested(
-        (tiled.tiles, tiled.n_scenarios),
+        (tiled.tiles, tiled.order),
         (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
         (groups.start, groups.stop),
         n_tail,
-        (
-            np.empty((n_legs, k_max)),
-            np.empty((len(groups), k_max)),
-            np.empty((len(groups), k_max)),
-        ),
+        tuple(lists),
         (found.leg_shortfall, found.group_shortfall, found.group_wrong_way),
         (found.leg_tail, found.group_tail, found.wrong_way_tail),
     )
 
 
-def fill_tiles(
-    pnl: Float64Array2D, tiles: Float64Array3D, is_finite: BoolArray1D, first_row: int
-) -> None:
-    """Copy rows of ``pnl`` into ``tiles`` from ``first_row`` on and note which are finite."""
-    _fill(np.ascontiguousarray(pnl), tiles, is_finite, first_row)
+def fill_tiles(pnl: Float64Array2D, tiled: TiledPnl, first_row: int) -> None:
+    """Copy rows of ``pnl`` into ``tiled`` from ``first_row`` on and note which are finite."""
+    _fill(np.ascontiguousarray(pnl), tiled.tiles, tiled.order, tiled.is_finite, first_row)
 
 
 def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, Float64Array2D]:
@@ -70,7 +75,7 @@ def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, 
 
 
 def tail_contributions(
-    tiles: Float64Array3D,
+    columns: tuple[Float64Array3D, Int64Array1D],
     rows: LegRows,
     tail: Int32Array2D,
     n_tail: Float64Array1D,
@@ -78,11 +83,12 @@ def tail_contributions(
 ) -> Float64Array1D:
     """Return what `engine.kernels.tail.tail_contributions` describes, inputs checked.
 
-    ``choice`` says whether tails go by leg, and which leg roles count.
+    ``columns`` holds tiles and the place of each scenario in them; ``choice`` says whether tails
+    go by leg, and which leg roles count.
     """
     contribution = np.zeros(rows.n_positions)
     _contributions(
-        tiles,
+        columns,
         (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
         np.ascontiguousarray(tail),
         n_tail,
@@ -109,8 +115,6 @@ def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type:
         word, lane = ir.IntType(64), ir.VectorType(ir.DoubleType(), _LANES)
         n_vectors = _WIDTH // _LANES
         zero = ir.Constant(lane, [0.0] * _LANES)
-        undefined = ir.Constant(lane, ir.Undefined)
-        spread = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
 
         before = builder.block
         body = builder.append_basic_block("positions")
@@ -122,8 +126,7 @@ def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type:
         sums = [builder.phi(lane) for _ in range(n_vectors)]
         row = builder.sext(builder.load(builder.gep(data[1], [position])), word)
         factor = builder.load(builder.gep(data[2], [position]))
-        factor = builder.insert_element(undefined, factor, ir.Constant(ir.IntType(32), 0))
-        factor = builder.shuffle_vector(factor, undefined, spread)
+        factor = _spread(builder, factor, lane)
         first = builder.gep(data[0], [builder.mul(row, ir.Constant(word, _WIDTH))])
         added = [
             builder.fadd(total_lane, builder.fmul(factor, _load(builder, first, i, lane)))
@@ -143,7 +146,7 @@ def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type:
             result.add_incoming(zero, before)
             result.add_incoming(added[i], body)
         for i, result in enumerate(results):
-            builder.store(result, _lane_pointer(builder, data[3], i, lane)).align = 8
+            _store(builder, result, data[3], i, lane)
         return context.get_dummy_value()
 
     return types.void(tile, index, weight, start, stop, total), generate
@@ -151,19 +154,16 @@ def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type:
 
 @intrinsic
 def _below(typing_context, total, limit):  # type: ignore[no-untyped-def]
-    """Return 64 bits, bit s set where ``total[s] < limit``."""
+    """Return 64 bits, bit s set unless ``total[s] > limit``: NaN is let through to be found."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         lane = ir.VectorType(ir.DoubleType(), _LANES)
         word, small = ir.IntType(64), ir.IntType(_LANES)
-        undefined = ir.Constant(lane, ir.Undefined)
-        spread = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
-        limits = builder.insert_element(undefined, arguments[1], ir.Constant(ir.IntType(32), 0))
-        limits = builder.shuffle_vector(limits, undefined, spread)
+        limits = _spread(builder, arguments[1], lane)
         bits = ir.Constant(word, 0)
         for i in range(_WIDTH // _LANES):
-            hit = builder.fcmp_ordered("<", _load(builder, data, i, lane), limits)
+            hit = builder.fcmp_unordered("<=", _load(builder, data, i, lane), limits)
             byte = builder.zext(builder.bitcast(hit, small), word)
             bits = builder.or_(bits, builder.shl(byte, ir.Constant(word, i * _LANES)))
         return bits
@@ -171,14 +171,74 @@ def _below(typing_context, total, limit):  # type: ignore[no-untyped-def]
     return types.uint64(total, types.float64), generate
 
 
-@intrinsic
-def _lowest_bit(typing_context, bits):  # type: ignore[no-untyped-def]
-    """Return the number of the lowest bit that is set."""
+def _make_insert(n_vectors: int) -> Any:
+    """Return the intrinsic that inserts into sorted lists of ``8 * n_vectors`` places.
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+    The list stays in registers while all marked outcomes enter, and there is no branch on their
+    values: each place keeps what ranks before the new outcome, takes the outcome if its left
+    neighbour ranks before it, and else takes the neighbour. The last place drops out.
+    """
 
-    return types.int64(types.uint64), generate
+    @intrinsic
+    def insert(typing_context, bits, outcomes, numbers, worst, scenarios, row):  # type: ignore[no-untyped-def]
+        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            data = [
+                context.make_array(signature.args[i])(context, builder, arguments[i]).data
+                for i in (1, 2, 3, 4)
+            ]
+            word = ir.IntType(64)
+            first = builder.mul(arguments[5], ir.Constant(word, 8 * n_vectors))
+            data[2:] = [builder.gep(pointer, [first]) for pointer in data[2:]]
+            lane, place = ir.VectorType(ir.DoubleType(), 8), ir.VectorType(ir.IntType(32), 8)
+            shifted = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(7, 15)))
+            lowest = ir.Constant(lane, [-math.inf] * 8), ir.Constant(place, [-1] * 8)
+            old = [
+                (_load(builder, data[2], i, lane), _load(builder, data[3], i, place))
+                for i in range(n_vectors)
+            ]
+
+            before = builder.block
+            body = builder.append_basic_block("insert")
+            after = builder.append_basic_block("inserted")
+            builder.branch(body)
+            builder.position_at_end(body)
+            left_over = builder.phi(word)
+            left_over.add_incoming(arguments[0], before)
+            current = [(builder.phi(lane), builder.phi(place)) for _ in range(n_vectors)]
+            s = builder.cttz(left_over, ir.Constant(ir.IntType(1), 1))
+            new = (
+                _spread(builder, builder.load(builder.gep(data[0], [s])), lane),
+                _spread(builder, builder.load(builder.gep(data[1], [s])), place),
+            )
+            for i, (value, number) in enumerate(current):
+                below = current[i - 1] if i else lowest
+                left = (
+                    builder.shuffle_vector(below[0], value, shifted),
+                    builder.shuffle_vector(below[1], number, shifted),
+                )
+                stays = _is_before(builder, (value, number), new)
+                lands = _is_before(builder, left, new)
+                for j, phi in enumerate((value, number)):
+                    moved = builder.select(lands, new[j], left[j])
+                    phi.add_incoming(old[i][j], before)
+                    phi.add_incoming(builder.select(stays, phi, moved), body)
+            fewer = builder.and_(left_over, builder.sub(left_over, ir.Constant(word, 1)))
+            left_over.add_incoming(fewer, body)
+            builder.cbranch(builder.icmp_unsigned("!=", fewer, ir.Constant(word, 0)), body, after)
+
+            builder.position_at_end(after)
+            for i, pair in enumerate(current):
+                for j, (phi, kind) in enumerate(zip(pair, (lane, place), strict=True)):
+                    _store(builder, phi.incomings[1][0], data[2 + j], i, kind)
+            return context.get_dummy_value()
+
+        signature = types.void(types.uint64, outcomes, numbers, worst, scenarios, types.int64)
+        return signature, generate
+
+    return insert
+
+
+_insert_8, _insert_16, _insert_32 = _make_insert(1), _make_insert(2), _make_insert(4)
 
 
 def _lane_pointer(builder: Any, data: Any, i: int, lane: Any) -> Any:
@@ -189,68 +249,94 @@ def _lane_pointer(builder: Any, data: Any, i: int, lane: Any) -> Any:
 def _load(builder: Any, data: Any, i: int, lane: Any) -> Any:
     loaded = builder.load(_lane_pointer(builder, data, i, lane))
     # Arrays that travelled between processes may have lost their alignment.
-    loaded.align = 8
+    loaded.align = 4
     return loaded
 
 
+def _store(builder: Any, value: Any, data: Any, i: int, lane: Any) -> None:
+    builder.store(value, _lane_pointer(builder, data, i, lane)).align = 4
+
+
+def _is_before(builder: Any, one: tuple[Any, Any], other: tuple[Any, Any]) -> Any:
+    # Equal outcomes rank by scenario number, whatever the order in which they come.
+    equal = builder.fcmp_ordered("==", one[0], other[0])
+    earlier = builder.and_(equal, builder.icmp_signed("<", one[1], other[1]))
+    return builder.or_(builder.fcmp_ordered("<", one[0], other[0]), earlier)
+
+
+def _spread(builder: Any, value: Any, lane: Any) -> Any:
+    undefined = ir.Constant(lane, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+    return builder.shuffle_vector(first, undefined, everywhere)
+
+
 @_compiled
-def _nested(tiled, csr, groups, n_tail, worst, shortfalls, tails):  # type: ignore[no-untyped-def]
-    tiles, n_scenarios = tiled
-    for t in range(tiles.shape[0]):
-        columns = (t * _WIDTH, min(_WIDTH, n_scenarios - t * _WIDTH))
-        _pass_tile(tiles[t], columns, csr, groups, n_tail, worst, tails)
+def _nested(tiled, csr, groups, n_tail, lists, shortfalls, tails):  # type: ignore[no-untyped-def]
+    tiles, scenario_order = tiled
     group_ptr, leg_role = csr[0], csr[2]
-    leg_worst, group_worst, pledged_worst = worst
-    leg_shortfall, group_shortfall, group_wrong_way = shortfalls
-    leg_tail, group_tail, wrong_way_tail = tails
+    leg_worst, leg_at, group_worst, group_at, pledged_worst, pledged_at = lists
     first_leg = group_ptr[groups[0]]
     for group in range(groups[0], groups[1]):
-        n_netted, n_pledged = _count_roles(leg_role, group_ptr[group], group_ptr[group + 1])
         i = group - groups[0]
+        _clear(group_worst[i], group_at[i], n_tail[group])
+        _clear(pledged_worst[i], pledged_at[i], n_tail[group])
         for leg in range(group_ptr[group], group_ptr[group + 1]):
-            leg_shortfall[leg] = _mean_loss(leg_worst[leg - first_leg], n_tail[group])
+            _clear(leg_worst[leg - first_leg], leg_at[leg - first_leg], n_tail[group])
+    for t in range(tiles.shape[0]):
+        numbers = scenario_order[t * _WIDTH : (t + 1) * _WIDTH]
+        _pass_tile(tiles[t], numbers, csr, groups, lists)
+    leg_shortfall, group_shortfall, group_wrong_way = shortfalls
+    leg_tail, group_tail, wrong_way_tail = tails
+    for group in range(groups[0], groups[1]):
+        k, i = n_tail[group], group - groups[0]
+        n_netted, n_pledged = _count_roles(leg_role, group_ptr[group], group_ptr[group + 1])
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            j = leg - first_leg
+            leg_shortfall[leg] = _finish(leg_worst[j], leg_at[j], k, leg_tail[leg])
             if n_netted == 1 and leg_role[leg] == _NETTED:
                 group_shortfall[group] = leg_shortfall[leg]
                 group_tail[group] = leg_tail[leg]
         if n_netted > 1:
-            group_shortfall[group] = _mean_loss(group_worst[i], n_tail[group])
+            group_shortfall[group] = _finish(group_worst[i], group_at[i], k, group_tail[group])
         if n_pledged > 0:
-            group_wrong_way[group] = _mean_loss(pledged_worst[i], n_tail[group])
+            group_wrong_way[group] = _finish(
+                pledged_worst[i], pledged_at[i], k, wrong_way_tail[group]
+            )
         else:
             group_wrong_way[group] = group_shortfall[group]
             wrong_way_tail[group] = group_tail[group]
 
 
 @_compiled
-def _pass_tile(tile, columns, csr, groups, n_tail, worst, tails):  # type: ignore[no-untyped-def]
+def _pass_tile(tile, numbers, csr, groups, lists):  # type: ignore[no-untyped-def]
     group_ptr, leg_ptr, leg_role, index, weight = csr
-    leg_worst, group_worst, pledged_worst = worst
-    leg_tail, group_tail, wrong_way_tail = tails
+    leg_worst, leg_at, group_worst, group_at, pledged_worst, pledged_at = lists
     leg_sum = np.empty(_WIDTH)
     total = np.empty(_WIDTH)
     pledged = np.empty(_WIDTH)
     first_leg = group_ptr[groups[0]]
     for group in range(groups[0], groups[1]):
-        n_worst = int(np.ceil(n_tail[group]))
         i = group - groups[0]
         n_netted, n_pledged = _count_roles(leg_role, group_ptr[group], group_ptr[group + 1])
         total[:] = 0.0
         pledged[:] = 0.0
         for leg in range(group_ptr[group], group_ptr[group + 1]):
+            j = leg - first_leg
             _sum_rows(tile, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_sum)
-            _admit(leg_sum, columns, n_worst, leg_worst[leg - first_leg], leg_tail[leg])
+            _admit(leg_sum, numbers, leg_worst, leg_at, j)
             if leg_role[leg] == _NETTED and n_netted + n_pledged > 1:
                 _add(total, leg_sum)
             elif leg_role[leg] == _COLLATERAL:
                 _add(pledged, leg_sum)
         if n_netted > 1:
-            _admit(total, columns, n_worst, group_worst[i], group_tail[group])
+            _admit(total, numbers, group_worst, group_at, i)
         if n_pledged > 0:
             _add(total, pledged)
-            _admit(total, columns, n_worst, pledged_worst[i], wrong_way_tail[group])
+            _admit(total, numbers, pledged_worst, pledged_at, i)
 
 
-@_compiled
+@_inlined
 def _count_roles(leg_role, first_leg, stop_leg):  # type: ignore[no-untyped-def]
     n_netted = 0
     n_pledged = 0
@@ -260,67 +346,83 @@ def _count_roles(leg_role, first_leg, stop_leg):  # type: ignore[no-untyped-def]
     return n_netted, n_pledged
 
 
-@_compiled
+@_inlined
 def _add(total, summand):  # type: ignore[no-untyped-def]
     for s in range(_WIDTH):
         total[s] += summand[s]
 
 
-@_compiled
-def _admit(outcomes, columns, n_worst, worst, scenarios):  # type: ignore[no-untyped-def]
-    """Let the outcomes of one tile into the sorted list of the ``n_worst`` smallest so far."""
-    start, n_columns = columns
-    n_found = min(start, n_worst)
-    first = min(n_worst - n_found, n_columns)
-    for s in range(first):
-        _insert(outcomes[s], start + s, n_found + s, worst, scenarios)
-    if first == n_columns:
+@_inlined
+def _admit(outcomes, numbers, worst, scenarios, row):  # type: ignore[no-untyped-def]
+    """Let the outcomes of one tile into the sorted list of the smallest so far."""
+    # Lists are named by row: a view of one row would be counted as a reference, which costs more
+    # than the search.
+    room = worst.shape[1]
+    bits = _below(outcomes, worst[row, room - 1]) & (_ALL_BITS >> np.uint64(_WIDTH - numbers.size))
+    if bits == 0:
         return
-    last = n_worst - 1
-    bits = _below(outcomes, worst[last])
-    bits &= (_ALL_BITS >> np.uint64(_WIDTH - n_columns)) & (_ALL_BITS << np.uint64(first))
-    while bits != 0:
-        s = _lowest_bit(bits)
-        bits &= bits - np.uint64(1)
-        if outcomes[s] < worst[last]:
-            _insert(outcomes[s], start + s, last, worst, scenarios)
+    if room == 8:
+        _insert_8(bits, outcomes, numbers, worst, scenarios, row)
+    elif room == 16:
+        _insert_16(bits, outcomes, numbers, worst, scenarios, row)
+    elif room == 32:
+        _insert_32(bits, outcomes, numbers, worst, scenarios, row)
+    else:
+        for s in range(numbers.size):
+            _insert(outcomes[s], numbers[s], worst, scenarios, row)
 
 
-@_compiled
-def _insert(outcome, scenario, place, worst, scenarios):  # type: ignore[no-untyped-def]
-    # A later scenario goes behind equal outcomes, so ties keep the lowest number first.
-    while place > 0 and outcome < worst[place - 1]:
-        worst[place] = worst[place - 1]
-        scenarios[place] = scenarios[place - 1]
+@_inlined
+def _insert(outcome, scenario, worst, scenarios, row):  # type: ignore[no-untyped-def]
+    place = worst.shape[1]
+    while place > 0 and not (
+        worst[row, place - 1] < outcome
+        or (worst[row, place - 1] == outcome and scenarios[row, place - 1] < scenario)
+    ):
         place -= 1
-    worst[place] = outcome
-    scenarios[place] = scenario
+    for later in range(worst.shape[1] - 1, place, -1):
+        worst[row, later] = worst[row, later - 1]
+        scenarios[row, later] = scenarios[row, later - 1]
+    if place < worst.shape[1]:
+        worst[row, place] = outcome
+        scenarios[row, place] = scenario
 
 
 @_compiled
-def _mean_loss(worst, n_tail):  # type: ignore[no-untyped-def]
+def _clear(worst, scenarios, n_tail):  # type: ignore[no-untyped-def]
+    """Start a list: places that the tail does not need are taken at the front, for ever."""
+    scenarios[:] = -1
+    worst[:] = np.inf
+    worst[: worst.size - int(np.ceil(n_tail))] = -np.inf
+
+
+@_compiled
+def _finish(worst, scenarios, n_tail, tail):  # type: ignore[no-untyped-def]
     n_whole = int(np.floor(n_tail))
+    first = worst.size - int(np.ceil(n_tail))
     loss = 0.0
     for rank in range(n_whole):
-        loss -= worst[rank]
+        loss -= worst[first + rank]
+        tail[rank] = scenarios[first + rank]
     if n_tail > n_whole:
-        loss -= (n_tail - n_whole) * worst[n_whole]
+        loss -= (n_tail - n_whole) * worst[-1]
+        tail[n_whole] = scenarios[-1]
     return loss / n_tail
 
 
 @_compiled
-def _fill(pnl, tiles, is_finite, first_row):  # type: ignore[no-untyped-def]
-    n_scenarios = pnl.shape[1]
+def _fill(pnl, tiles, scenario_order, is_finite, first_row):  # type: ignore[no-untyped-def]
     for row in range(pnl.shape[0]):
+        source = pnl[row]
         not_finite = 0
         for t in range(tiles.shape[0]):
+            numbers = scenario_order[t * _WIDTH : (t + 1) * _WIDTH]
             tile_row = tiles[t, first_row + row]
-            n_columns = min(_WIDTH, n_scenarios - t * _WIDTH)
-            source = pnl[row, t * _WIDTH : t * _WIDTH + n_columns]
-            for s in range(n_columns):
-                tile_row[s] = source[s]
-                not_finite += not abs(source[s]) < np.inf
-            for s in range(n_columns, _WIDTH):
+            for s in range(numbers.size):
+                outcome = source[numbers[s]]
+                tile_row[s] = outcome
+                not_finite += not abs(outcome) < np.inf
+            for s in range(numbers.size, _WIDTH):
                 tile_row[s] = 0.0
         is_finite[first_row + row] = not_finite == 0
 
@@ -340,9 +442,10 @@ def _aggregate(pnl, csr, leg_pnl, group_pnl):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _contributions(tiles, csr, tail, n_tail, choice, contribution):  # type: ignore[no-untyped-def]
+def _contributions(columns, csr, tail, n_tail, choice, contribution):  # type: ignore[no-untyped-def]
     group_ptr, leg_ptr, leg_role, index, weight = csr
     per_leg, counted = choice
+    tiles, column_of = columns
     width = tiles.shape[2]
     for group in range(group_ptr.size - 1):
         n_whole = int(np.floor(n_tail[group]))
@@ -356,7 +459,7 @@ def _contributions(tiles, csr, tail, n_tail, choice, contribution):  # type: ign
                 row, factor = index[position], weight[position]
                 loss = 0.0
                 for rank in range(n_worst):
-                    s = scenarios[rank]
+                    s = column_of[scenarios[rank]]
                     outcome = factor * tiles[s // width, row, s % width]
                     loss -= outcome if rank < n_whole else fraction * outcome
                 contribution[position] = loss / n_tail[group]

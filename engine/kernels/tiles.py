@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from engine.arrays import BoolArray1D, Float64Array2D, Float64Array3D
+from engine.arrays import BoolArray1D, Float64Array2D, Float64Array3D, Int32Array1D
 from engine.errors import ModelInputError
 
 # One tile row is eight cache lines and fills the vector registers with one running total.
 TILE_WIDTH: Final = 64
 _CACHE_LINE_BYTES: Final = 64
+_SAMPLE_ROWS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,17 +23,22 @@ class TiledPnl:
     Attributes
     ----------
     tiles : Float64Array3D, shape (n_tiles, n_instruments, TILE_WIDTH)
-        Scenario ``s`` of instrument ``i`` is ``tiles[s // TILE_WIDTH, i, s % TILE_WIDTH]``; the
-        columns behind the last scenario are 0.
+        Column ``c`` of instrument ``i`` is ``tiles[c // TILE_WIDTH, i, c % TILE_WIDTH]`` and holds
+        scenario ``order[c]``; the columns behind the last scenario are 0.
+    order : Int32Array1D, shape (n_scenarios,)
+        Scenario of each column. Results do not depend on it, but a search for the worst outcomes
+        is quickest when scenarios with large moves come first.
     is_finite : BoolArray1D, shape (n_instruments,)
         Whether every outcome of the row is finite. Rows that nobody holds may be anything.
-    n_scenarios : int
-        Number of scenarios.
     """
 
     tiles: Float64Array3D
+    order: Int32Array1D
     is_finite: BoolArray1D
-    n_scenarios: int
+
+    @property
+    def n_scenarios(self) -> int:
+        return len(self.order)
 
     @property
     def n_instruments(self) -> int:
@@ -48,30 +54,48 @@ class TiledPnl:
             )
         from engine.kernels import tail_compiled
 
-        tail_compiled.fill_tiles(pnl, self.tiles, self.is_finite, first_row)
+        tail_compiled.fill_tiles(pnl, self, first_row)
 
 
-def empty_tiles(n_instruments: int, n_scenarios: int) -> TiledPnl:
-    """Return tiles that await `TiledPnl.fill`; rows not filled are not finite."""
-    n_tiles = -(-n_scenarios // TILE_WIDTH)
+def empty_tiles(n_instruments: int, order: Int32Array1D) -> TiledPnl:
+    """Return tiles that await `TiledPnl.fill`; rows not filled are not finite.
+
+    Raises
+    ------
+    ModelInputError
+        If ``order`` is not a permutation of the scenario numbers.
+    """
+    n_tiles = -(-len(order) // TILE_WIDTH)
+    if order.dtype != np.int32 or not np.array_equal(np.sort(order), np.arange(len(order))):
+        raise ModelInputError("order needs each scenario number once, as int32")
     shape = (n_tiles, n_instruments, TILE_WIDTH)
-    return TiledPnl(_aligned(shape), np.zeros(n_instruments, dtype=np.bool_), n_scenarios)
+    return TiledPnl(_aligned(shape), order, np.zeros(n_instruments, dtype=np.bool_))
 
 
 def tile_pnl(pnl: Float64Array2D) -> TiledPnl:
     """Return ``pnl`` (n_instruments, n_scenarios) in tiles, worth it when many blocks share it."""
     if pnl.ndim != 2 or pnl.dtype != np.float64:
         raise ModelInputError(f"pnl needs a float64 matrix, found {pnl.dtype} with {pnl.ndim} axes")
-    tiled = empty_tiles(*pnl.shape)
+    tiled = empty_tiles(len(pnl), largest_moves_first(pnl))
     tiled.fill(0, pnl)
     return tiled
+
+
+def largest_moves_first(pnl: Float64Array2D) -> Int32Array1D:
+    """Return the scenario numbers, those in which a sample of instruments moves most first."""
+    sample = np.abs(pnl[:: max(1, len(pnl) // _SAMPLE_ROWS)])
+    sample[~np.isfinite(sample)] = 0.0
+    scale = sample.max(axis=1, initial=0.0, keepdims=True)
+    moves = (sample / np.where(scale > 0.0, scale, 1.0)).sum(axis=0)
+    return np.argsort(-moves, kind="stable").astype(np.int32)
 
 
 def frozen_tiles(tiled: TiledPnl) -> TiledPnl:
     """Return a read-only view, the one type that kernels are compiled for."""
     tiles = np.ascontiguousarray(tiled.tiles).view()
-    tiles.flags.writeable = False
-    return replace(tiled, tiles=tiles)
+    order = np.ascontiguousarray(tiled.order).view()
+    tiles.flags.writeable = order.flags.writeable = False
+    return TiledPnl(tiles, order, tiled.is_finite)
 
 
 def _aligned(shape: tuple[int, int, int]) -> Float64Array3D:
