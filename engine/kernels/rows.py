@@ -11,6 +11,7 @@ from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int32Arra
 from engine.errors import ModelInputError
 
 Int8Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int8]]
+Int32Array2D: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int32]]
 
 NETTED: Final = 0
 STANDALONE: Final = 1

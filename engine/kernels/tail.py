@@ -17,7 +17,15 @@ import numpy as np
 
 from engine.arrays import Float64Array1D, Float64Array2D
 from engine.errors import ModelInputError
-from engine.kernels.rows import COLLATERAL, NETTED, STANDALONE, LegRows, checked_rows, finite_rows
+from engine.kernels.rows import (
+    COLLATERAL,
+    NETTED,
+    STANDALONE,
+    Int32Array2D,
+    LegRows,
+    checked_rows,
+    finite_rows,
+)
 from engine.kernels.tiles import TiledPnl, frozen_tiles, tile_pnl
 
 __all__ = [
@@ -33,7 +41,6 @@ __all__ = [
     "tile_pnl",
 ]
 
-Int32Array2D: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int32]]
 Level: TypeAlias = Literal["leg", "group", "wrong_way"]
 
 # Positions and running tails of a block share the cache with one tile of the P&L.
@@ -135,9 +142,9 @@ def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, 
     """
     _require_matrix(pnl)
     rows = checked_rows(rows, len(pnl), finite_rows(pnl))
-    from engine.kernels import tail_compiled
+    from engine.kernels import rows_compiled
 
-    return tail_compiled.aggregate_rows(pnl, rows)
+    return rows_compiled.aggregate_rows(pnl, rows)
 
 
 def tail_contributions(
@@ -180,11 +187,11 @@ def tail_contributions(
     _require_tails(n_tail, rows.n_groups, tail.shape[1], n_scenarios)
     if tail.size and not -1 <= int(tail.min()) <= int(tail.max()) < n_scenarios:
         raise ModelInputError(f"{level} tails name scenarios outside 0 to {n_scenarios - 1}")
-    from engine.kernels import tail_compiled
+    from engine.kernels import rows_compiled
 
     counted = np.array([True, level == "leg", level != "group"])
     columns = (np.ascontiguousarray(tiles), np.argsort(order))
-    return tail_compiled.tail_contributions(columns, rows, tail, n_tail, (level == "leg", counted))
+    return rows_compiled.tail_contributions(columns, rows, tail, n_tail, (level == "leg", counted))
 
 
 def _tiled(pnl: Float64Array2D | TiledPnl, rows: LegRows) -> tuple[TiledPnl, LegRows]:

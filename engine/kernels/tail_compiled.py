@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Float64Array3D, Int64Array1D
-from engine.kernels.tail import COLLATERAL, NETTED, Int32Array2D, LegRows, NestedTail
+from engine.arrays import Float64Array1D
+from engine.kernels.rows import COLLATERAL, NETTED, LegRows
+from engine.kernels.tail import NestedTail
 from engine.kernels.tiles import TILE_WIDTH, TiledPnl
 
 _NETTED = NETTED
@@ -27,6 +29,7 @@ _WIDTH = TILE_WIDTH
 _LANES = 8
 # Sizes of the sorted lists that fit into vector registers; longer ones are kept in memory.
 _ROOMS = (8, 16, 32)
+_POSITIONS_AHEAD = 12
 _ALL_BITS = np.uint64(2**64 - 1)
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 # Calls between compiled functions count references of the arrays that they pass.
@@ -56,48 +59,6 @@ def nested_tails(
     )
 
 
-def fill_tiles(pnl: Float64Array2D, tiled: TiledPnl, first_row: int) -> None:
-    """Copy rows of ``pnl`` into ``tiled`` from ``first_row`` on and note which are finite."""
-    _fill(np.ascontiguousarray(pnl), tiled.tiles, tiled.order, tiled.is_finite, first_row)
-
-
-def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, Float64Array2D]:
-    """Return what `engine.kernels.tail.aggregate_rows` describes, inputs checked."""
-    leg_pnl = np.zeros((rows.n_legs, pnl.shape[1]))
-    group_pnl = np.zeros((rows.n_groups, pnl.shape[1]))
-    _aggregate(
-        np.ascontiguousarray(pnl),
-        (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
-        leg_pnl,
-        group_pnl,
-    )
-    return leg_pnl, group_pnl
-
-
-def tail_contributions(
-    columns: tuple[Float64Array3D, Int64Array1D],
-    rows: LegRows,
-    tail: Int32Array2D,
-    n_tail: Float64Array1D,
-    choice: tuple[bool, BoolArray1D],
-) -> Float64Array1D:
-    """Return what `engine.kernels.tail.tail_contributions` describes, inputs checked.
-
-    ``columns`` holds tiles and the place of each scenario in them; ``choice`` says whether tails
-    go by leg, and which leg roles count.
-    """
-    contribution = np.zeros(rows.n_positions)
-    _contributions(
-        columns,
-        (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
-        np.ascontiguousarray(tail),
-        n_tail,
-        choice,
-        contribution,
-    )
-    return contribution
-
-
 @intrinsic
 def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type: ignore[no-untyped-def]
     """Set ``total`` to the sum of ``weight[p] * tile[index[p]]`` over start <= p < stop.
@@ -112,6 +73,7 @@ def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type:
             context.make_array(signature.args[i])(context, builder, arguments[i]).data
             for i in (0, 1, 2, 5)
         ]
+        n_positions = context.make_array(signature.args[1])(context, builder, arguments[1]).nitems
         word, lane = ir.IntType(64), ir.VectorType(ir.DoubleType(), _LANES)
         n_vectors = _WIDTH // _LANES
         zero = ir.Constant(lane, [0.0] * _LANES)
@@ -128,6 +90,7 @@ def _sum_rows(typing_context, tile, index, weight, start, stop, total):  # type:
         factor = builder.load(builder.gep(data[2], [position]))
         factor = _spread(builder, factor, lane)
         first = builder.gep(data[0], [builder.mul(row, ir.Constant(word, _WIDTH))])
+        _fetch_ahead(builder, (data[0], data[1], n_positions), position)
         added = [
             builder.fadd(total_lane, builder.fmul(factor, _load(builder, first, i, lane)))
             for i, total_lane in enumerate(sums)
@@ -239,6 +202,23 @@ def _make_insert(n_vectors: int) -> Any:
 
 
 _insert_8, _insert_16, _insert_32 = _make_insert(1), _make_insert(2), _make_insert(4)
+
+
+def _fetch_ahead(builder: Any, data: tuple[Any, Any, Any], position: Any) -> None:
+    # The search for worst outcomes stalls the processor's own look-ahead, so rows are asked for
+    # a dozen positions early, across the ends of legs and groups.
+    tile, index, n_positions = data
+    word, small, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+    ahead = builder.add(position, ir.Constant(word, _POSITIONS_AHEAD))
+    ahead = builder.select(builder.icmp_signed("<", ahead, n_positions), ahead, position)
+    row = builder.sext(builder.load(builder.gep(index, [ahead])), word)
+    first = builder.gep(tile, [builder.mul(row, ir.Constant(word, _WIDTH))])
+    kind = ir.FunctionType(ir.VoidType(), [byte, small, small, small])
+    fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    for i in range(_WIDTH // _LANES):
+        line = builder.bitcast(builder.gep(first, [ir.Constant(word, i * _LANES)]), byte)
+        # For reading, into every level of cache, as data.
+        builder.call(fetch, [line, *(ir.Constant(small, flag) for flag in (0, 3, 1))])
 
 
 def _lane_pointer(builder: Any, data: Any, i: int, lane: Any) -> Any:
@@ -408,58 +388,3 @@ def _finish(worst, scenarios, n_tail, tail):  # type: ignore[no-untyped-def]
         loss -= (n_tail - n_whole) * worst[-1]
         tail[n_whole] = scenarios[-1]
     return loss / n_tail
-
-
-@_compiled
-def _fill(pnl, tiles, scenario_order, is_finite, first_row):  # type: ignore[no-untyped-def]
-    for row in range(pnl.shape[0]):
-        source = pnl[row]
-        not_finite = 0
-        for t in range(tiles.shape[0]):
-            numbers = scenario_order[t * _WIDTH : (t + 1) * _WIDTH]
-            tile_row = tiles[t, first_row + row]
-            for s in range(numbers.size):
-                outcome = source[numbers[s]]
-                tile_row[s] = outcome
-                not_finite += not abs(outcome) < np.inf
-            for s in range(numbers.size, _WIDTH):
-                tile_row[s] = 0.0
-        is_finite[first_row + row] = not_finite == 0
-
-
-@_compiled
-def _aggregate(pnl, csr, leg_pnl, group_pnl):  # type: ignore[no-untyped-def]
-    group_ptr, leg_ptr, leg_role, index, weight = csr
-    for group in range(group_ptr.size - 1):
-        for leg in range(group_ptr[group], group_ptr[group + 1]):
-            for position in range(leg_ptr[leg], leg_ptr[leg + 1]):
-                row, factor = pnl[index[position]], weight[position]
-                for s in range(row.size):
-                    leg_pnl[leg, s] += factor * row[s]
-            if leg_role[leg] == _NETTED:
-                for s in range(pnl.shape[1]):
-                    group_pnl[group, s] += leg_pnl[leg, s]
-
-
-@_compiled
-def _contributions(columns, csr, tail, n_tail, choice, contribution):  # type: ignore[no-untyped-def]
-    group_ptr, leg_ptr, leg_role, index, weight = csr
-    per_leg, counted = choice
-    tiles, column_of = columns
-    width = tiles.shape[2]
-    for group in range(group_ptr.size - 1):
-        n_whole = int(np.floor(n_tail[group]))
-        fraction = n_tail[group] - n_whole
-        n_worst = n_whole + (fraction > 0.0)
-        for leg in range(group_ptr[group], group_ptr[group + 1]):
-            scenarios = tail[leg] if per_leg else tail[group]
-            if not counted[leg_role[leg]] or scenarios[0] < 0:
-                continue
-            for position in range(leg_ptr[leg], leg_ptr[leg + 1]):
-                row, factor = index[position], weight[position]
-                loss = 0.0
-                for rank in range(n_worst):
-                    s = column_of[scenarios[rank]]
-                    outcome = factor * tiles[s // width, row, s % width]
-                    loss -= outcome if rank < n_whole else fraction * outcome
-                contribution[position] = loss / n_tail[group]

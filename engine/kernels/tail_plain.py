@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from engine.arrays import Float64Array1D, Float64Array2D
-from engine.kernels.tail import COLLATERAL, NETTED, Int32Array2D, LegRows, Level, NestedTail
+from engine.kernels.rows import COLLATERAL, NETTED, Int32Array2D, LegRows
+from engine.kernels.tail import Level, NestedTail
 
 
 def nested_expected_shortfall(

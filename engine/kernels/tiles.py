@@ -52,9 +52,9 @@ class TiledPnl:
                 f"rows {first_row} to {stop_row} with {pnl.shape[1]} scenarios do not fit into "
                 f"{self.n_instruments} instruments with {self.n_scenarios}"
             )
-        from engine.kernels import tail_compiled
+        from engine.kernels import rows_compiled
 
-        tail_compiled.fill_tiles(pnl, self, first_row)
+        rows_compiled.fill_tiles(pnl, self, first_row)
 
 
 def empty_tiles(n_instruments: int, order: Int32Array1D) -> TiledPnl:
