@@ -14,16 +14,20 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from engine.arrays import Float64Array1D
 from engine.ids import SnapshotId
-from engine.margin.block import blocks_of
+from engine.kernels.tail import STANDALONE, aggregate_rows
+from engine.margin.block import Block, blocks_of
 from engine.margin.filtered_historical import margin_block
-from engine.market import prepare
+from engine.market import PreparedMarket, prepare
 from engine.portfolio import portfolio
 from engine.rules import MPOR_DAYS_MAX, Agreement, HouseParameters, RuleBook
 from engine.snapshot import CollateralSet, PositionSet, Snapshot
 from engine.times import close_of
 
-COVERAGE_COLUMNS = ("date", "book", "core_margin", "requirement", "loss", "n_assets")
+COVERAGE_COLUMNS = (
+    "date", "book", "value_at_risk", "core_margin", "requirement", "loss", "n_assets",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,10 @@ def coverage(
     Returns
     -------
     pandas.DataFrame
-        Columns ``COVERAGE_COLUMNS``; ``core_margin`` is the expected shortfall with the capped
-        offset, ``requirement`` adds the anti-procyclicality tools and the gap add-on. [USD]
+        Columns ``COVERAGE_COLUMNS``. ``value_at_risk`` is the quantile of the same scenarios at
+        ``confidence``, the figure whose exceptions can be counted against ``1 - confidence``;
+        ``core_margin`` is the expected shortfall beyond it with the capped offset;
+        ``requirement`` adds the anti-procyclicality tools and the gap add-on. [USD]
     """
     daily = _one_day(house)
     wide = closes.pivot(index="date", columns="asset", values="close").sort_index()
@@ -105,8 +111,9 @@ def _day(
         {
             "date": today,
             "book": name,
-            "core_margin": margins[name][0],
-            "requirement": margins[name][1],
+            "value_at_risk": margins[name].value_at_risk,
+            "core_margin": margins[name].core_margin,
+            "requirement": margins[name].requirement,
             "loss": -sum(n * (later[a] / prices[a] - 1.0) for a, n in sorted(exposure.items())),
             "n_assets": len(exposure),
         }
@@ -131,7 +138,7 @@ def _margins(
     house: HouseParameters,
     business_date: date,
     confidence: float,
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, _Margins]:
     assets = sorted({asset for exposure in held.values() for asset in exposure})
     snapshot = _snapshot(closes, prices, assets, business_date)
     rules = RuleBook(
@@ -146,17 +153,41 @@ def _margins(
     ]
     market = prepare(snapshot, rules)
     book = portfolio(market, _positions(rows), CollateralSet(_no_holdings()), rules)
-    names = book.netting_sets["netting_set_id"].tolist()
-    found: dict[str, tuple[float, float]] = {}
+    names = [str(name) for name in book.netting_sets["netting_set_id"]]
+    found: dict[str, _Margins] = {}
     for block in blocks_of(book, market, house):
-        margins = margin_block(market, block)
-        of = margins.margins
+        answer = margin_block(market, block)
+        of, quantile = answer.margins, _value_at_risk(market, block)
         for name, group in zip(
-            names[block.first_netting_set :], margins.governing.tolist(), strict=False
+            names[block.first_netting_set :], answer.governing.tolist(), strict=False
         ):
-            core = float(of.core[group] + of.offset[group])
-            found[str(name)] = (core, float(of.total[group]))
+            found[name] = _Margins(
+                value_at_risk=float(quantile[group]),
+                core_margin=float(of.core[group] + of.offset[group]),
+                requirement=float(of.total[group]),
+            )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Margins:
+    value_at_risk: float
+    core_margin: float
+    requirement: float
+
+
+def _value_at_risk(market: PreparedMarket, block: Block) -> Float64Array1D:
+    """Return the loss quantile of each book; underlyings without offset are added."""
+    leg_pnl, netted_pnl = aggregate_rows(market.historical, block.rows)
+    rank = np.ceil(block.n_tail).astype(np.int64) - 1
+    worst = np.sort(netted_pnl, axis=1)
+    netted = -worst[np.arange(rank.size), rank]
+    leg_group = np.repeat(np.arange(block.rows.n_groups), np.diff(block.rows.group_ptr))
+    alone = np.sort(leg_pnl, axis=1)[np.arange(leg_group.size), rank[leg_group]]
+    alone = np.where(block.rows.leg_role == STANDALONE, -alone, 0.0)
+    added = np.bincount(leg_group, weights=np.maximum(alone, 0.0), minlength=rank.size)
+    quantile: Float64Array1D = np.maximum(netted, 0.0) + added
+    return quantile
 
 
 def _snapshot(
