@@ -1,0 +1,30 @@
+"""The suite of ``positions``: its contract's rules, and its three books."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from data_contracts._gx import great_expectations
+from data_contracts.contract import Contract
+from data_contracts.positions.v1.schema import CONTRACT
+from data_contracts.suites import contract_suite
+
+
+def suite(contract: Contract = CONTRACT, business_date: date | None = None) -> Any:
+    """Return the ``ExpectationSuite``; its batch expectations warn and keep no row out."""
+    kinds = great_expectations().expectations
+    return contract_suite(
+        contract,
+        business_date,
+        batch_expectations=(
+            kinds.ExpectColumnDistinctValuesToContainSet(
+                column="source",
+                value_set=["oms", "venue", "clearing"],
+                meta={
+                    "name": "three_books",
+                    "batch": "the books oms, venue and clearing are there",
+                },
+            ),
+        ),
+    )
