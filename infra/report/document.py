@@ -1,0 +1,156 @@
+"""All figures of a report, worked out once; page, JSON and Parquet only render them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from infra.report.change import Change, change_since
+from infra.report.headline import (
+    Book,
+    Concern,
+    Headline,
+    break_headline,
+    concerns,
+    coverage_headline,
+    money_headlines,
+    quality_headline,
+    status_headline,
+)
+from infra.report.inputs import ReportInputs
+from infra.report.netting_sets import client_table, currency_table, netting_set_table
+from infra.report.parameters import collateral_rule_table, parameter_table, stress_table
+from infra.report.reporting import ReportingCurrency, reporting_currency
+from infra.report.scenarios import scenario_table
+from infra.report.settlements import settlement_table
+
+_DIRECTIONS = ("call", "return", "blocked")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """The content of one report.
+
+    Frames hold exact amounts as ``Decimal``; columns that end in ``_reported`` are in
+    ``reporting.currency``. ``change`` is None without a previous date.
+    """
+
+    inputs: ReportInputs
+    reporting: ReportingCurrency
+    headlines: tuple[Headline, ...]
+    concerns: tuple[Concern, ...]
+    netting_sets: pd.DataFrame
+    clients: pd.DataFrame
+    currencies: pd.DataFrame
+    change: Change | None
+    scenarios: pd.DataFrame
+    calls: pd.DataFrame
+    settlements: pd.DataFrame
+    breaks: pd.DataFrame
+    parameters: pd.DataFrame
+    stress: pd.DataFrame
+    collateral_rules: pd.DataFrame
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the frames that are written beside the page, by file name."""
+        frames = {
+            "netting_sets": self.netting_sets,
+            "clients": self.clients,
+            "currencies": self.currencies,
+            "movers": self.change.movers if self.change else None,
+            "scenarios": self.scenarios,
+            "calls": self.calls,
+            "settlements": self.settlements,
+            "unsettled": self.inputs.assessment.unsettled,
+            "breaks": self.breaks,
+            "checks": self.inputs.checks,
+            "dataset_counts": self.inputs.dataset_counts,
+            "proxies": self.inputs.assessment.proxies,
+            "coverage": self.inputs.coverage.days if self.inputs.coverage else None,
+            "history": self.inputs.history,
+            "parameters": self.parameters,
+            "stress": self.stress,
+            "collateral_rules": self.collateral_rules,
+        }
+        return {name: frame for name, frame in frames.items() if frame is not None}
+
+
+def document(inputs: ReportInputs) -> Document:
+    """Return the content of the report on ``inputs``.
+
+    Raises
+    ------
+    ModelInputError
+        If agreements differ in currency and a USD rate is missing.
+    InvariantBroken
+        If the parts of a requirement do not add up to it.
+    """
+    requirements, previous = inputs.assessment.requirements, inputs.previous
+    currencies = [frame["currency"] for frame in (requirements, previous) if frame is not None]
+    reporting = reporting_currency(
+        [str(currency) for column in currencies for currency in column.unique()], inputs.usd_rates
+    )
+    netting_sets = netting_set_table(requirements, previous, reporting)
+    before = netting_set_table(previous, None, reporting) if previous is not None else None
+    book = Book(netting_sets, before, reporting.currency)
+    breaks = _open_breaks(inputs)
+    headlines = (
+        *money_headlines(book),
+        status_headline(book),
+        break_headline(breaks),
+        quality_headline(inputs.checks, inputs.dataset_counts),
+        coverage_headline(inputs.coverage),
+    )
+    return Document(
+        inputs=inputs,
+        reporting=reporting,
+        headlines=headlines,
+        concerns=tuple(concerns(book, headlines, breaks)),
+        netting_sets=netting_sets,
+        clients=client_table(netting_sets),
+        currencies=currency_table(netting_sets, reporting),
+        change=change_since(netting_sets, previous, inputs.attribution, reporting),
+        scenarios=scenario_table(
+            inputs.assessment.worst_scenarios,
+            inputs.assessment.scenarios,
+            netting_sets,
+            reporting,
+        ),
+        calls=_calls(inputs, netting_sets),
+        settlements=settlement_table(inputs.assessment.settlements),
+        breaks=breaks,
+        parameters=parameter_table(inputs.rules.house),
+        stress=stress_table(inputs.rules.house),
+        collateral_rules=collateral_rule_table(inputs.rules.house),
+    )
+
+
+def _calls(inputs: ReportInputs, netting_sets: pd.DataFrame) -> pd.DataFrame:
+    """Calls before returns before withheld returns, each largest first."""
+    decided = netting_sets.rename(columns={"call_action": "direction", "call_amount": "amount"})
+    chosen = ["blocked"] if inputs.calls is not None else list(_DIRECTIONS)
+    calls = decided.loc[
+        decided["direction"].isin(chosen), ["netting_set_id", "currency", "direction", "amount"]
+    ]
+    if inputs.calls is not None:
+        calls = pd.concat([inputs.calls, calls], ignore_index=True)
+    client_of = dict(zip(netting_sets["netting_set_id"], netting_sets["client_id"], strict=True))
+    calls = calls.assign(client_id=[client_of.get(name, "") for name in calls["netting_set_id"]])
+    keys = [
+        (_DIRECTIONS.index(direction), -amount, name)
+        for direction, amount, name in zip(
+            calls["direction"], calls["amount"], calls["netting_set_id"], strict=True
+        )
+    ]
+    order = sorted(range(len(calls)), key=keys.__getitem__)
+    return calls.iloc[order].reset_index(drop=True)
+
+
+def _open_breaks(inputs: ReportInputs) -> pd.DataFrame:
+    breaks = inputs.assessment.breaks if inputs.breaks is None else inputs.breaks
+    if "status" in breaks:
+        breaks = breaks[breaks["status"] != "closed"]
+    keys = ["age_days", "break_id"] if "age_days" in breaks else ["break_id"]
+    ordered = breaks.sort_values(keys, ascending=[key == "break_id" for key in keys])
+    return ordered.reset_index(drop=True)

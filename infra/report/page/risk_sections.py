@@ -1,0 +1,243 @@
+"""What is owed and why: clients, change, utilisation, scenarios, coverage."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from infra.report.amounts import count, exact, percent, total
+from infra.report.charts.change import mover_chart, waterfall_chart
+from infra.report.charts.clients import client_chart
+from infra.report.charts.over_time import back_test_svg, history_svg
+from infra.report.charts.scenarios import scenario_chart
+from infra.report.charts.style import Chart
+from infra.report.charts.utilisation import call_region_chart, distribution_chart
+from infra.report.components import PARTS
+from infra.report.document import Document
+from infra.report.page.cells import (
+    Column,
+    Section,
+    badge,
+    money,
+    moved,
+    name,
+    number,
+    plain_number,
+    share,
+    shock,
+    table,
+    text,
+)
+from infra.report.scenarios import SCENARIO_ROWS, shock_columns
+
+_SHOCKS_SHOWN = {"index": 6, "volatility": 2, "basis": 1}
+
+
+def requirement_section(document: Document) -> Section:
+    """Return requirement by client and currency."""
+    currency, clients = document.reporting.currency, document.clients
+    note = (
+        f"Amounts in {currency}; agreements in other currencies are converted at today's rates."
+        if document.reporting.is_converted
+        else f"Amounts in {currency}."
+    )
+    by_currency = table(
+        "currencies",
+        "By agreement currency",
+        document.currencies,
+        (
+            name("currency", "Currency"), number("n_netting_sets", "Netting sets"),
+            money("requirement", "Requirement"), money("collateral_value", "Collateral value"),
+            money("deficit", "Deficit"), number("n_calls", "Calls"), money("call_amount", "Called"),
+            number("n_returns", "Returns"), money("return_amount", "Returned"),
+            *_converted(document),
+        ),
+    )  # fmt: skip
+    sums = (
+        "requirement_reported",
+        "collateral_value_reported",
+        "deficit_reported",
+        "call_reported",
+    )
+    by_client = table(
+        "clients",
+        f"By client, {currency}",
+        clients,
+        (
+            name("client_id", "Client"), number("n_netting_sets", "Netting sets"),
+            money("requirement_reported", "Requirement"),
+            *(money(f"{part.column}_reported", part.label, part.meaning) for part in PARTS),
+            money("collateral_value_reported", "Collateral value"),
+            share("utilisation", "Utilisation", "requirement over collateral value"),
+            money("deficit_reported", "Deficit", "by netting set; no offset with excess"),
+            money("call_reported", "Called"),
+            *changed(document, moved("change_reported", "Change")),
+        ),
+        totals={
+            "client_id": "All clients",
+            "n_netting_sets": count(clients["n_netting_sets"].sum()),
+            **{key: exact(total(clients[key])) for key in sums},
+            **{
+                f"{part.column}_reported": exact(total(clients[f"{part.column}_reported"]))
+                for part in PARTS
+            },
+        },
+    )  # fmt: skip
+    return Section(
+        "requirement",
+        "Requirement by client",
+        "Each bar is a client's requirement, stacked by what it is charged for. " + note,
+        charts_of(client_chart(clients, currency)),
+        (by_currency, by_client),
+    )
+
+
+def _converted(document: Document) -> tuple[Column, ...]:
+    currency = document.reporting.currency
+    if not document.reporting.is_converted:
+        return ()
+    return (
+        Column("rate", f"{currency} rate", plain_number),
+        money("requirement_reported", f"Requirement, {currency}"),
+    )
+
+
+def change_section(document: Document) -> Section:
+    """Return causes, movers and history of the change on the previous close."""
+    change, currency = document.change, document.reporting.currency
+    history = _history(document)
+    if change is None:
+        lead = "There is no earlier close to compare with."
+        return Section("change", "Change on the previous day", lead, charts_of(history))
+    day = document.inputs.previous_date
+    since = f"Since {day:%Y-%m-%d}" if day else "Since the previous close"
+    lead = (
+        f"{since} the total requirement went from {exact(change.before)} to "
+        f"{exact(change.after)} {currency}. Market moves under the former positions and rules, "
+        "then positions, then parameters: each step is a full revaluation."
+    )
+    movers = table(
+        "movers",
+        f"Largest movers, {currency}",
+        change.movers,
+        (
+            name("netting_set_id", "Netting set"), text("client_id", "Client"),
+            badge("event", "Event"), money("before_reported", "Before"),
+            money("requirement_reported", "Today"), moved("change_reported", "Change"),
+            moved("market", "Market"), moved("position", "Positions"),
+            moved("parameter", "Parameters"), moved("other", "Holds, other"),
+        ),
+    )  # fmt: skip
+    charts = charts_of(waterfall_chart(change, currency), mover_chart(change, currency), history)
+    return Section("change", "Change on the previous day", lead, charts, (movers,))
+
+
+def _history(document: Document) -> Chart | None:
+    history = document.inputs.history
+    if history is None or history.empty:
+        return None
+    rates = document.reporting.rates
+    known = history[history["currency"].isin(list(rates))]
+    rate = known["currency"].map(rates).astype("float64")
+    amounts = [c for c in ("requirement", "collateral_value") if c in known]
+    totals = known.assign(**{c: known[c].astype("float64") * rate for c in amounts})
+    summed = totals.groupby("business_date", sort=True)[amounts].sum().reset_index()
+    return history_svg(summed, document.reporting.currency)
+
+
+def utilisation_section(document: Document) -> Section:
+    """Return how much of the collateral the requirement takes up."""
+    lead = (
+        "Utilisation is requirement over collateral value. Left: netting sets by utilisation. "
+        "Right: each netting set; above the diagonal collateral falls short, and thresholds and "
+        "minimum transfer amounts decide whether that becomes a call."
+    )
+    charts = charts_of(
+        distribution_chart(document.netting_sets),
+        call_region_chart(document.netting_sets, document.reporting.currency),
+    )
+    return Section("utilisation", "Utilisation of collateral", lead, charts)
+
+
+def scenarios_section(document: Document) -> Section:
+    """Return the scenarios that decide most, with their shocks."""
+    currency = document.reporting.currency
+    shown = table(
+        "scenarios",
+        f"Scenarios that are the worst of most loss, {currency}; shocks over one day",
+        document.scenarios,
+        (
+            name("scenario", "Scenario"), text("kind", "Kind"), text("ends_on", "Ends on"),
+            number("n_worst", "Worst for", "netting sets that lose most in this scenario"),
+            number("n_listed", "Listed by", "netting sets that have it among their worst"),
+            money("loss_reported", "Loss", "summed over the netting sets it is worst for"),
+            text("largest", "Largest loss of"), *_shocks(document.scenarios),
+        ),
+        rows_max=SCENARIO_ROWS,
+    )  # fmt: skip
+    lead = (
+        "Every netting set has one scenario in which it loses most. The bars add these losses up "
+        "by scenario: they show which days and stresses decide what clients owe."
+    )
+    charts = charts_of(scenario_chart(document.scenarios, currency))
+    return Section("scenarios", "Largest scenarios", lead, charts, (shown,))
+
+
+def _shocks(scenarios: pd.DataFrame) -> list[Column]:
+    """Index moves of the main assets first, then some volatility and basis shocks."""
+    taken = dict.fromkeys(_SHOCKS_SHOWN, 0)
+    chosen: list[tuple[int, Column]] = []
+    for key in shock_columns(scenarios):
+        kind, _, asset = key.rpartition(":")
+        if key in ("n_worst", "n_listed", "loss_reported") or (
+            kind in taken and taken[kind] >= _SHOCKS_SHOWN[kind]
+        ):
+            continue
+        if kind in taken:
+            taken[kind] += 1
+        head = f"{asset} {kind}" if kind not in ("", "index") else asset
+        hint = "change of the annual basis" if kind == "basis" else "relative move"
+        chosen.append(
+            (list(_SHOCKS_SHOWN).index(kind) if kind in taken else 9, shock(key, head, hint))
+        )
+    return [column for _, column in sorted(chosen, key=lambda pair: pair[0])]
+
+
+def coverage_section(document: Document) -> Section:
+    """Return the back-test against history."""
+    coverage = document.inputs.coverage
+    title = "Model coverage"
+    if coverage is None:
+        lead = "No back-test was given to this report: run plimsoll backtest and report again."
+        return Section("coverage", title, lead)
+    days = coverage.days
+    n_exceptions = int(days["exception"].sum())
+    lead = (
+        f"{coverage.subject}: the loss of each day against the requirement of the close before it. "
+        f"{count(n_exceptions)} exceptions in {count(len(days))} days, "
+        f"{(1 - coverage.confidence) * len(days):.1f} expected at {percent(coverage.confidence)}. "
+        f"Kupiec's test: likelihood ratio {coverage.likelihood_ratio:.3f}, "
+        f"p-value {coverage.p_value:.3f}; traffic light {coverage.zone}."
+    )
+    hits = days[days["exception"].astype(bool)]
+    rows = hits.assign(excess=hits["loss"] - hits["requirement"]).sort_values("date")
+    shown = table(
+        "exceptions",
+        f"Exceptions, {coverage.currency}",
+        rows,
+        (
+            name("date", "Day"), money("loss", "Loss"), money("requirement", "Requirement"),
+            money("excess", "Loss beyond requirement"),
+        ),
+    )  # fmt: skip
+    charts = charts_of(back_test_svg(days, coverage.currency, coverage.confidence))
+    return Section("coverage", title, lead, charts, (shown,) if len(rows) else ())
+
+
+def changed(document: Document, column: Column) -> tuple[Column, ...]:
+    """Return the column if there is an earlier close to compare with, else nothing."""
+    return () if document.change is None else (column,)
+
+
+def charts_of(*drawn: Chart | None) -> tuple[Chart, ...]:
+    """Return the charts that could be drawn."""
+    return tuple(chart for chart in drawn if chart is not None)

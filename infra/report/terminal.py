@@ -1,0 +1,202 @@
+"""What the command line shows: who owes what and why, and one netting set down to its scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from engine.assessment import Assessment
+from engine.rules import RuleBook
+from engine.snapshot import Snapshot
+from infra.report.amounts import ABSENT, count, percent, short, total
+from infra.report.components import REPORTED_PART_COLUMNS
+from infra.report.netting_sets import client_table, netting_set_table
+from infra.report.reporting import reporting_currency
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
+
+_SHORT_HEADS = ("Core", "Offset", "APC", "Gap", "Liq.", "Wrong-way", "Hold")
+_STYLES = {"failed": "bold red", "held": "yellow", "assessed": "green"}
+# Narrower than this, components give way to the figures that a client is asked for.
+COMPONENTS_FROM_COLUMNS = 118
+
+
+def owes_table(
+    assessment: Assessment, *, top: int = 20, usd_rates: Mapping[str, float] | None = None
+) -> RenderableType:
+    """Return a table of what each client owes and why, largest first, with a total.
+
+    Parameters
+    ----------
+    assessment : Assessment
+        Result of a run.
+    top : int
+        Clients shown by name, with those that have a failure; the others are one row.
+    usd_rates : Mapping[str, float], optional
+        USD per unit of each agreement currency; needed where agreements differ in currency.
+
+    Raises
+    ------
+    ModelInputError
+        If agreements differ in currency and a rate is missing.
+    """
+    requirements = assessment.requirements
+    reporting = reporting_currency(
+        [str(currency) for currency in requirements["currency"].unique()], usd_rates or {}
+    )
+    netting_sets = netting_set_table(requirements, None, reporting)
+    clients = client_table(netting_sets)
+    actions = {str(client): next_action(rows) for client, rows in netting_sets.groupby("client_id")}
+    return _Owes(clients, actions, top, reporting.currency)
+
+
+def next_action(netting_sets: pd.DataFrame) -> str:
+    """Return what somebody has to do next about one client's rows of ``netting_set_table``."""
+    steps = []
+    failed = netting_sets[netting_sets["status"] == "failed"]
+    if len(failed):
+        steps.append(f"mend {_names(failed)}")
+    called = total(_decided(netting_sets, "call")["call_amount_reported"])
+    if called:
+        steps.append(f"call {short(called)}")
+    held = netting_sets[netting_sets["status"] == "held"]
+    if len(held):
+        steps.append(f"refresh inputs of {_names(held)}")
+    blocked = _decided(netting_sets, "blocked")
+    blocked = blocked[blocked["status"] == "assessed"]
+    if len(blocked):
+        steps.append(f"close breaks of {_names(blocked)}")
+    returned = total(_decided(netting_sets, "return")["call_amount_reported"])
+    if returned:
+        steps.append(f"return {short(returned)}")
+    return "; ".join(steps) or ABSENT
+
+
+def explain_view(
+    assessment: Assessment, snapshot: Snapshot, rules: RuleBook, netting_set_id: str
+) -> RenderableType:
+    """Return the requirement of one netting set down to component, scenario, position and rule.
+
+    Raises
+    ------
+    MissingDataError
+        If the assessment has no such netting set.
+    """
+    from infra.report.explain import explanation
+    from infra.report.explain_view import render_explanation
+
+    return render_explanation(explanation(assessment, snapshot, rules, netting_set_id))
+
+
+class _Owes:
+    """Draws itself as wide as the terminal allows."""
+
+    def __init__(
+        self, clients: pd.DataFrame, actions: dict[str, str], top: int, currency: str
+    ) -> None:
+        self.clients, self.actions, self.top, self.currency = clients, actions, top, currency
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_wide = options.max_width >= COMPONENTS_FROM_COLUMNS
+        yield self._table(is_wide)
+
+    def _table(self, is_wide: bool) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        # A failure shows by name however small the client is.
+        is_shown = (np.arange(len(self.clients)) < self.top) | (self.clients["n_failed"] > 0)
+        shown, rest = self.clients[is_shown], self.clients[~is_shown]
+        table = Table(
+            title=f"What each client owes, {self.currency}", title_justify="left",
+            title_style="bold", box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False,
+            footer_style="bold",
+        )  # fmt: skip
+        table.add_column("Client", footer="All", no_wrap=True)
+        table.add_column(
+            "Sets", justify="right", footer=count(self.clients["n_netting_sets"].sum())
+        )
+        table.add_column("Requirement", justify="right", footer=self._sum("requirement_reported"))
+        parts = self._parts() if is_wide else []
+        for head, column in parts:
+            table.add_column(head, justify="right", footer=self._sum(column), style="dim")
+        table.add_column(
+            "Collateral", justify="right", footer=self._sum("collateral_value_reported")
+        )
+        table.add_column("Used", justify="right")
+        table.add_column("Status", no_wrap=True)
+        table.add_column("Next", overflow="fold", footer=f"call {self._sum('call_reported')}")
+        for client in shown.to_dict("records"):
+            table.add_row(*self._row(client, parts))
+        if len(rest):
+            table.add_row(*self._rest(rest, parts), style="dim")
+        return table
+
+    def _parts(self) -> list[tuple[str, str]]:
+        """Components that charge anybody, under short heads."""
+        return [
+            (head, column)
+            for head, column in zip(_SHORT_HEADS, REPORTED_PART_COLUMNS, strict=True)
+            if any(self.clients[column])
+        ]
+
+    def _row(self, client: dict[Hashable, Any], parts: list[tuple[str, str]]) -> list[str]:
+        used = client["utilisation"]
+        return [
+            str(client["client_id"]),
+            count(client["n_netting_sets"]),
+            f"[bold]{short(client['requirement_reported'])}[/]",
+            *(short(client[column]) for _, column in parts),
+            short(client["collateral_value_reported"]),
+            _toned(percent(used, 0), "red" if _is_above_one(used) else ""),
+            _status(client),
+            self.actions[str(client["client_id"])],
+        ]
+
+    def _rest(self, rest: pd.DataFrame, parts: list[tuple[str, str]]) -> list[str]:
+        called = total(rest["call_reported"])
+        return [
+            f"{count(len(rest))} others",
+            count(rest["n_netting_sets"].sum()),
+            short(total(rest["requirement_reported"])),
+            *(short(total(rest[column])) for _, column in parts),
+            short(total(rest["collateral_value_reported"])),
+            "",
+            _status({key: rest[key].sum() for key in ("n_failed", "n_held")}),
+            f"call {short(called)}" if called else ABSENT,
+        ]
+
+    def _sum(self, column: str) -> str:
+        return short(total(self.clients[column]))
+
+
+def _status(client: dict[Hashable, Any]) -> str:
+    for status in ("failed", "held"):
+        number = client[f"n_{status}"]
+        if number:
+            return _toned(f"{count(number)} {status}", _STYLES[status])
+    return _toned("assessed", _STYLES["assessed"])
+
+
+def _is_above_one(used: object) -> bool:
+    return isinstance(used, float) and not used <= 1.0
+
+
+def _decided(netting_sets: pd.DataFrame, action: str) -> pd.DataFrame:
+    return netting_sets[netting_sets["call_action"] == action]
+
+
+def _names(rows: pd.DataFrame) -> str:
+    names = sorted(str(name) for name in rows["netting_set_id"])
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _toned(text: str, style: str) -> str:
+    from rich.markup import escape
+
+    return f"[{style}]{escape(text)}[/]" if style else escape(text)
