@@ -130,7 +130,10 @@ def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
 
 
 def _assets(snapshot: Snapshot, rules: RuleBook) -> tuple[str, ...]:
-    names = {"USD", rules.house.proxy.asset, *rules.house.collateral}
+    names = {"USD", rules.house.proxy.asset}
+    # Collateral without a price counts nothing, so it needs no risk factor either.
+    priced = {*snapshot.index_prices["asset"], *snapshot.fx_rates["asset"]}
+    names.update(asset for asset in rules.house.collateral if asset in priced)
     names.update(str(name) for name in snapshot.instruments["underlying"].unique())
     names.update(str(name) for name in snapshot.instruments["settlement_asset"].unique())
     names.update(agreement.currency for agreement in rules.agreements.values())
