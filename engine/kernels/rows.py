@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int32Array1D, Int64Array1D
 from engine.errors import ModelInputError
+from engine.kernels.layout import frozen
 
 Int8Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int8]]
 Int32Array2D: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int32]]
@@ -90,11 +91,11 @@ def checked_rows(rows: LegRows, n_instruments: int, is_finite: BoolArray1D) -> L
         row = int(rows.index[~is_finite[rows.index]][0])
         raise ModelInputError(f"pnl of row {row} is not finite, but a position holds it")
     return LegRows(
-        _frozen(rows.group_ptr, np.int64),
-        _frozen(rows.leg_ptr, np.int64),
-        _frozen(rows.leg_role, np.int8),
-        _frozen(rows.index, np.int32),
-        _frozen(rows.weight, np.float64),
+        frozen("group_ptr", rows.group_ptr, np.int64),
+        frozen("leg_ptr", rows.leg_ptr, np.int64),
+        frozen("leg_role", rows.leg_role, np.int8),
+        frozen("index", rows.index, np.int32),
+        frozen("weight", rows.weight, np.float64),
     )
 
 
@@ -110,13 +111,3 @@ def _require_ranges(name: str, ptr: Int64Array1D, n_items: int) -> None:
         )
     if len(ptr) > 1 and bool((np.diff(ptr) < 0).any()):
         raise ModelInputError(f"{name} needs to be ascending")
-
-
-def _frozen(values: np.ndarray[Any, Any], dtype: type[Any]) -> np.ndarray[Any, Any]:
-    if not np.can_cast(values.dtype, dtype, "same_kind") or values.ndim != 1:
-        raise ModelInputError(
-            f"rows need 1-d {np.dtype(dtype)}, found {values.ndim}-d {values.dtype}"
-        )
-    view = np.ascontiguousarray(values, dtype=dtype).view()
-    view.flags.writeable = False
-    return view
