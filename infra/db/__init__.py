@@ -1,0 +1,56 @@
+"""The record of business facts on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.db.audit import ChainReport
+    from infra.db.calls import call_id
+    from infra.db.database import Database, open_database
+    from infra.db.ledger import Entry, Posting, PostingSummary
+    from infra.db.records import KnownRuleBook, KnownSnapshot
+    from infra.db.runs import RunHandle, StepResult
+    from infra.db.settlements import collateral_account, margin_account, settlement_account
+
+# Resolved on first use: SQLAlchemy stays out of the start of a command.
+_HOMES = {
+    "ChainReport": "audit",
+    "Database": "database",
+    "Entry": "ledger",
+    "KnownRuleBook": "records",
+    "KnownSnapshot": "records",
+    "Posting": "ledger",
+    "PostingSummary": "ledger",
+    "RunHandle": "runs",
+    "StepResult": "runs",
+    "call_id": "calls",
+    "collateral_account": "settlements",
+    "margin_account": "settlements",
+    "open_database": "database",
+    "settlement_account": "settlements",
+}
+
+__all__ = [
+    "ChainReport",
+    "Database",
+    "Entry",
+    "KnownRuleBook",
+    "KnownSnapshot",
+    "Posting",
+    "PostingSummary",
+    "RunHandle",
+    "StepResult",
+    "call_id",
+    "collateral_account",
+    "margin_account",
+    "open_database",
+    "settlement_account",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"infra.db.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

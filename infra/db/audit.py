@@ -1,0 +1,188 @@
+"""Hash chains: audit, ledger entries and call events cannot be altered unnoticed.
+
+Each row holds the hash of its content and of the row before. The heads are also written to the
+store, where the user of the database cannot reach: cutting off the end is noticed as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from engine.errors import StateError
+from infra.db.canonical import GENESIS, link
+from infra.db.tables import AuditRow, CallEventRow, EntryRow, PostingRow
+
+if TYPE_CHECKING:
+    from infra.db.database import Database
+    from infra.store import Store
+
+_BATCH: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last row of a chain: its position (0 for none) and its hash."""
+
+    position: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainReport:
+    """What was verified: the head of each chain, and the number of heads found in the store."""
+
+    heads: Mapping[str, Head]
+    n_anchors: int
+
+
+class Audit:
+    """The audit chain, and the verification of all chains."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, action: str, subject: str, details: Mapping[str, object]) -> None:
+        """Record that the actor of this database did ``action`` to ``subject``."""
+        with self._database.writing() as connection:
+            self.append_within(connection, action, subject, details)
+
+    def append_within(
+        self, connection: Connection, action: str, subject: str, details: Mapping[str, object]
+    ) -> None:
+        """Record it in the transaction of what was done: both are there or neither."""
+        last = chain_head(connection, AuditRow.position, AuditRow.hash)
+        row = {
+            "recorded_at": self._database.clock(),
+            "actor": self._database.actor,
+            "action": action,
+            "subject": subject,
+            "details": dict(details),
+        }
+        digest = link(last.hash, row)
+        connection.execute(insert(AuditRow), {"position": last.position + 1, "hash": digest, **row})
+
+    def anchor(self, store: Store, name: str) -> str:
+        """Write the heads of all chains to the store and return the path."""
+        with self._database.reading() as connection:
+            heads = _heads(connection)
+        # Numbered by the audit chain, so that a later anchor never overwrites an earlier one.
+        path = f"audit/{heads['audit'].position:012d}-{name}.json"
+        content = {
+            chain: {"position": head.position, "hash": head.hash} for chain, head in heads.items()
+        }
+        store.write_text(path, json.dumps(content, indent=2) + "\n")
+        return path
+
+    def verify(self, store: Store | None = None) -> ChainReport:
+        """Recompute every chain and compare it with the heads anchored in ``store``.
+
+        Raises
+        ------
+        StateError
+            If a row was altered, removed or inserted; names chain and position.
+        """
+        anchors = _anchors(store) if store is not None else []
+        with self._database.reading() as connection:
+            heads = {}
+            for chain, rows in (
+                ("audit", _audit_rows(connection)),
+                ("ledger", _ledger_rows(connection)),
+                ("call_events", _call_event_rows(connection)),
+            ):
+                wanted = {position: digest for name, position, digest in anchors if name == chain}
+                heads[chain] = _verify_chain(chain, rows, wanted)
+        return ChainReport(heads, len({path for path, *_ in anchors}) if anchors else 0)
+
+
+def chain_head(
+    connection: Connection,
+    position: InstrumentedAttribute[int],
+    digest: InstrumentedAttribute[str],
+) -> Head:
+    """Return the last row of the chain whose columns are given."""
+    last = connection.execute(
+        select(position, digest).order_by(position.desc()).limit(1)
+    ).one_or_none()
+    return Head(0, GENESIS) if last is None else Head(last[0], last[1])
+
+
+def _heads(connection: Connection) -> dict[str, Head]:
+    return {
+        "audit": chain_head(connection, AuditRow.position, AuditRow.hash),
+        "ledger": chain_head(connection, EntryRow.position, EntryRow.hash),
+        "call_events": chain_head(connection, CallEventRow.position, CallEventRow.hash),
+    }
+
+
+_Row = tuple[int, str, dict[str, object]]
+
+
+def _verify_chain(chain: str, rows: Iterator[_Row], anchors: Mapping[int, str]) -> Head:
+    head = Head(0, GENESIS)
+    for position, digest, content in rows:
+        if position != head.position + 1:
+            raise _broken(chain, head.position + 1, "is missing")
+        if link(head.hash, content) != digest:
+            raise _broken(chain, position, "does not match its hash: it or a row before it changed")
+        if anchors.get(position, digest) != digest:
+            raise _broken(chain, position, "differs from the head that was anchored in the store")
+        head = Head(position, digest)
+    beyond = [position for position in anchors if position > head.position]
+    if beyond:
+        raise _broken(chain, min(beyond), "is missing: the store has anchored it")
+    return head
+
+
+def _broken(chain: str, position: int, fact: str) -> StateError:
+    return StateError(
+        f"{chain} chain: row {position} {fact}; keep the database as evidence and restore a backup",
+        identifier=f"{chain}[{position}]",
+    )
+
+
+def _audit_rows(connection: Connection) -> Iterator[_Row]:
+    query = select(AuditRow.__table__).order_by(AuditRow.position)
+    for row in connection.execute(query).yield_per(_BATCH).mappings():
+        names = ("recorded_at", "actor", "action", "subject", "details")
+        yield row["position"], row["hash"], {name: row[name] for name in names}
+
+
+def _call_event_rows(connection: Connection) -> Iterator[_Row]:
+    query = select(CallEventRow.__table__).order_by(CallEventRow.position)
+    for row in connection.execute(query).yield_per(_BATCH).mappings():
+        content = dict(row)
+        del content["position"], content["hash"]
+        yield row["position"], row["hash"], content
+
+
+def _ledger_rows(connection: Connection) -> Iterator[_Row]:
+    entries = select(EntryRow.__table__).order_by(EntryRow.position)
+    lines = select(PostingRow.__table__).order_by(PostingRow.position, PostingRow.line)
+    postings = iter(connection.execute(lines).yield_per(_BATCH).mappings())
+    current = next(postings, None)
+    for row in connection.execute(entries).yield_per(_BATCH).mappings():
+        content = dict(row)
+        del content["position"], content["hash"]
+        found = []
+        while current is not None and current["position"] == row["position"]:
+            amount = str(current["amount"])
+            names = ("line", "debit", "credit", "asset")
+            found.append([*(current[name] for name in names), amount])
+            current = next(postings, None)
+        yield row["position"], row["hash"], {**content, "postings": found}
+
+
+def _anchors(store: Store) -> list[tuple[str, int, str]]:
+    found = []
+    for path in store.list("audit"):
+        content = json.loads(store.read_text(path))
+        for chain, head in content.items():
+            if head["position"]:
+                found.append((str(chain), int(head["position"]), str(head["hash"])))
+    return found
