@@ -66,10 +66,10 @@ def coverage(
     Returns
     -------
     pandas.DataFrame
-        Columns ``COVERAGE_COLUMNS``. ``value_at_risk`` is the quantile of the same scenarios at
-        ``confidence``, the figure whose exceptions can be counted against ``1 - confidence``;
-        ``core_margin`` is the expected shortfall beyond it with the capped offset;
-        ``requirement`` adds the anti-procyclicality tools and the gap add-on. [USD]
+        Columns ``COVERAGE_COLUMNS``. ``value_at_risk`` is the quantile of the filtered scenarios at
+        ``confidence`` without the long-run floor, the figure whose exceptions can be counted
+        against ``1 - confidence``; ``core_margin`` is the expected shortfall with the floor and the
+        capped offset; ``requirement`` adds the other tools and the gap add-on. [USD]
     """
     daily = _one_day(house)
     wide = closes.pivot(index="date", columns="asset", values="close").sort_index()
@@ -85,6 +85,11 @@ def _one_day(house: HouseParameters) -> HouseParameters:
         mpor=replace(house.mpor, spot=1, extra_days_minor=0),
         liquidity=replace(house.liquidity, impact_coefficient=0.0, spread_default=0.0),
     )
+
+
+def _without_floor(house: HouseParameters) -> HouseParameters:
+    tools = replace(house.anti_procyclicality, long_run_floor=False)
+    return replace(house, anti_procyclicality=tools)
 
 
 def _day(
@@ -152,12 +157,13 @@ def _margins(
         for asset, notional in sorted(exposure.items())
     ]
     market = prepare(snapshot, rules)
+    unfloored = prepare(snapshot, replace(rules, house=_without_floor(house)))
     book = portfolio(market, _positions(rows), CollateralSet(_no_holdings()), rules)
     names = [str(name) for name in book.netting_sets["netting_set_id"]]
     found: dict[str, _Margins] = {}
     for block in blocks_of(book, market, house):
         answer = margin_block(market, block)
-        of, quantile = answer.margins, _value_at_risk(market, block)
+        of, quantile = answer.margins, _value_at_risk(unfloored, block)
         for name, group in zip(
             names[block.first_netting_set :], answer.governing.tolist(), strict=False
         ):
