@@ -78,6 +78,7 @@ def funding_received(
     Float64Array1D, shape (n,)
         Received > 0, paid < 0. [settlement asset]
     """
-    factor = np.where(is_reciprocal, 1.0 / mark_price, mark_price)
+    divisor = np.where(is_reciprocal, mark_price, 1.0)
+    factor = np.where(is_reciprocal, 1.0 / divisor, mark_price)
     amounts: Float64Array1D = 0.0 - quantity * contract_multiplier * factor * funding_rate
     return amounts

@@ -1,0 +1,1 @@
+"""Calculations by engine package; each module declares ``CALCULATIONS``."""
