@@ -213,7 +213,8 @@ def _to_times(texts: pa.Array, written: BoolArray, time_format: str) -> pd.Serie
         found = pd.Series(texts.filter(pa.array(written)), dtype="str")
         times = pd.to_datetime(found, format=time_format, utc=True, errors="coerce")
         milliseconds[written] = times.dt.tz_localize(None).to_numpy().astype("datetime64[ms]")
-    return pd.Series(milliseconds).dt.tz_localize("UTC")
+    instants: pd.Series = pd.Series(milliseconds).dt.tz_localize("UTC")
+    return instants
 
 
 def _codes_of(texts: pa.Array, read: BoolArray) -> CodeArray:

@@ -1,7 +1,7 @@
 """Great Expectations suites made from contracts, and the verdict that they give.
 
-The suite sees the canonical columns, and beside each column ``<name>.reading``: how its cells
-were read. Cells that could not be read are empty in the column itself.
+The suite sees the canonical columns, instants as UTC without their zone, and beside each column
+``<name>.reading``: how its cells were read. Cells that could not be read are empty in the column.
 """
 
 from __future__ import annotations
@@ -165,8 +165,11 @@ def _columns_seen(prepared: Prepared, suite: Any, business_date: date | None) ->
     for name in prepared.frame.columns:
         if name in needed:
             cells = prepared.frame[name]
-            as_category = isinstance(cells.dtype, pd.StringDtype) and name not in compared
-            columns[name] = cells.astype("category") if as_category else cells
+            if isinstance(cells.dtype, pd.DatetimeTZDtype):
+                cells = cells.dt.tz_localize(None)
+            elif isinstance(cells.dtype, pd.StringDtype) and name not in compared:
+                cells = cells.astype("category")
+            columns[name] = cells
     for name, codes in prepared.codes.items():
         columns[f"{name}{READING}"] = codes
     return pd.DataFrame(columns, index=prepared.frame.index)
@@ -220,9 +223,8 @@ def _expectation(rule: RowRule, meta: dict[str, Any]) -> Any:
                 column=column, value_set=list(words), meta=meta
             )
         case Timely(column, last):
-            return kinds.ExpectColumnValuesToBeBetween(
-                column=column, max_value=last.astimezone(UTC), meta=meta
-            )
+            latest = last.astimezone(UTC).replace(tzinfo=None)
+            return kinds.ExpectColumnValuesToBeBetween(column=column, max_value=latest, meta=meta)
         case NotAbove(column, other):
             return kinds.ExpectColumnPairValuesAToBeGreaterThanB(
                 column_A=other,

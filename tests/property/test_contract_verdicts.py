@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_contracts.contract import Contract, Kind
+from data_contracts.contract import Contract, Kind, NotAbove, Timely, Within
 from data_contracts.registry import contract
+from data_contracts.rules import rules_of
 from data_contracts.validation import Judge, validate
 from tests.unit.data_contracts.samples import BUSINESS_DATE, DATASETS, sample
 
@@ -81,6 +82,44 @@ def test_suite_and_masks_agree_on_dirty_typed_columns(dataset: str, data: st.Dat
         row = data.draw(st.integers(0, len(dirty) - 1))
         dirty.loc[row, column.name] = data.draw(st.sampled_from(DIRTY_TYPED[column.kind]))
     _hold_equal(definition, dirty)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_suite_and_masks_agree_on_values_at_and_beside_their_limits(dataset: str) -> None:
+    definition = contract(dataset)
+    frame = validate(definition, sample(dataset), BUSINESS_DATE, Judge.MASKS).accepted
+    edges = []
+    for rule in rules_of(definition, BUSINESS_DATE):
+        match rule:
+            case Within(column):
+                limits = (rule.above, rule.at_least, rule.at_most, rule.below)
+                near = [
+                    np.nextafter(float(x), float(x) + 1e30 * d)
+                    for x in limits
+                    if x is not None
+                    for d in (-1, 0, 1)
+                ]
+                edges += [frame.iloc[[0]].assign(**{column: value}) for value in near]
+            case NotAbove(column, other):
+                both = frame[frame[other].notna()].iloc[[0]]
+                edges.append(both.assign(**{column: both[other]}))
+            case Timely(column, last):
+                near = [pd.Timestamp(last) + pd.Timedelta(step, "ms") for step in (-1, 0, 1)]
+                edges += [frame.iloc[[0]].assign(**{column: value}) for value in near]
+    if edges:
+        rows = pd.concat(edges, ignore_index=True).astype(frame.dtypes.to_dict())
+        name = definition.identifier
+        rows[name] = pd.Series([f"{x}{i}" for i, x in enumerate(rows[name])], dtype="str")
+        _hold_equal(definition, rows)
+
+
+def test_a_bar_without_movement_is_good_and_an_unordered_one_by_a_hair_is_not() -> None:
+    flat = pd.DataFrame(
+        {"date": ["2026-11-20"] * 2, "asset": ["A", "B"], "open": [2.0, 2.0], "high": [2.0, 2.0],
+         "low": [2.0, np.nextafter(2.0, 3.0)], "close": [2.0, 2.0]}
+    )  # fmt: skip
+    outcome = validate(contract("price_history"), flat, BUSINESS_DATE)
+    assert outcome.accepted["asset"].tolist() == ["A"]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
