@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -22,18 +26,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=20,
 )
-WORDS = st.sampled_from(
-    sorted(
-        {
-            word
-            for each in describe()
-            for field in each.fields
-            if field.type_name == "word"
-            for word in field.limits.split(", ")
-        }
-    )
-)
 DATES = st.dates().map(lambda day: day.isoformat())
+EDGES = st.sampled_from(
+    [0, -0.0, 1, -1, 0.5, 1e-320, 1e-12, 1e15, 2**53, 1e308, -1e308, 10**400, math.nan, math.inf]
+)
+PUBLISHED = tuple(
+    json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted((Path(__file__).parents[1] / "vectors").glob("*/*.json"))
+)
 
 
 def check(line: str) -> dict[str, Any]:
@@ -59,40 +59,51 @@ def test_any_body_gets_one_answer(calculation: str, body: dict[str, object]) -> 
     check(json.dumps({"id": "r", "calculation": calculation, "inputs": body}))
 
 
-def value_of(kind: str) -> st.SearchStrategy[object]:
-    plain: dict[str, st.SearchStrategy[object]] = {
-        "number": st.floats(0.0, 2.0) | NUMBERS,
-        "whole number": st.integers(0, 300) | NUMBERS,
+def numbers(limits: str, *, whole: bool) -> st.SearchStrategy[object]:
+    """Return usable numbers of a field, at its limits too."""
+    low = 0.0 if ">" in limits else -1e6
+    high = 1.0 if "< 1" in limits or "<= 1" in limits else 1e6
+    if whole:
+        return st.integers(int(low), 2_000)
+    return st.floats(low, high) | st.sampled_from([low, high])
+
+
+def value_of(field: FieldDescription) -> st.SearchStrategy[object]:
+    kind, limits = field.type_name, field.limits
+    strategies: dict[str, st.SearchStrategy[object]] = {
+        "number": numbers(limits, whole=False),
+        "whole number": numbers(limits, whole=True),
         "flag": st.booleans(),
         "text": st.text(max_size=3),
-        "word": WORDS,
+        "word": st.sampled_from(limits.split(", ")),
         "date": DATES,
-        "list of numbers": st.lists(st.floats(-1.0, 1.0) | NUMBERS, max_size=5),
-        "list of whole numbers": st.lists(st.integers(1, 20) | NUMBERS, max_size=5),
+        "list of numbers": st.lists(numbers(limits, whole=False), min_size=1, max_size=90),
+        "list of whole numbers": st.lists(st.integers(1, 20), max_size=5, unique=True),
     }
-    return plain[kind]
+    return strategies[kind]
 
 
 @st.composite
 def bodies(draw: st.DrawFn, fields: tuple[FieldDescription, ...], prefix: str = "") -> object:
-    """Draw a body with the declared fields, mostly, and types that mostly fit."""
+    """Draw a body with the declared fields; nearly all are there and have the declared type."""
     body: dict[str, object] = {}
     for field in fields:
         name = field.name.removeprefix(prefix)
         if not field.name.startswith(prefix) or "." in name:
             continue
-        if not draw(st.integers(0, 9)) or (field.default != "required" and draw(st.booleans())):
+        is_absent = field.default != "required" and draw(st.booleans())
+        if is_absent or draw(st.integers(0, 99)) == 0:
             continue
         if field.type_name in ("object", "list of objects"):
             inner = bodies(fields, f"{field.name}{'[].' if 'list' in field.type_name else '.'}")
-            several = st.lists(inner, max_size=3)
+            several = st.lists(inner, min_size=1, max_size=3)
             body[name] = draw(several if "list" in field.type_name else inner)
         else:
-            body[name] = draw(value_of(field.type_name) if draw(st.integers(0, 19)) else JSON)
+            body[name] = draw(EDGES | JSON if draw(st.integers(0, 49)) == 0 else value_of(field))
     return body
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(st.data())
 def test_body_that_is_nearly_right_gets_one_answer(data: st.DataObject) -> None:
     described = data.draw(st.sampled_from(describe()), label="calculation")
@@ -105,3 +116,31 @@ def test_body_that_is_nearly_right_gets_one_answer(data: st.DataObject) -> None:
         # One unknown field breaks the contract, whatever else is wrong.
         more = {"id": "r", "calculation": described.name, "inputs": {**body, "zz": 1}}
         assert check(json.dumps(more))["error"]["type"] == "ContractViolation"
+
+
+def leaves(body: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value inside a body."""
+    items: Iterable[tuple[Any, object]] = ()
+    if isinstance(body, dict):
+        items = body.items()
+    elif isinstance(body, list):
+        items = enumerate(body)
+    for key, value in items:
+        yield (*path, key)
+        yield from leaves(value, (*path, key))
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(st.data())
+def test_published_request_with_one_value_changed_gets_one_answer(data: st.DataObject) -> None:
+    case = copy.deepcopy(data.draw(st.sampled_from(PUBLISHED), label="case"))
+    path = data.draw(st.sampled_from(sorted(leaves(case["inputs"]), key=repr)), label="path")
+    target = case["inputs"]
+    for key in path[:-1]:
+        target = target[key]
+    if data.draw(st.integers(0, 4)) == 0:
+        del target[path[-1]]
+    else:
+        target[path[-1]] = data.draw(EDGES | NUMBERS | JSON, label="value")
+    request = {"id": "r", "calculation": case["calculation"], "inputs": case["inputs"]}
+    check(json.dumps(request))
