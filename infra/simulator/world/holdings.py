@@ -149,10 +149,10 @@ def _handsome(lots: Int64Array1D) -> Int64Array1D:
 def _trades(lots: Int64Array1D, tradable: BoolArray1D, rng: np.random.Generator) -> Int64Array1D:
     what = rng.random(len(lots))
     size = np.round(lots * np.clip(TRADE_SPREAD * rng.standard_normal(len(lots)), -0.9, 1.5))
-    change = np.where(what < TRADED_SHARE, size, 0.0)
+    change = np.where(what < TRADED_SHARE, _handsome(size.astype(np.int64)), 0)
     closed = (what >= TRADED_SHARE) & (what < TRADED_SHARE + CLOSED_SHARE)
     change = np.where(closed, -lots, change)
-    result: Int64Array1D = np.where(tradable, change, 0.0).astype(np.int64)
+    result: Int64Array1D = np.where(tradable, change, 0)
     return result
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from engine.arrays import BoolArray1D, Float64Array1D
 from engine.times import NANOSECONDS_PER_YEAR
 from infra.simulator.world.day_market import DayMarket
 from infra.simulator.world.listings import listed_at
+from infra.simulator.world.option_values import option_values
 
 COIN_MARK_STEP = 1e-6
 MARK_STEPS_PER_TICK = 10.0
@@ -75,23 +75,6 @@ def build_marks(
     return frame
 
 
-def option_value(
-    forward: Float64Array1D,
-    strike: Float64Array1D,
-    volatility: Float64Array1D,
-    years: Float64Array1D,
-    is_call: BoolArray1D,
-) -> Float64Array1D:
-    """Return undiscounted Black-76 values; ``years`` at or below zero gives the payoff. [quote]"""
-    sign = np.where(is_call, 1.0, -1.0)
-    deviation = volatility * np.sqrt(np.maximum(years, 1e-12))
-    d_plus = np.log(forward / strike) / deviation + 0.5 * deviation
-    value = sign * (forward * ndtr(sign * d_plus) - strike * ndtr(sign * (d_plus - deviation)))
-    payoff = np.maximum(sign * (forward - strike), 0.0)
-    result: Float64Array1D = np.where(years > 0.0, np.maximum(value, 0.0), payoff)
-    return result
-
-
 def _table(rows: pd.DataFrame, market: DayMarket) -> _Table:
     as_of = pd.Timestamp(market.as_of)
     elapsed = (rows["expiry_utc"] - as_of).dt.total_seconds().to_numpy(dtype=np.float64)
@@ -146,7 +129,7 @@ def _volatility(
 def _option_mark(
     table: _Table, forward: Float64Array1D, volatility: Float64Array1D, options: BoolArray1D
 ) -> Float64Array1D:
-    value = option_value(
+    value = option_values(
         forward[options],
         table.strike[options],
         volatility[options],

@@ -1,68 +1,102 @@
 """A rough requirement per netting set, to size collateral by; the engine never sees it.
 
-Every asset moves by a multiple of its daily standard deviation, down and up, alone and together,
-and by the size of a historic crash and rally; options are revalued with Black-76 and a rise in
-volatility. The estimate blends the worst of the former with a quarter of the worst of the latter,
-as the house's stress weight does, and adds what liquidation costs.
+Every asset moves by a multiple of its daily standard deviation, alone and with all others, which
+stands for the tail of a historical simulation; four historic days and a grid of jumps stand for
+stress and gap. Options are revalued with Black-76. The parts are put together as house models do:
+tail, a share of what is not allowed to offset, a quarter of what stress and gap lose beyond it,
+and what liquidation costs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
-from engine.arrays import Float64Array1D, Float64Array2D
+from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D
 from infra.simulator.world.holdings import Holdings, quantity_of
-from infra.simulator.world.tradables import OPTION, BookMarket, Tradables
+from infra.simulator.world.option_values import option_values
+from infra.simulator.world.tradables import (
+    FUTURE,
+    OPTION,
+    PERPETUAL,
+    SPOT,
+    BookMarket,
+    Tradables,
+)
 
-TAIL_MULTIPLE: Final = 3.4
-"""Expected shortfall at 99 % over the standard deviation of a Student-t with four degrees."""
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One joint move: log moves of majors and others, volatility, annual basis, stablecoins."""
+
+    major: float
+    minor: float
+    volatility: float
+    basis: float = 0.0
+    peg: float = 0.0
+
+
+# The tail's price moves follow from each asset's volatility; these are their company.
+TAIL: Final = (Move(-1.0, -1.0, 0.25), Move(1.0, 1.0, 0.0))
+# The falls of 2020-03-12 and 2021-05-19, the rise of 2021-02-08 and a run on a stablecoin.
+STRESS: Final = (
+    Move(-0.50, -0.55, 0.80, -0.25),
+    Move(-0.20, -0.42, 0.60, -0.20),
+    Move(0.17, 0.16, 0.35, 0.15),
+    Move(-0.10, -0.10, 0.30, -0.10, -0.10),
+)
+# Jumps of 30 and 15 % of majors, of twice that of others.
+GAPS: Final = (
+    Move(np.log(0.70), np.log(0.40), 0.50),
+    Move(np.log(0.85), np.log(0.70), 0.50),
+    Move(np.log(1.15), np.log(1.30), 0.50),
+    Move(np.log(1.30), np.log(1.60), 0.50),
+)
+TAIL_MULTIPLE: Final = 3.9
+"""Expected shortfall at 99 % over the standard deviation, fat tails and all."""
+OFFSET_REFUSED: Final = 0.20
 STRESS_WEIGHT: Final = 0.25
-# Log moves of a historic crash and rally, majors and others, and what volatility does then.
-CRASH: Final = {"major": -0.50, "minor": -0.55}
-RALLY: Final = {"major": 0.16, "minor": 0.20}
-VOLATILITY_MOVES: Final = (0.30, 0.05, 0.70, 0.25)
-"""Log change of volatility in: tail down, tail up, crash, rally."""
-MINOR_HORIZON_DAYS: Final = 2.0
+GAP_SHARE: Final = 0.25
+GAP_CORRELATION: Final = 0.60
+MINOR_DAYS, OPTION_DAYS = 1.0, 1.0
+"""Days of liquidation that minor assets and options take beyond one. [days]"""
 SHORT_HISTORY_DAYS: Final = 250
 SHORT_HISTORY_MULTIPLE: Final = 2.0
 DAILY_VOLATILITY_DEFAULT: Final = 0.05
-MAJORS: Final = ("BTC", "ETH")
 IMPACT_FREE_SHARE: Final = 0.001
-_TAIL_DOWN, _TAIL_UP, _CRASH, _RALLY = range(4)
+PERPETUAL_TENOR_YEARS: Final = 0.02
+COST_SHARE: Final = 0.001
+MAJORS: Final = ("BTC", "ETH")
 
 
 def requirement_estimate(
     market: BookMarket, table: Tradables, holdings: Holdings, n_netting_sets: int
 ) -> Float64Array1D:
     """Return a rough requirement of each netting set of the population. [USD]"""
-    moves = _moves(market, table)
-    pnl = _unit_pnl(table, moves)
-    quantity = quantity_of(table, holdings.instrument, holdings.lots)
-    n_assets = len(table.assets)
-    code = holdings.owner * n_assets + table.asset[holdings.instrument]
-    size = n_netting_sets * n_assets
-    by_asset = np.stack(
-        [
-            np.bincount(
-                code, weights=np.nan_to_num(quantity * pnl[holdings.instrument, k]), minlength=size
-            ).reshape(n_netting_sets, n_assets)
-            for k in range(pnl.shape[1])
-        ]
-    )
-    together = -by_asset.sum(axis=2)
-    alone = np.maximum(np.maximum(-by_asset[_TAIL_DOWN], -by_asset[_TAIL_UP]), 0.0)
-    tail = np.maximum.reduce(
-        [together[_TAIL_DOWN], together[_TAIL_UP], np.sqrt((alone**2).sum(axis=1))]
-    )
-    stress = np.maximum.reduce([together[_CRASH], together[_RALLY], tail])
+    volatility = daily_volatility(market, table)
+    book = _Book(table, holdings, n_netting_sets)
+    tail_days = 1.0 + MINOR_DAYS * ~_is_major(table)[table.asset]
+    tail_days = tail_days + OPTION_DAYS * (table.kind == OPTION)
+    reach = TAIL_MULTIPLE * volatility[table.asset] * np.sqrt(tail_days)
+    tails = np.stack([book.pnl(move.major * reach, move) for move in TAIL])
+    stress = np.stack([book.pnl(_log_move(table, move), move) for move in STRESS])
+    gaps = np.stack([book.pnl(_log_move(table, move), move) for move in GAPS])
+    alone = np.maximum(-tails.min(axis=0), 0.0)
+    diversified = np.sqrt((alone**2).sum(axis=1))
+    tail = np.maximum(-tails.sum(axis=2).min(axis=0), diversified)
+    core = tail + OFFSET_REFUSED * np.maximum(alone.sum(axis=1) - tail, 0.0)
+    worst_day = -stress.sum(axis=2).min(axis=0)
+    jump = np.maximum(-gaps.min(axis=0), 0.0)
+    together = GAP_CORRELATION * jump.sum(axis=1) ** 2
+    gap = np.sqrt(together + (1.0 - GAP_CORRELATION) * (jump**2).sum(axis=1))
     estimate: Float64Array1D = (
-        (1.0 - STRESS_WEIGHT) * tail
-        + STRESS_WEIGHT * stress
-        + _liquidation(table, holdings, quantity, moves, n_netting_sets)
+        core
+        + STRESS_WEIGHT * np.maximum(worst_day - core, 0.0)
+        + GAP_SHARE * np.maximum(gap - core, 0.0)
+        + book.liquidation_cost(volatility)
     )
     return estimate
 
@@ -89,61 +123,67 @@ def daily_volatility(market: BookMarket, table: Tradables) -> Float64Array1D:
     return volatility
 
 
-def _moves(market: BookMarket, table: Tradables) -> Float64Array2D:
-    major = np.array([asset in MAJORS for asset in table.assets])
-    horizon = np.sqrt(np.where(major, 1.0, MINOR_HORIZON_DAYS))
-    tail = TAIL_MULTIPLE * daily_volatility(market, table) * horizon
-    crash = np.where(major, CRASH["major"], CRASH["minor"])
-    rally = np.where(major, RALLY["major"], RALLY["minor"])
-    moves: Float64Array2D = np.stack([-tail, tail, np.minimum(crash, -tail), rally])
-    return moves
+class _Book:
+    """Positions of all netting sets, revalued under one move at a time."""
+
+    def __init__(self, table: Tradables, holdings: Holdings, n_netting_sets: int) -> None:
+        self._table = table
+        self._n = n_netting_sets
+        self._instrument = holdings.instrument
+        # What settles today bears no risk beyond the close.
+        alive = ~table.expires_today[holdings.instrument]
+        self._quantity = quantity_of(table, holdings.instrument, holdings.lots) * alive
+        self._cell = holdings.owner * len(table.assets) + table.asset[holdings.instrument]
+
+    def pnl(self, log_move: Float64Array1D, move: Move) -> Float64Array2D:
+        """Return profits by netting set and underlying; ``log_move`` is per instrument. [USD]"""
+        unit = _unit_pnl(self._table, log_move, move)
+        return self._summed(np.nan_to_num(self._quantity * unit[self._instrument]))
+
+    def liquidation_cost(self, volatility: Float64Array1D) -> Float64Array1D:
+        """Return impact by the square-root law and a little for spreads. [USD]"""
+        table = self._table
+        unit = np.nan_to_num(table.unit_notional * table.delta)
+        exposure = self._quantity * unit[self._instrument]
+        net = np.abs(self._summed(exposure))
+        share = net / table.average_daily_volume_usd
+        share = np.where(share > IMPACT_FREE_SHARE, share, 0.0)
+        impact = (net * volatility * np.sqrt(share)).sum(axis=1)
+        cost: Float64Array1D = impact + COST_SHARE * self._summed(np.abs(exposure)).sum(axis=1)
+        return cost
+
+    def _summed(self, values: Float64Array1D) -> Float64Array2D:
+        shape = (self._n, len(self._table.assets))
+        summed = np.zeros(shape[0] * shape[1])
+        summed += np.bincount(self._cell, weights=values, minlength=len(summed))
+        return summed.reshape(shape)
 
 
-def _unit_pnl(table: Tradables, moves: Float64Array2D) -> Float64Array2D:
-    """Return the profit of one contract, shape (n_instruments, 4). [USD]"""
-    options = table.kind == OPTION
-    pnl = np.empty((len(table.kind), len(moves)))
-    for k, move in enumerate(moves):
-        factor = np.exp(move[table.asset])
-        pnl[:, k] = table.unit_notional * (factor - 1.0)
-        now = _value(table, options, np.ones(int(options.sum())), 1.0)
-        then = _value(table, options, factor[options], float(np.exp(VOLATILITY_MOVES[k])))
-        unit = table.multiplier[options] * table.quote_rate[options]
-        pnl[options, k] = unit * (then - now)
-    return pnl
+def _is_major(table: Tradables) -> BoolArray1D:
+    return np.array([asset in MAJORS for asset in table.assets], dtype=np.bool_)
 
 
-def _value(
-    table: Tradables, rows: np.ndarray, factor: Float64Array1D, volatility_factor: float
-) -> Float64Array1D:
-    forward, strike = table.forward[rows] * factor, table.strike[rows]
-    years = np.maximum(table.years[rows], 1e-6)
-    deviation = table.volatility[rows] * volatility_factor * np.sqrt(years)
-    d_plus = np.log(forward / strike) / deviation + 0.5 * deviation
-    sign = np.where(table.is_call[rows], 1.0, -1.0)
-    value: Float64Array1D = sign * (
-        forward * ndtr(sign * d_plus) - strike * ndtr(sign * (d_plus - deviation))
-    )
-    return value
+def _log_move(table: Tradables, move: Move) -> Float64Array1D:
+    return np.where(_is_major(table)[table.asset], move.major, move.minor)
 
 
-def _liquidation(
-    table: Tradables,
-    holdings: Holdings,
-    quantity: Float64Array1D,
-    moves: Float64Array2D,
-    n_netting_sets: int,
-) -> Float64Array1D:
-    n_assets = len(table.assets)
-    exposure = np.nan_to_num(
-        quantity * table.unit_notional[holdings.instrument] * table.delta[holdings.instrument]
-    )
-    code = holdings.owner * n_assets + table.asset[holdings.instrument]
-    net = np.bincount(code, weights=exposure, minlength=n_netting_sets * n_assets)
-    net = np.abs(net.reshape(n_netting_sets, n_assets))
-    share = net / table.average_daily_volume_usd
-    share = np.where(share > IMPACT_FREE_SHARE, share, 0.0)
-    daily = moves[_TAIL_UP] / TAIL_MULTIPLE
-    cost: Float64Array1D = (net * daily * np.sqrt(share)).sum(axis=1)
-    gross = np.bincount(holdings.owner, weights=np.abs(exposure), minlength=n_netting_sets)
-    return cost + 0.002 * gross
+def _unit_pnl(table: Tradables, log_move: Float64Array1D, move: Move) -> Float64Array1D:
+    """Return the profit of one contract of each instrument. [USD]"""
+    tenor = np.where(table.kind == PERPETUAL, PERPETUAL_TENOR_YEARS, 0.0)
+    dated = (table.kind == FUTURE) | (table.kind == OPTION)
+    tenor = np.where(dated, np.maximum(np.nan_to_num(table.years), 0.0), tenor)
+    factor = np.exp(log_move + move.basis * tenor)
+    # Spot is held in its quote currency whole; of a derivative only the gain is.
+    pegged = np.exp(move.peg) if move.peg else 1.0
+    holding = np.where(table.kind == SPOT, factor * pegged - 1.0, (factor - 1.0) * pegged)
+    pnl = table.unit_notional * np.where(table.is_inverse, factor - 1.0, holding)
+    # Only what can be priced: an option without a forward or volatility is nobody's new position.
+    rows = (table.kind == OPTION) & np.isfinite(table.unit_notional)
+    forward, volatility = table.forward[rows], table.volatility[rows]
+    terms = (table.years[rows], table.is_call[rows])
+    now = option_values(forward, table.strike[rows], volatility, *terms)
+    raised = volatility * float(np.exp(move.volatility))
+    then = option_values(forward * factor[rows], table.strike[rows], raised, *terms)
+    pnl[rows] = table.multiplier[rows] * table.quote_rate[rows] * (then - now)
+    result: Float64Array1D = pnl
+    return result

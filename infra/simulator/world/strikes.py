@@ -15,7 +15,7 @@ _INTERVALS = ((3.5, 0.0085), (16.0, 0.016), (45.0, 0.030), (100.0, 0.045), (math
 _REFERENCE_VOLATILITY = 0.50
 """The intervals are those of BTC; livelier coins get wider ones."""
 _CORE_DEVIATIONS = 1.0
-_ROUND_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_ROUND_STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
 def strike_grid(
@@ -46,7 +46,7 @@ def strike_grid(
 
 
 def round_step(step: float) -> float:
-    """Return the round number (1, 2, 2.5 or 5 times a power of ten) nearest to ``step``."""
+    """Return the round number (1, 2 or 5 times a power of ten) nearest to ``step``."""
     power = 10.0 ** math.floor(math.log10(step))
     nearest = min(_ROUND_STEPS, key=lambda factor: abs(math.log(factor * power / step)))
     return _clean(nearest * power)
