@@ -149,56 +149,64 @@ def _make_insert(n_vectors: int) -> Any:
                 context.make_array(signature.args[i])(context, builder, arguments[i]).data
                 for i in (1, 2, 3, 4)
             ]
-            word = ir.IntType(64)
-            first = builder.mul(arguments[5], ir.Constant(word, 8 * n_vectors))
-            data[2:] = [builder.gep(pointer, [first]) for pointer in data[2:]]
-            lane, place = ir.VectorType(ir.DoubleType(), 8), ir.VectorType(ir.IntType(32), 8)
-            shifted = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(7, 15)))
-            lowest = ir.Constant(lane, [-math.inf] * 8), ir.Constant(place, [-1] * 8)
-            old = [
-                (_load(builder, data[2], i, lane), _load(builder, data[3], i, place))
-                for i in range(n_vectors)
-            ]
-
-            before = builder.block
-            body = builder.append_basic_block("insert")
-            after = builder.append_basic_block("inserted")
-            builder.branch(body)
-            builder.position_at_end(body)
-            left_over = builder.phi(word)
-            left_over.add_incoming(arguments[0], before)
-            current = [(builder.phi(lane), builder.phi(place)) for _ in range(n_vectors)]
-            s = builder.cttz(left_over, ir.Constant(ir.IntType(1), 1))
-            new = (
-                _spread(builder, builder.load(builder.gep(data[0], [s])), lane),
-                _spread(builder, builder.load(builder.gep(data[1], [s])), place),
-            )
-            for i, (value, number) in enumerate(current):
-                below = current[i - 1] if i else lowest
-                left = (
-                    builder.shuffle_vector(below[0], value, shifted),
-                    builder.shuffle_vector(below[1], number, shifted),
-                )
-                stays = _is_before(builder, (value, number), new)
-                lands = _is_before(builder, left, new)
-                for j, phi in enumerate((value, number)):
-                    moved = builder.select(lands, new[j], left[j])
-                    phi.add_incoming(old[i][j], before)
-                    phi.add_incoming(builder.select(stays, phi, moved), body)
-            fewer = builder.and_(left_over, builder.sub(left_over, ir.Constant(word, 1)))
-            left_over.add_incoming(fewer, body)
-            builder.cbranch(builder.icmp_unsigned("!=", fewer, ir.Constant(word, 0)), body, after)
-
-            builder.position_at_end(after)
-            for i, pair in enumerate(current):
-                for j, (phi, kind) in enumerate(zip(pair, (lane, place), strict=True)):
-                    _store(builder, phi.incomings[1][0], data[2 + j], i, kind)
+            first = builder.mul(arguments[5], ir.Constant(ir.IntType(64), _LANES * n_vectors))
+            lists = [builder.gep(pointer, [first]) for pointer in data[2:]]
+            _insert_marked(builder, arguments[0], data[:2], lists, n_vectors)
             return context.get_dummy_value()
 
         signature = types.void(types.uint64, outcomes, numbers, worst, scenarios, types.int64)
         return signature, generate
 
     return insert
+
+
+def _insert_marked(
+    builder: Any, bits: Any, incoming: list[Any], lists: list[Any], n_vectors: int
+) -> None:
+    word = ir.IntType(64)
+    kinds = [ir.VectorType(ir.DoubleType(), _LANES), ir.VectorType(ir.IntType(32), _LANES)]
+    places = [(i, j) for i in range(n_vectors) for j in range(2)]
+    old = {(i, j): _load(builder, lists[j], i, kinds[j]) for i, j in places}
+
+    before = builder.block
+    body = builder.append_basic_block("insert")
+    after = builder.append_basic_block("inserted")
+    builder.branch(body)
+    builder.position_at_end(body)
+    left_over = builder.phi(word)
+    left_over.add_incoming(bits, before)
+    current = {(i, j): builder.phi(kinds[j]) for i, j in places}
+    s = builder.cttz(left_over, ir.Constant(ir.IntType(1), 1))
+    new = [_spread(builder, builder.load(builder.gep(incoming[j], [s])), kinds[j]) for j in (0, 1)]
+    changed = _ranked(builder, current, new, n_vectors)
+    for place in places:
+        current[place].add_incoming(old[place], before)
+        current[place].add_incoming(changed[place], body)
+    fewer = builder.and_(left_over, builder.sub(left_over, ir.Constant(word, 1)))
+    left_over.add_incoming(fewer, body)
+    builder.cbranch(builder.icmp_unsigned("!=", fewer, ir.Constant(word, 0)), body, after)
+
+    builder.position_at_end(after)
+    for i, j in places:
+        _store(builder, changed[i, j], lists[j], i, kinds[j])
+
+
+def _ranked(builder: Any, current: Any, new: list[Any], n_vectors: int) -> Any:
+    one_left = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), list(range(7, 15)))
+    lowest = [
+        ir.Constant(vector.type, [value] * _LANES)
+        for vector, value in zip(new, (-math.inf, -1), strict=True)
+    ]
+    changed = {}
+    for i in range(n_vectors):
+        here = [current[i, j] for j in (0, 1)]
+        below = [current[i - 1, j] for j in (0, 1)] if i else lowest
+        left = [builder.shuffle_vector(below[j], here[j], one_left) for j in (0, 1)]
+        stays, lands = _is_before(builder, here, new), _is_before(builder, left, new)
+        for j in (0, 1):
+            moved = builder.select(lands, new[j], left[j])
+            changed[i, j] = builder.select(stays, here[j], moved)
+    return changed
 
 
 _insert_8, _insert_16, _insert_32 = _make_insert(1), _make_insert(2), _make_insert(4)
@@ -237,7 +245,7 @@ def _store(builder: Any, value: Any, data: Any, i: int, lane: Any) -> None:
     builder.store(value, _lane_pointer(builder, data, i, lane)).align = 4
 
 
-def _is_before(builder: Any, one: tuple[Any, Any], other: tuple[Any, Any]) -> Any:
+def _is_before(builder: Any, one: list[Any], other: list[Any]) -> Any:
     # Equal outcomes rank by scenario number, whatever the order in which they come.
     equal = builder.fcmp_ordered("==", one[0], other[0])
     earlier = builder.and_(equal, builder.icmp_signed("<", one[1], other[1]))
