@@ -9,7 +9,7 @@ import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, ObjectArray1D
 from engine.calls.margin_call import Holdings, decide_calls
-from engine.money import REQUIREMENT_DECIMALS_MAX, Rounding, to_money
+from engine.money import REQUIREMENT_DECIMALS_MAX, Rounding, round_amounts
 from engine.requirements import ASSESSED, FAILED
 from engine.rules import RuleBook
 
@@ -43,12 +43,18 @@ def with_calls(
     frame["excess"] = frame["collateral_value"] - frame["requirement"]
     frame["margin_ratio"] = _ratio(frame)
     scale = {asset: terms.scale for asset, terms in rules.house.collateral.items()}
-    decimals = [
-        min(scale.get(currency, DECIMALS_DEFAULT), REQUIREMENT_DECIMALS_MAX)
-        for currency in frame["currency"]
-    ]
-    required = _amounts(frame["requirement"], decimals, Rounding.REQUIREMENT)
-    held = _amounts(frame["collateral_value"], decimals, Rounding.COLLATERAL_VALUE)
+    decimals = np.array(
+        [
+            min(scale.get(currency, DECIMALS_DEFAULT), REQUIREMENT_DECIMALS_MAX)
+            for currency in frame["currency"]
+        ],
+        dtype=np.int64,
+    )
+    # Failed netting sets carry NaN, which is no amount; what is rounded for them is not used.
+    need = np.nan_to_num(frame["requirement"].to_numpy(dtype=np.float64))
+    value_held = np.nan_to_num(frame["collateral_value"].to_numpy(dtype=np.float64))
+    required = round_amounts(need, decimals, Rounding.REQUIREMENT)
+    held = round_amounts(value_held, decimals, Rounding.COLLATERAL_VALUE)
     is_failed = (frame["status"] == FAILED).to_numpy()
     releasable = (frame["status"] == ASSESSED).to_numpy() & ~has_break.to_numpy()
     agreements = [rules.agreements[str(name)] for name in frame["netting_set_id"]]
@@ -83,13 +89,3 @@ def _ratio(frame: pd.DataFrame) -> Float64Array1D:
     ratio[need == 0.0] = 0.0
     ratio[np.isnan(need)] = np.nan
     return ratio
-
-
-def _amounts(values: pd.Series, decimals: list[int], rounding: Rounding) -> ObjectArray1D:
-    found: ObjectArray1D = np.empty(len(values), dtype=object)
-    for row, (value, places) in enumerate(zip(values.tolist(), decimals, strict=True)):
-        # Failed netting sets carry NaN, which is no amount.
-        found[row] = (
-            to_money(value, "", places, rounding).amount if np.isfinite(value) else Decimal(0)
-        )
-    return found
