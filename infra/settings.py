@@ -34,8 +34,16 @@ class Settings(BaseSettings):
     """Scheduler of a Dask cluster; a local one is started without it."""
     n_workers: Annotated[int, Field(ge=1, le=1024)] = 2
     """Processes of the local cluster."""
+    market: str | None = None
+    """Market directory that scheduled runs read; the sample world without it."""
+    book: str | None = None
+    """Book directory that scheduled runs read; the market's own without it."""
     prefect_api_url: str | None = None
-    """API of a Prefect server; flows run without a server where it is absent."""
+    """API of a running Prefect server; without it a run starts one for itself on loopback."""
+    prefect_auth: SecretStr | None = None
+    """``user:password`` of the Prefect server; needed to listen on more than loopback."""
+    prefect_port: Annotated[int, Field(ge=0, le=65535)] = 4200
+    """Port of `plimsoll serve`; 0 takes any free one."""
     database_wait_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
     """Longest wait for a locked database before a sentence says so."""
 

@@ -42,6 +42,7 @@ def prefect_environment(home: Path) -> dict[str, str]:
 
 def apply_prefect_environment(home: Path, api_url: str | None = None) -> None:
     """Set what is not set yet; ``api_url`` names the server this process talks to."""
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
     for name, value in prefect_environment(home).items():
         os.environ.setdefault(name, value)
     if api_url is not None:

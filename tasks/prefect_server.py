@@ -40,7 +40,7 @@ class ServerOptions:
     home: Path
     host: str = "127.0.0.1"
     port: int = 0
-    auth: str | None = None
+    auth: str | None = field(default=None, repr=False)
     is_for_people: bool = False
 
 
@@ -58,6 +58,11 @@ class PrefectServer:
         return f"{self.base_url}/api"
 
     @property
+    def log_file(self) -> Path:
+        """Return where the server writes what goes wrong."""
+        return _log_file(self.options)
+
+    @property
     def base_url(self) -> str:
         """Return the address of the pages."""
         host = self.options.host
@@ -72,7 +77,7 @@ class PrefectServer:
             if self.process.poll() is not None:
                 raise InfrastructureError(
                     f"the Prefect server ended with code {self.process.returncode} while "
-                    f"starting; its database is under {self.options.home / 'prefect'}",
+                    f"starting; it says why in {self.log_file}",
                     identifier=self.api_url,
                     value=self.process.returncode,
                 )
@@ -127,13 +132,18 @@ def start_server(options: ServerOptions) -> PrefectServer:
             "may run there, choose another --port",
             identifier=f"{options.host}:{options.port}",
         ) from error
-    with listening:
+    log_file = _log_file(options)
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    # The log is about the present server: an earlier one's would only mislead.
+    with listening, log_file.open("wb") as log:
         port = int(listening.getsockname()[1])
         process = subprocess.Popen(
             [sys.executable, "-m", "tasks.server_process", str(listening.fileno())],
             env=_server_environment(options, port),
             pass_fds=[listening.fileno()],
             stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
             # Ctrl-C is for the parent, which first lets the run record its end.
             start_new_session=True,
         )
@@ -174,6 +184,11 @@ def is_healthy(api_url: str, auth: str | None = None) -> bool:
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK
+
+
+def _log_file(options: ServerOptions) -> Path:
+    name = "serve.log" if options.is_for_people else "server.log"
+    return options.home / "prefect" / name
 
 
 def _server_environment(options: ServerOptions, port: int) -> dict[str, str]:

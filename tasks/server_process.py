@@ -32,7 +32,8 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    while sys.stdin.buffer.read(1024):
+    # Read without Python's buffer, whose lock would be held when the interpreter shuts down.
+    while os.read(sys.stdin.fileno(), 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_STOP_SECONDS_MAX)

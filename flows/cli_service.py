@@ -1,0 +1,118 @@
+"""Commands that keep the service alive: serve, doctor, deadman, db."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+_PANEL = "Operate"
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command(rich_help_panel=_PANEL)(serve)
+    app.command(rich_help_panel=_PANEL)(doctor)
+    app.command(rich_help_panel=_PANEL)(deadman)
+    database = typer.Typer(help="The database of business facts.", no_args_is_help=True)
+    database.command("upgrade")(upgrade)
+    app.add_typer(database, name="db", rich_help_panel=_PANEL)
+
+
+def serve(
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; others than loopback need PLIMSOLL_PREFECT_AUTH."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 4200 if empty, 0 for any.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local Dask workers.")] = None,
+) -> None:
+    """Run the Prefect server and the scheduled closes until Ctrl-C.
+
+    Schedules survive a restart. What was due meanwhile runs late, each for its own date.
+
+    Examples:
+
+        plimsoll serve
+
+        PLIMSOLL_MARKET=/data/market plimsoll serve --port 4300 --workers 8
+    """
+    from flows.terminal import show, tell
+    from tasks.serving import run_deployments, served
+    from tasks.workplace import use_workers
+
+    use_workers(workers)
+    with served(host, port) as place:
+        from flows.serve import Watch, deployments
+        from flows.tables import next_runs_table
+
+        tell(f"pages     {place.ui_url}\napi       {place.api_url}\ndask      {place.dask_address}")
+        run_deployments(deployments(), lambda found: show(next_runs_table(found)), Watch(tell).look)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check versions, database, audit chain, Prefect, schedules and the last close.
+
+    Examples:
+
+        plimsoll doctor
+
+        plimsoll doctor --json
+    """
+    from flows.exit_codes import exit_code_of
+    from flows.terminal import show, show_json
+    from tasks.doctor import examine, findings_table, worst_failure
+
+    findings = examine()
+    if as_json:
+        show_json([found.as_json() for found in findings])
+    else:
+        show(findings_table(findings))
+    worst = worst_failure(findings)
+    if worst is not None:
+        raise typer.Exit(exit_code_of(worst))
+
+
+def deadman(
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Date that must be closed; the one due if empty."),
+    ] = None,
+    grace_minutes: Annotated[
+        int, typer.Option(min=0, help="How long after midnight UTC a date may still be open.")
+    ] = 60,
+) -> None:
+    """Complain loudly unless the date that is due has been closed. Asks our database alone.
+
+    Put it into the cron of another machine: it fails with exit code 8 (missing, unfinished or
+    failed) or 6 (netting sets failed).
+
+    Examples:
+
+        plimsoll deadman
+
+        plimsoll deadman --date 2026-11-20
+    """
+    from flows.terminal import tell
+    from tasks.deadman import due_date, require_closed
+
+    due = require_closed(date.date() if date else due_date(grace_minutes))
+    tell(f"{due.business_date} is closed by {due.run.run_id}")
+
+
+def upgrade() -> None:
+    """Create the database, or run the migrations that it lacks.
+
+    Examples:
+
+        plimsoll db upgrade
+    """
+    from flows.terminal import tell
+    from tasks.workplace import workplace
+
+    database = workplace().database
+    tell(f"{database.label} is at schema {database.upgrade()}")

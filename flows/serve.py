@@ -1,0 +1,63 @@
+"""The service: scheduled closes, the Prefect pages, and a dead-man check beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+
+from flows.end_of_day import end_of_day
+from flows.schedules import CUT_OFFS, ON_DEMAND
+from tasks.deadman import overdue
+from tasks.orders import scheduled_inputs
+
+
+def deployments() -> list[RunnerDeployment]:
+    """Return one deployment per cut-off, and one without schedule for people to start.
+
+    A close that is still running when the next one is due is not disturbed: the new one is
+    cancelled.
+    """
+    scheduled = [
+        end_of_day.to_deployment(
+            cut_off.name,
+            schedule=Cron(cut_off.cron, timezone=cut_off.timezone, slug=cut_off.name),
+            parameters=scheduled_inputs(),
+            description=f"Closes the last UTC date: {cut_off.meaning} ({cut_off.timezone}).",
+            concurrency_limit=_one_at_a_time(),
+            entrypoint_type=EntrypointType.MODULE_PATH,
+            tags=["close"],
+        )
+        for cut_off in CUT_OFFS
+    ]
+    by_hand = end_of_day.to_deployment(
+        ON_DEMAND,
+        parameters=scheduled_inputs(latest=True),
+        description="Closes a date that you choose; the date offered is the last one with data.",
+        concurrency_limit=_one_at_a_time(),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        tags=["close"],
+    )
+    return [*scheduled, by_hand]
+
+
+def _one_at_a_time() -> ConcurrencyLimitConfig:
+    return ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+
+
+class Watch:
+    """Asks beside the schedules whether the date that is due was closed, and complains once."""
+
+    def __init__(self, complain: Callable[[str], None]) -> None:
+        self._complain = complain
+        self._last = ""
+
+    def look(self) -> None:
+        """Complain if the dead-man check has something new to say."""
+        found = overdue()
+        if found and found != self._last:
+            self._complain(f"DEAD-MAN: {found}")
+        self._last = found

@@ -1,0 +1,39 @@
+"""Tables of the command line that belong to no run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tasks.serving import NextRun
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def next_runs_table(runs: Sequence[NextRun]) -> Table:
+    """Return the next run of every deployment."""
+    table = _table("Next closes", "Deployment", "Starts, UTC")
+    for run in runs:
+        table.add_row(run.name, f"{run.expected_start:%Y-%m-%d %H:%M}")
+    return table
+
+
+def calculation_table(calculation: dict[str, Any]) -> Table:
+    """Return the fields of one calculation."""
+    heads = ("Field", "Type", "Default", "Limits", "Meaning")
+    table = _table(f"{calculation['name']}: {calculation['summary']}", *heads)
+    for field in calculation["fields"]:
+        names = ("name", "type_name", "default", "limits", "meaning")
+        table.add_row(*(str(field[name]) for name in names))
+    return table
+
+
+def _table(title: str, *heads: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table

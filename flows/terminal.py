@@ -1,0 +1,103 @@
+"""What the command line shows: results on standard output, progress and failures beside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tasks.display import Step, show_progress_on
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress, TaskID
+
+
+def show(renderable: RenderableType) -> None:
+    """Write a table or text to standard output."""
+    _console(sys.stdout).print(renderable, soft_wrap=isinstance(renderable, str))
+
+
+def show_json(content: object) -> None:
+    """Write ``content`` to standard output as indented JSON; exact amounts are texts."""
+    sys.stdout.write(json.dumps(content, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+def tell(text: str) -> None:
+    """Write one line for people to error output, where it does not mix with results."""
+    _console(sys.stderr).print(text, soft_wrap=True, highlight=False)
+
+
+def show_failure(sentence: str, next_step: str) -> None:
+    """Write what happened and what to do next to error output."""
+    from rich.markup import escape
+
+    tell(f"[bold red]plimsoll:[/] {escape(sentence)}")
+    tell(f"[dim]next: {escape(next_step)}[/]")
+
+
+@contextmanager
+def progress_shown() -> Iterator[None]:
+    """Show the steps of the work in this process: bars on a terminal, else a line per step."""
+    if not sys.stderr.isatty():
+        with show_progress_on(_Lines()):
+            yield
+        return
+    with _bars() as bars, show_progress_on(_Bars(bars)):
+        yield
+
+
+class _Lines:
+    """One line per finished step, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+
+    def report(self, step: Step) -> None:
+        """Write the step when it is done."""
+        started = self._started.setdefault(step.name, time.monotonic())
+        if step.is_done and started >= 0.0:
+            self._started[step.name] = -1.0
+            seconds = time.monotonic() - started
+            sys.stderr.write(f"{step.name}: {step.note or 'done'} ({seconds:.1f} s)\n")
+
+
+class _Bars:
+    """One bar per step."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._rows: dict[str, TaskID] = {}
+
+    def report(self, step: Step) -> None:
+        """Move the step's bar."""
+        if step.name not in self._rows:
+            self._rows[step.name] = self._bars.add_task(step.name, total=step.n_total, note="")
+        self._bars.update(
+            self._rows[step.name],
+            completed=step.n_done,
+            total=step.n_total,
+            note=step.note,
+        )
+
+
+def _bars() -> Progress:
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}[/]"),
+        console=_console(sys.stderr),
+    )
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False)

@@ -1,0 +1,51 @@
+"""What a run rests on, loaded and verified: snapshot, positions, collateral, rules, last fresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.attribution import Close
+from engine.snapshot import LastFresh, Snapshot
+from infra.store import load_snapshot
+from tasks.records import facts_of, run_folder
+from tasks.rule_books import rule_book_from
+from tasks.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunBasis:
+    """Everything that the engine is given for one run."""
+
+    close: Close
+    last_fresh: LastFresh
+
+
+def load_basis(place: Workplace, run_id: str) -> RunBasis:
+    """Return what ``run_id`` rests on, each part verified against its hash.
+
+    Raises
+    ------
+    StateError
+        If a part was altered since it was frozen.
+    """
+    frozen = facts_of(run_id, "freeze")
+    snapshot, positions, collateral = load_snapshot(place.store, frozen["snapshot_id"])
+    known = place.database.records.rule_book(frozen["rule_book_hash"])
+    rules = rule_book_from(known.content, known.rule_book_hash)
+    last_fresh = place.store.read_frame(
+        last_fresh_path(run_id), content_hash=frozen["last_fresh_hash"]
+    )
+    return RunBasis(Close(snapshot, positions, collateral, rules), LastFresh(last_fresh))
+
+
+def usd_rates_of(snapshot: Snapshot) -> dict[str, float]:
+    """Return USD per unit of every asset with an FX rate, else with an index price."""
+    rates = {"USD": 1.0}
+    for frame, column in ((snapshot.index_prices, "index_price"), (snapshot.fx_rates, "usd_rate")):
+        rates.update(zip(frame["asset"].astype(str), frame[column].astype(float), strict=True))
+    return rates
+
+
+def last_fresh_path(run_id: str) -> str:
+    """Return where the last fresh requirements that a run starts from are kept."""
+    return f"{run_folder(run_id)}/last_fresh.parquet"

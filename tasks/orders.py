@@ -1,0 +1,124 @@
+"""What is to be closed: the date, where its data is, and whether to do it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from engine.errors import MissingDataError, ParameterError
+from infra.clock import utc_now
+from tasks.workplace import workplace
+
+GENERATED: Final = "generated:"
+SAMPLE_FOLDER: Final = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One end of day to run.
+
+    Attributes
+    ----------
+    business_date : date
+        UTC date that is closed.
+    market, book : str
+        Where market data and holdings are read from; ``generated:<n>`` is a book of n netting sets
+        generated from the market.
+    force : bool
+        Run a finished date again, as a new sequence with a difference report.
+    """
+
+    business_date: date
+    market: str
+    book: str
+    force: bool
+
+    @property
+    def inputs(self) -> dict[str, object]:
+        """Return what makes two orders the same order."""
+        return {"market": self.market, "book": self.book}
+
+
+def make_order(
+    business_date: date | None = None,
+    market: str | None = None,
+    book: str | None = None,
+    force: bool = False,
+) -> Order:
+    """Return the order with every default filled in.
+
+    Without a date it is the last one that has closed; without a market the one of the settings,
+    else the sample world; without a book the market's own.
+
+    Raises
+    ------
+    MissingDataError
+        If no market is named and there is no sample world.
+    ParameterError
+        If the date has not closed yet, or a book is to be generated without a whole number.
+    """
+    now = utc_now()
+    found_date = business_date or last_closed(now)
+    if found_date > last_closed(now):
+        raise ParameterError(
+            f"business date {found_date} closes at {found_date + timedelta(days=1)}T00:00Z, which "
+            "has not come yet",
+            identifier="business_date",
+            value=found_date.isoformat(),
+            limit=f"<= {last_closed(now)}",
+        )
+    found_market = _absolute(market) if market else _default_market()
+    return Order(found_date, found_market, _book(book, found_market), force)
+
+
+def last_closed(now: datetime) -> date:
+    """Return the last UTC date that has closed at ``now``."""
+    return now.date() - timedelta(days=1)
+
+
+def sample_folder() -> Path:
+    """Return where the sample world of this home is."""
+    return workplace().settings.home_path / SAMPLE_FOLDER
+
+
+def generated_book_size(book: str) -> int | None:
+    """Return the number of netting sets of a book that is to be generated, else None."""
+    if not book.startswith(GENERATED):
+        return None
+    size = book.removeprefix(GENERATED)
+    if not (size.isascii() and size.isdigit() and 0 < int(size) <= 1_000_000):
+        raise ParameterError(
+            f"book {book!r}: {GENERATED} needs a number of netting sets from 1 to 1000000",
+            identifier="book",
+            value=size,
+            limit="1 to 1000000",
+        )
+    return int(size)
+
+
+def _book(book: str | None, market: str) -> str:
+    if not book:
+        return market
+    if generated_book_size(book) is not None:
+        return book
+    return _absolute(book)
+
+
+def _default_market() -> str:
+    configured = workplace().settings.market
+    if configured:
+        return _absolute(configured)
+    sample = sample_folder()
+    if sample.is_dir():
+        return str(sample)
+    raise MissingDataError(
+        f"no market data is named and there is no sample world in {sample}: give --market, set "
+        "PLIMSOLL_MARKET, or run `plimsoll sample`",
+        identifier="market",
+    )
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).expanduser().resolve())

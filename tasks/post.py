@@ -1,0 +1,53 @@
+"""Bind the required margin in the ledger: from each client's collateral to its margin account."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from infra.report.amounts import exact
+from tasks import artifacts
+from tasks.assessments import joint_hash, read_assessment
+from tasks.records import facts_of
+from tasks.settle import ledger_scales
+from tasks.steps import Achievement, achieve, step
+from tasks.workplace import Workplace, workplace
+
+
+@step("post")
+def post_margin(run_id: str) -> None:
+    """Post margin so that each margin account holds the requirement of its netting set."""
+    facts = achieve(run_id, "post", lambda place: _post(place, run_id))
+    entries = workplace().database.ledger.entries(run_id)
+    artifacts.show_table(
+        "ledger",
+        [
+            {
+                "Kind": str(kind),
+                "Asset": str(asset),
+                "Postings": f"{len(rows):,}",
+                "Amount moved": exact(sum(rows["amount"])),
+            }
+            for (kind, asset), rows in entries.groupby(["kind", "asset"], sort=True)
+        ],
+        f"Ledger postings of the run; margin of {facts['netting_sets']:,} netting sets is set to "
+        "the requirement.",
+    )
+
+
+def _post(place: Workplace, run_id: str) -> Achievement:
+    hashes = facts_of(run_id, "require")["hashes"]
+    requirements = read_assessment(place.store, run_id, hashes).requirements
+    owed = requirements[requirements["requirement_amount"].notna()]
+    required = pd.DataFrame(
+        {
+            "netting_set_id": owed["netting_set_id"].to_numpy(),
+            "asset": owed["currency"].to_numpy(),
+            "amount": owed["requirement_amount"].to_numpy(),
+        }
+    )
+    ledger = place.database.ledger
+    ledger.register_assets(ledger_scales(place, run_id, owed["currency"]))
+    ledger.post_margin(run_id, required)
+    return Achievement(
+        {"netting_sets": len(owed)}, joint_hash({"requirements": hashes["requirements"]})
+    )

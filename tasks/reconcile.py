@@ -1,0 +1,41 @@
+"""Keep the differences between order management, venues and clearing, with their age and owner."""
+
+from __future__ import annotations
+
+from infra.report.markdown import breaks_table
+from tasks import artifacts
+from tasks.assessments import read_assessment
+from tasks.records import facts_of, run_folder
+from tasks.steps import Achievement, achieve, step
+from tasks.workplace import Workplace, workplace
+
+
+@step("reconcile")
+def reconcile_books(run_id: str) -> None:
+    """Record the breaks that the requirement was computed under: new, persisting and closed."""
+    facts = achieve(run_id, "reconcile", lambda place: _reconcile(place, run_id))
+    breaks = workplace().store.read_frame(breaks_path(run_id))
+    artifacts.show_table(
+        "breaks",
+        breaks_table(breaks, rows_max=artifacts.ROWS_MAX),
+        f"Differences between the three books, oldest first: {facts['new']} new, "
+        f"{facts['persisting']} persisting, {facts['closed']} closed.",
+        len(breaks),
+    )
+
+
+def breaks_path(run_id: str) -> str:
+    """Return where the breaks of a run are kept."""
+    return f"{run_folder(run_id)}/breaks.parquet"
+
+
+def _reconcile(place: Workplace, run_id: str) -> Achievement:
+    hashes = facts_of(run_id, "require")["hashes"]
+    assessment = read_assessment(place.store, run_id, hashes)
+    breaks = place.database.breaks.update(run_id, assessment.breaks)
+    written = place.store.write_frame(breaks_path(run_id), breaks)
+    counts = {
+        status: int((breaks["status"] == status).sum())
+        for status in ("new", "persisting", "closed")
+    }
+    return Achievement(counts, written)
