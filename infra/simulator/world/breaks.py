@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from engine.arrays import Int64Array1D
+
 POSITION_BREAKS = (
     "missing_position",
     "wrong_sign",
@@ -34,7 +36,6 @@ BALANCE_BREAK = "balance_off"
 BALANCE_SHARE = 0.2
 """Part of all breaks that are in balances."""
 AGED_SHARE = 1.0 / 3.0
-KEY = ["source", "account_id", "instrument_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,81 +90,10 @@ def break_positions(
     With ``where``, the planted rows of another date, a break is planted in the same row or not at
     all: that is how one gets a day old.
     """
-    values = _Edited(frame)
-    rows_of = frame[frame["netting_set_id"].isin(list(plan))].groupby("netting_set_id").indices
-    index_of = np.flatnonzero(frame["netting_set_id"].isin(list(plan)))
-    for netting_set_id in sorted(plan):
-        rows = index_of[rows_of[netting_set_id]] if netting_set_id in rows_of else index_of[:0]
-        if where is not None:
-            rows = values.same_rows(rows, where[where["netting_set_id"] == netting_set_id])
-        if len(rows):
-            values.plant(netting_set_id, plan[netting_set_id], rows, rng)
-    return Broken(values.frame(), values.planted())
-
-
-class _Edited:
-    """Columns of a positions frame while breaks are written into them."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
-        self._quantity = frame["quantity"].to_numpy(copy=True)
-        self._account = frame["account_id"].to_numpy(dtype=object, copy=True)
-        self._dropped: list[int] = []
-        self._found: list[tuple[str, str, str, str, str]] = []
-
-    def same_rows(self, rows: np.ndarray, planted: pd.DataFrame) -> np.ndarray:
-        """Return those of ``rows`` that show a planted item at its source and account."""
-        keys = set(zip(planted["source"], planted["account_id"], planted["item"], strict=True))
-        mine = self._frame.iloc[rows]
-        shown = zip(mine["source"], mine["account_id"], mine["instrument_id"], strict=True)
-        return rows[np.array([key in keys for key in shown], dtype=np.bool_)]
-
-    def plant(
-        self, netting_set_id: str, kind: str, rows: np.ndarray, rng: np.random.Generator
-    ) -> None:
-        before = self._frame["quantity_before"].to_numpy()
-        traded = rows[(before[rows] != self._quantity[rows]) & (before[rows] != 0.0)]
-        candidates = traded if kind in ("stale_quantity", "duplicate_fill") else rows
-        if len(candidates) == 0:
-            kind, candidates = "quantity_off", rows
-        row = int(rng.choice(candidates))
-        account, quantity = str(self._account[row]), float(self._quantity[row])
-        if kind == "missing_position":
-            self._dropped.append(row)
-        elif kind == "wrong_sign":
-            self._quantity[row] = -quantity
-        elif kind == "stale_quantity":
-            self._quantity[row] = before[row]
-        elif kind == "duplicate_fill":
-            self._quantity[row] = round(2.0 * quantity - before[row], 10)
-        elif kind == "wrong_account":
-            self._account[row] = self._another_account(netting_set_id, account)
-        else:
-            lot = float(self._frame["lot_size"].to_numpy()[row])
-            lots = max(1.0, np.ceil(0.1 * rng.random() * abs(quantity) / lot))
-            self._quantity[row] = round(quantity + lots * lot, 10)
-        source = str(self._frame["source"].to_numpy()[row])
-        item = str(self._frame["instrument_id"].to_numpy()[row])
-        self._found.append((netting_set_id, kind, source, account, item))
-
-    def _another_account(self, netting_set_id: str, account: str) -> str:
-        # The second account at the venue where there is one, else the one for unexplained items.
-        mine = (self._frame["netting_set_id"] == netting_set_id).to_numpy()
-        known = {str(name) for name in self._account[mine]}
-        other = account.removesuffix("-b") if account.endswith("-b") else f"{account}-b"
-        return other if other in known else f"{netting_set_id}-suspense"
-
-    def frame(self) -> pd.DataFrame:
-        edited = self._frame.assign(quantity=self._quantity, account_id=self._account)
-        edited = edited.drop(index=self._dropped)
-        # What a break moved onto an existing position adds to it; zero is no position.
-        totals = edited.groupby(KEY, sort=False)["quantity"].transform("sum").round(10)
-        edited = edited.assign(quantity=totals).drop_duplicates(KEY)
-        return edited[edited["quantity"] != 0.0].reset_index(drop=True)
-
-    def planted(self) -> pd.DataFrame:
-        columns = ["netting_set_id", "kind", "source", "account_id", "item"]
-        return pd.DataFrame(self._found, columns=columns, dtype="str")
+    broken = _planted(frame, plan, rng, where, _POSITION_ITEM)
+    # Zero is no position: a break may take one away whole.
+    held = broken.frame["quantity"] != 0.0
+    return Broken(broken.frame[held].reset_index(drop=True), broken.planted)
 
 
 def break_balances(
@@ -173,25 +103,90 @@ def break_balances(
     where: pd.DataFrame | None = None,
 ) -> Broken:
     """Return the collateral of one date with one settled balance off in each planned set."""
-    quantity = frame["quantity"].to_numpy(copy=True)
-    settled = (frame["state"] == "settled").to_numpy()
-    columns = ["netting_set_id", "kind", "source", "account_id", "item"]
-    found = []
-    for netting_set_id in sorted(plan):
-        rows = np.flatnonzero((frame["netting_set_id"] == netting_set_id) & settled)
+    return _planted(frame, plan, rng, where, _BALANCE_ITEM)
+
+
+_POSITION_ITEM = ("source", "account_id", "instrument_id")
+_BALANCE_ITEM = ("source", "location", "asset")
+
+
+def _planted(
+    frame: pd.DataFrame,
+    plan: dict[str, str],
+    rng: np.random.Generator,
+    where: pd.DataFrame | None,
+    item: tuple[str, str, str],
+) -> Broken:
+    affected = frame["netting_set_id"].isin(list(plan))
+    parts, found = [frame[~affected]], []
+    for name, rows in frame[affected].groupby("netting_set_id", sort=True):
+        netting_set_id = str(name)
+        allowed = np.ones(len(rows), dtype=np.bool_)
         if where is not None:
-            at = where[where["netting_set_id"] == netting_set_id]
-            keys = set(zip(at["source"], at["account_id"], at["item"], strict=True))
-            mine = frame.iloc[rows]
-            shown = zip(mine["source"], mine["location"], mine["asset"], strict=True)
-            rows = rows[np.array([key in keys for key in shown], dtype=np.bool_)]
-        if len(rows) == 0:
+            known = where[where["netting_set_id"] == netting_set_id]
+            keys = set(zip(known["source"], known["account_id"], known["item"], strict=True))
+            shown = zip(*(rows[column] for column in item), strict=True)
+            allowed = np.array([key in keys for key in shown], dtype=np.bool_)
+        if item == _BALANCE_ITEM:
+            allowed &= (rows["state"] == "settled").to_numpy()
+        if not allowed.any():
+            parts.append(rows)
             continue
-        row = int(rng.choice(rows))
-        share = (0.02 + 0.1 * rng.random()) * (1.0 if rng.random() < 0.5 else -1.0)
-        quantity[row] = float(f"{quantity[row] * (1.0 + share):.6g}")
-        place = frame.iloc[row]
-        source, location, asset = str(place["source"]), str(place["location"]), str(place["asset"])
-        found.append((netting_set_id, BALANCE_BREAK, source, location, asset))
-    planted = pd.DataFrame(found, columns=columns, dtype="str")
-    return Broken(frame.assign(quantity=quantity), planted)
+        plant = _break_balance if item == _BALANCE_ITEM else _break_position
+        edited, kind, place = plant(rows, plan[netting_set_id], np.flatnonzero(allowed), rng)
+        parts.append(edited)
+        shown_row = rows.iloc[place]
+        found.append((netting_set_id, kind, *(str(shown_row[column]) for column in item)))
+    columns = ["netting_set_id", "kind", "source", "account_id", "item"]
+    return Broken(
+        frame=pd.concat(parts, ignore_index=True),
+        planted=pd.DataFrame(found, columns=columns, dtype="str"),
+    )
+
+
+def _break_position(
+    rows: pd.DataFrame, kind: str, allowed: Int64Array1D, rng: np.random.Generator
+) -> tuple[pd.DataFrame, str, int]:
+    quantity = rows["quantity"].to_numpy(copy=True)
+    before = rows["quantity_before"].to_numpy()
+    traded = allowed[(before[allowed] != quantity[allowed]) & (before[allowed] != 0.0)]
+    candidates = traded if kind in ("stale_quantity", "duplicate_fill") else allowed
+    if len(candidates) == 0:
+        kind, candidates = "quantity_off", allowed
+    place = int(rng.choice(candidates))
+    held = float(quantity[place])
+    if kind == "missing_position":
+        return rows.drop(index=rows.index[place]), kind, place
+    if kind == "wrong_account":
+        return _moved_to_another_account(rows, place), kind, place
+    if kind == "wrong_sign":
+        quantity[place] = -held
+    elif kind == "stale_quantity":
+        quantity[place] = before[place]
+    elif kind == "duplicate_fill":
+        quantity[place] = round(2.0 * held - float(before[place]), 10)
+    else:
+        lot = float(rows["lot_size"].to_numpy()[place])
+        lots = max(1.0, np.ceil(0.1 * rng.random() * abs(held) / lot))
+        quantity[place] = round(held + lots * lot, 10)
+    return rows.assign(quantity=quantity), kind, place
+
+
+def _moved_to_another_account(rows: pd.DataFrame, place: int) -> pd.DataFrame:
+    # The second account at the venue where there is one, else the one for unexplained items.
+    accounts = rows["account_id"].to_numpy(dtype=object, copy=True)
+    account = str(accounts[place])
+    other = account.removesuffix("-b") if account.endswith("-b") else f"{account}-b"
+    suspense = f"{rows['netting_set_id'].iloc[place]}-suspense"
+    accounts[place] = other if other in set(accounts) else suspense
+    return rows.assign(account_id=accounts)
+
+
+def _break_balance(
+    rows: pd.DataFrame, kind: str, allowed: Int64Array1D, rng: np.random.Generator
+) -> tuple[pd.DataFrame, str, int]:
+    quantity = rows["quantity"].to_numpy(copy=True)
+    place = int(rng.choice(allowed))
+    share = (0.02 + 0.1 * rng.random()) * (1.0 if rng.random() < 0.5 else -1.0)
+    quantity[place] = float(f"{quantity[place] * (1.0 + share):.6g}")
+    return rows.assign(quantity=quantity), kind, place

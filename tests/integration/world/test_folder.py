@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from engine.errors import ParameterError
@@ -95,3 +97,31 @@ def test_progress_is_told_from_start_to_end(tmp_path: Path) -> None:
     build_world(TINY, tmp_path / "world", lambda *step: told.append(step))
     assert [done for _, done, _ in told] == [0, 1, 2, 3, 4]
     assert {total for _, _, total in told} == {4}
+
+
+def test_dirty_marks_come_out_as_many_as_asked_for(tmp_path: Path) -> None:
+    summary = build_world(replace(TINY, dirty_marks=3), tmp_path / "world", silent)
+    assert summary.dirty_rows["marks"] == 3
+    marks = pd.read_parquet(tmp_path / "world" / "marks.parquet")
+    spoilt = marks[~marks["mark_price"].gt(0.0)]
+    assert len(spoilt) == 3
+    assert set(spoilt["business_date"]) == {pd.Timestamp(TINY.last_business_date)}
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        replace(TINY, n_underlyings=2),
+        replace(TINY, n_netting_sets=1, n_business_dates=1),
+        replace(TINY, n_business_dates=4, last_business_date=date(2026, 12, 26)),
+        replace(TINY, last_business_date=date(2024, 2, 29), seed=0),
+    ],
+)
+def test_small_odd_and_leap_worlds_are_built_too(
+    parameters: WorldParameters, tmp_path: Path
+) -> None:
+    summary = build_world(parameters, tmp_path / "world", silent)
+    assert summary.rows["agreements"] == parameters.n_netting_sets
+    marks = pd.read_parquet(tmp_path / "world" / "marks.parquet")
+    dates = tuple(pd.DatetimeIndex(marks["business_date"].unique()).date)
+    assert dates == parameters.business_dates
