@@ -35,7 +35,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What was verified: the head of each chain, and the number of heads found in the store."""
+    """What was verified: the head of each chain, and the number of anchors found in the store."""
 
     heads: Mapping[str, Head]
     n_anchors: int
@@ -87,7 +87,8 @@ class Audit:
         StateError
             If a row was altered, removed or inserted; names chain and position.
         """
-        anchors = _anchors(store) if store is not None else []
+        paths = store.list("audit") if store is not None else []
+        anchors = [head for path in paths if store is not None for head in _anchored(store, path)]
         with self._database.reading() as connection:
             heads = {}
             for chain, rows in (
@@ -97,7 +98,7 @@ class Audit:
             ):
                 wanted = {position: digest for name, position, digest in anchors if name == chain}
                 heads[chain] = _verify_chain(chain, rows, wanted)
-        return ChainReport(heads, len({path for path, *_ in anchors}) if anchors else 0)
+        return ChainReport(heads, len(paths))
 
 
 def chain_head(
@@ -178,11 +179,16 @@ def _ledger_rows(connection: Connection) -> Iterator[_Row]:
         yield row["position"], row["hash"], {**content, "postings": found}
 
 
-def _anchors(store: Store) -> list[tuple[str, int, str]]:
-    found = []
-    for path in store.list("audit"):
+def _anchored(store: Store, path: str) -> list[tuple[str, int, str]]:
+    try:
         content = json.loads(store.read_text(path))
-        for chain, head in content.items():
-            if head["position"]:
-                found.append((str(chain), int(head["position"]), str(head["hash"])))
-    return found
+        return [
+            (str(chain), int(head["position"]), str(head["hash"]))
+            for chain, head in content.items()
+            if head["position"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateError(
+            f"{store.url_of(path)} is no anchor of the chains: {error!r}; restore the file",
+            identifier=path,
+        ) from error

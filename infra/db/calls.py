@@ -282,7 +282,8 @@ def _wanted(rows: pd.DataFrame, run: RunHandle) -> list[dict[str, Any]]:
                 "business_date": run.business_date,
                 "sequence": run.sequence,
                 "direction": "call" if amount > 0 else "return",
-                "amount": abs(amount),
+                # Not abs(), which rounds to the precision of the thread.
+                "amount": amount.copy_abs(),
                 "currency": str(row["currency"]),
                 "due_at": due_at,
                 "first_due_at": due_at,

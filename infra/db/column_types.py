@@ -48,7 +48,7 @@ class ExactAmount(TypeDecorator[Decimal]):
             return None
         if not isinstance(value, Decimal) or not value.is_finite():
             raise ModelInputError(f"an amount needs a finite Decimal, found {value!r}", value=value)
-        text = format(value if value else abs(value), "f")
+        text = format(value if value else value.copy_abs(), "f")
         if not _AMOUNT.fullmatch(text):
             raise ModelInputError(f"amount {value} has more digits than 60.40", value=value)
         return text if dialect.name == "sqlite" else Decimal(text)

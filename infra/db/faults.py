@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from engine.errors import InvariantBroken, MarginPlatformError, StateError, StateUnavailable
@@ -49,6 +55,11 @@ def database_faults(label: str, wait_seconds: float) -> Iterator[None]:
         ) from error
     except DBAPIError as error:
         raise _refused(error, label) from error
+    except StatementError as error:
+        # A column type refused a value before it reached the driver; its words are ours.
+        if isinstance(error.orig, MarginPlatformError):
+            raise error.orig from error
+        raise
 
 
 def _unavailable_or_wrong(
@@ -62,10 +73,15 @@ def _unavailable_or_wrong(
             identifier=label,
             limit=f"{wait_seconds:g} s",
         )
+    return _known_to_sqlite(error, label) or _by_state(error, label, wait_seconds)
+
+
+def _known_to_sqlite(error: DBAPIError, label: str) -> StateError | None:
+    text = str(error.orig).lower()
     for sign, advice in _SQLITE:
-        if sign in text.lower():
+        if sign in text:
             return StateError(f"database {label}: {advice}", identifier=label, value=text)
-    return _by_state(error, label, wait_seconds)
+    return None
 
 
 def _by_state(error: DBAPIError, label: str, wait_seconds: float) -> MarginPlatformError:
@@ -97,5 +113,8 @@ def _refused(error: DBAPIError, label: str) -> Exception:
     state = getattr(error.orig, "sqlstate", None)
     if state in _POSTGRESQL:
         return StateError(f"database {label}: {_POSTGRESQL[state]}", identifier=label)
+    known = None if isinstance(error, IntegrityError) else _known_to_sqlite(error, label)
+    if known is not None:
+        return known
     # A constraint or a trigger stopped a write that our own checks had let through: a bug.
     return InvariantBroken(f"database {label} refused a write: {error.orig}")

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, select
+from sqlalchemy.orm import aliased
 
 from engine.errors import LedgerError, ModelInputError
 from engine.money import Money, from_minor_units
 from infra.db.audit import chain_head
 from infra.db.bulk import chunks, insert_rows
 from infra.db.canonical import canonical_json, link
-from infra.db.column_types import exact_sum
+from infra.db.column_types import MINOR_UNITS_MAX, exact_sum
 from infra.db.tables import AccountRow, AssetRow, EntryRow, PostingRow
 
 if TYPE_CHECKING:
@@ -108,14 +109,12 @@ class Ledger:
         for entry in new:
             _require_valid(entry, scales)
         self._open_accounts(connection, new)
-        corrected = _positions(connection, [entry.corrects for entry in new if entry.corrects])
+        corrected = _corrected(connection, new)
         head = chain_head(connection, EntryRow.position, EntryRow.hash)
         now, digest = self._database.clock(), head.hash
         rows: list[dict[str, Any]] = []
         lines: list[dict[str, Any]] = []
         for position, entry in enumerate(new, start=head.position + 1):
-            if entry.corrects is not None and entry.corrects not in corrected:
-                raise LedgerError(f"{entry.business_key} corrects {entry.corrects}: not booked")
             row = {
                 "business_key": entry.business_key,
                 "body_hash": _body_hash(entry),
@@ -322,7 +321,7 @@ def _require_valid(entry: Entry, scales: Mapping[str, int]) -> None:
             kind, separator, owner = account.partition(":")
             if not (kind and separator and owner):
                 raise ModelInputError(f"account {account!r} is not <kind>:<owner>")
-        if type(posting.amount) is not int or posting.amount <= 0:
+        if type(posting.amount) is not int or not 0 < posting.amount <= MINOR_UNITS_MAX:
             raise LedgerError(
                 f"entry {entry.business_key} moves {posting.amount!r} {posting.asset}: limit is a "
                 "positive whole number of minor units",
@@ -331,13 +330,26 @@ def _require_valid(entry: Entry, scales: Mapping[str, int]) -> None:
             )
 
 
-def _positions(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
+def _corrected(connection: Connection, entries: Sequence[Entry]) -> dict[str, int]:
+    """Return the positions of the entries that are corrected, each booked and not corrected yet."""
     found: dict[str, int] = {}
-    for batch in chunks(keys):
-        query = select(EntryRow.business_key, EntryRow.position).where(
-            EntryRow.business_key.in_(batch)
+    done: dict[str, str] = {}
+    keys = {entry.corrects: entry.business_key for entry in entries if entry.corrects}
+    correction = aliased(EntryRow)
+    for batch in chunks(sorted(keys)):
+        query = (
+            select(EntryRow.business_key, EntryRow.position, correction.business_key)
+            .outerjoin(correction, correction.corrects == EntryRow.position)
+            .where(EntryRow.business_key.in_(batch))
         )
-        found.update((key, position) for key, position in connection.execute(query))
+        for key, position, by in connection.execute(query):
+            found[key] = position
+            if by is not None:
+                done[key] = by
+    for key, by in keys.items():
+        if key not in found or key in done:
+            fact = f"corrected already by {done[key]}" if key in done else "not booked"
+            raise LedgerError(f"entry {by} corrects {key}, which is {fact}", identifier=key)
     return found
 
 

@@ -99,7 +99,7 @@ class Requirements:
             fixed[name] = pd.Series([row[name] for row in rows], dtype=object)
         names = list(dict.fromkeys(name for row in rows for name in row["components"]))
         figures = {
-            name: pd.Series([_restored(row["components"].get(name)) for row in rows])
+            name: _column([_restored(row["components"].get(name)) for row in rows])
             for name in names
         }
         return pd.concat([fixed, pd.DataFrame(figures)], axis=1)
@@ -173,6 +173,15 @@ def _recorded(value: Any) -> object:
             return None
         return value if math.isfinite(value) else str(value)
     return value
+
+
+def _column(values: list[Any]) -> pd.Series:
+    kinds = {type(value) for value in values}
+    if str in kinds:
+        return pd.Series(values, dtype="str")
+    # A column without any figure had figures that were NaN.
+    dtype = "bool" if kinds == {bool} else "int64" if kinds == {int} else "float64"
+    return pd.Series(values, dtype=dtype)
 
 
 def _restored(value: object) -> object:

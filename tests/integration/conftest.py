@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +151,34 @@ def postgresql_database(postgresql_server: str, postgresql_template: str) -> Ite
     yield found
     found.close()
     drop_postgresql(postgresql_server, name)
+
+
+@pytest.fixture
+def new_database(
+    engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[], Database]]:
+    """Yield a function that makes one migrated database after the other, for generated tests."""
+    from infra.db import open_database
+
+    made: list[tuple[str, Database]] = []
+
+    def make() -> Database:
+        name = f"test_{uuid.uuid4().hex}"
+        if engine_name == "sqlite":
+            shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / name)
+            url = f"sqlite:///{tmp_path / name}"
+        else:
+            server = request.getfixturevalue("postgresql_server")
+            create_postgresql(server, name, request.getfixturevalue("postgresql_template"))
+            url = postgresql_address(server, name)
+        made.append((name, open_database(url, actor="test")))
+        return made[-1][1]
+
+    yield make
+    for name, found in made:
+        found.close()
+        if engine_name == "postgresql":
+            drop_postgresql(request.getfixturevalue("postgresql_server"), name)
 
 
 def postgresql_address(server: str, name: str) -> str:
