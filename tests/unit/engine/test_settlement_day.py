@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -182,3 +183,19 @@ def test_amounts_carry_the_scale_of_their_asset() -> None:
     found = settled((PERP, 1 / 3, 59_999.0))
     exact = found.settlements.set_index("kind")["amount_exact"]
     assert exact["variation"] == Decimal("0.333333")
+
+
+@pytest.mark.parametrize("dataset", ["funding", "marks", "instruments"])
+def test_empty_dataset_settles_what_it_can(dataset: str) -> None:
+    whole = small.snapshot()
+    market = replace(whole, **{dataset: getattr(whole, dataset).iloc[:0]})
+    found = settle_day(market, held((PERP, 1.0, 59_000.0)), rules())
+    kinds = found.settlements["kind"].tolist()
+    assert kinds == (["variation"] if dataset == "funding" else [])
+    assert len(found.unsettled) == {"funding": 1, "marks": 2, "instruments": 1}[dataset]
+
+
+def test_venues_with_the_same_symbol_have_their_own_funding() -> None:
+    funding = small.snapshot().funding.assign(venue=["binance", "bybit"])
+    found = settled((PERP, 1.0, 60_000.0), funding=funding)
+    assert amount_of(found, "funding") == pytest.approx(-60_000.0 * 0.0001)
