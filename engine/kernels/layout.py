@@ -24,6 +24,11 @@ def frozen(name: str, values: np.ndarray[Any, Any], dtype: type[Any]) -> np.ndar
         raise ModelInputError(
             f"{name} needs 1-d {np.dtype(dtype)}, found {values.ndim}-d {values.dtype}"
         )
-    view = np.ascontiguousarray(values, dtype=dtype).view()
+    return read_only(np.asarray(values, dtype=dtype))
+
+
+def read_only(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a read-only contiguous view of ``values``, copied only if it is not contiguous."""
+    view = np.ascontiguousarray(values).view()
     view.flags.writeable = False
     return view

@@ -14,6 +14,7 @@ from engine.arrays import (
     Float64Array3D,
     Int64Array1D,
 )
+from engine.kernels.layout import read_only
 from engine.kernels.rows import NETTED, Int32Array2D, LegRows
 from engine.kernels.tiles import TILE_WIDTH, TiledPnl
 
@@ -24,7 +25,7 @@ _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 def fill_tiles(pnl: Float64Array2D, tiled: TiledPnl, first_row: int) -> None:
     """Copy rows of ``pnl`` into ``tiled`` from ``first_row`` on and note which are finite."""
-    _fill(np.ascontiguousarray(pnl), tiled.tiles, tiled.order, tiled.is_finite, first_row)
+    _fill(read_only(pnl), tiled.tiles, read_only(tiled.order), tiled.is_finite, first_row)
 
 
 def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, Float64Array2D]:
@@ -32,7 +33,7 @@ def aggregate_rows(pnl: Float64Array2D, rows: LegRows) -> tuple[Float64Array2D, 
     leg_pnl = np.zeros((rows.n_legs, pnl.shape[1]))
     group_pnl = np.zeros((rows.n_groups, pnl.shape[1]))
     _aggregate(
-        np.ascontiguousarray(pnl),
+        read_only(pnl),
         (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
         leg_pnl,
         group_pnl,
@@ -54,10 +55,10 @@ def tail_contributions(
     """
     contribution = np.zeros(rows.n_positions)
     _contributions(
-        columns,
+        (read_only(columns[0]), read_only(columns[1])),
         (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
-        np.ascontiguousarray(tail),
-        n_tail,
+        read_only(tail),
+        read_only(n_tail),
         choice,
         contribution,
     )

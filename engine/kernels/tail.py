@@ -116,6 +116,7 @@ def nested_expected_shortfall(
        J. Bank. Finance, vol. 26, pp. 1487-1503, 2002.
     """
     tiled, rows = _tiled(pnl, rows)
+    n_tail = np.asarray(n_tail, dtype=np.float64)
     _require_tails(n_tail, rows.n_groups, k_max, tiled.n_scenarios)
     found = _empty_tails(rows, k_max)
     # numba takes most of a second to import, so it is loaded where it computes.
@@ -180,6 +181,7 @@ def tail_contributions(
         tiles, order = pnl[np.newaxis], np.arange(pnl.shape[1], dtype=np.int32)
         is_finite = finite_rows(pnl)
     n_scenarios = len(order)
+    n_tail = np.asarray(n_tail, dtype=np.float64)
     rows = checked_rows(rows, tiles.shape[1], is_finite)
     n_tails = rows.n_legs if level == "leg" else rows.n_groups
     if tail.ndim != 2 or tail.shape[0] != n_tails:
@@ -190,7 +192,7 @@ def tail_contributions(
     from engine.kernels import rows_compiled
 
     counted = np.array([True, level == "leg", level != "group"])
-    columns = (np.ascontiguousarray(tiles), np.argsort(order))
+    columns = (tiles, np.argsort(order))
     return rows_compiled.tail_contributions(columns, rows, tail, n_tail, (level == "leg", counted))
 
 

@@ -19,6 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from engine.arrays import Float64Array1D
+from engine.kernels.layout import read_only
 from engine.kernels.rows import COLLATERAL, NETTED, LegRows
 from engine.kernels.tail import NestedTail
 from engine.kernels.tiles import TILE_WIDTH, TiledPnl
@@ -52,7 +53,7 @@ def nested_tails(
         (tiled.tiles, tiled.order),
         (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight),
         (groups.start, groups.stop),
-        n_tail,
+        read_only(n_tail),
         tuple(lists),
         (found.leg_shortfall, found.group_shortfall, found.group_wrong_way),
         (found.leg_tail, found.group_tail, found.wrong_way_tail),

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array2D, Float64Array3D, Int32Array1D
 from engine.errors import ModelInputError
+from engine.kernels.layout import read_only
 
 # One tile row is eight cache lines and fills the vector registers with one running total.
 TILE_WIDTH: Final = 64
@@ -92,10 +93,7 @@ def largest_moves_first(pnl: Float64Array2D) -> Int32Array1D:
 
 def frozen_tiles(tiled: TiledPnl) -> TiledPnl:
     """Return a read-only view, the one type that kernels are compiled for."""
-    tiles = np.ascontiguousarray(tiled.tiles).view()
-    order = np.ascontiguousarray(tiled.order).view()
-    tiles.flags.writeable = order.flags.writeable = False
-    return TiledPnl(tiles, order, tiled.is_finite)
+    return TiledPnl(read_only(tiled.tiles), read_only(tiled.order), tiled.is_finite)
 
 
 def _aligned(shape: tuple[int, int, int]) -> Float64Array3D:

@@ -92,8 +92,11 @@ def option_value(
     checked = check_terms(terms, forward_price)
     volatility = require_number("volatility", volatility, is_zero_allowed=True)
     rate = require_number("risk_free_rate", risk_free_rate, is_signed=True)
-    linear = _linear(checked, volatility, rate)
-    return linear if terms.settlement == "linear" else _inverse(linear, checked.forward)
+    sign, strike, years, forward, volatility, rate = np.broadcast_arrays(
+        checked.sign, checked.strike, checked.years, checked.forward, volatility, rate
+    )
+    linear = _linear(CheckedTerms(sign, strike, years, forward), volatility, rate)
+    return linear if terms.settlement == "linear" else _inverse(linear, forward)
 
 
 def _linear(terms: CheckedTerms, volatility: FloatArray, rate: FloatArray) -> OptionValue:

@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -26,6 +27,8 @@ from engine.errors import ModelInputError
 from engine.pricing.terms import require_number
 
 __all__ = ["VolatilitySurface", "fit_surface"]
+
+_SAME_STRIKE_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,8 @@ def fit_surface(
 ) -> VolatilitySurface:
     """Return the surface through the given quotes.
 
-    Quotes of one expiry and strike (a call and a put) are averaged in total variance.
+    Quotes of one expiry and strike (a call and a put) are averaged in total variance. Strikes
+    that agree to nine digits are one.
 
     Parameters
     ----------
@@ -119,8 +123,8 @@ def fit_surface(
     knots, variances = [], []
     for expiry in expiries:
         of_expiry = times == expiry
-        points, quote = np.unique(k[of_expiry], return_inverse=True)
-        total = np.bincount(quote, weights=sigma[of_expiry] ** 2 * expiry)
-        knots.append(points)
-        variances.append(total / np.bincount(quote))
+        _, quote = np.unique(np.round(k[of_expiry], _SAME_STRIKE_DIGITS), return_inverse=True)
+        count = np.bincount(quote)
+        knots.append(np.bincount(quote, weights=k[of_expiry]) / count)
+        variances.append(np.bincount(quote, weights=sigma[of_expiry] ** 2 * expiry) / count)
     return VolatilitySurface(expiries, tuple(knots), tuple(variances))

@@ -56,12 +56,13 @@ def check_terms(terms: OptionTerms, forward_price: Numbers) -> CheckedTerms:
             value=terms.settlement,
             limit="linear or inverse",
         )
-    return CheckedTerms(
-        sign=np.where(terms.is_call, 1.0, -1.0),
-        strike=require_number("strike_price", terms.strike_price),
-        years=require_number("time_to_expiry_years", terms.years, is_zero_allowed=True),
-        forward=require_number("forward_price", forward_price),
+    sign, strike, years, forward = np.broadcast_arrays(
+        np.where(terms.is_call, 1.0, -1.0),
+        require_number("strike_price", terms.strike_price),
+        require_number("time_to_expiry_years", terms.years, is_zero_allowed=True),
+        require_number("forward_price", forward_price),
     )
+    return CheckedTerms(sign, strike, years, forward)
 
 
 def require_number(
