@@ -88,9 +88,12 @@ class VolatilitySurface:
         for i, (knots, values) in enumerate(
             zip(self.log_moneyness, self.total_variance, strict=True)
         ):
-            inside = np.clip(k, knots[0], knots[-1])
-            single = len(knots) == 1
-            variance[i] = values[0] if single else PchipInterpolator(knots, values)(inside)
+            if len(knots) == 1:
+                variance[i] = values[0]
+                continue
+            between = PchipInterpolator(knots, values)(np.clip(k, knots[0], knots[-1]))
+            # The pieces do not overshoot; their rounding may, and a steep smile magnifies it.
+            variance[i] = np.clip(between, values.min(), values.max())
         return variance
 
 

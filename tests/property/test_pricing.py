@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.kernels.black76 import scenario_option_values
@@ -12,6 +12,8 @@ from engine.pricing.implied_volatility import implied_volatility
 from engine.pricing.payoffs import profit
 from engine.pricing.smile import fit_surface
 
+# The first call imports or compiles, and the machine may be busy.
+unhurried = settings(deadline=None)
 prices = st.floats(1e-6, 1e6)
 volatilities = st.floats(0.01, 5.0)
 years = st.floats(1e-4, 5.0)
@@ -20,6 +22,7 @@ ROUNDING = 16.0 * float(np.finfo(np.float64).eps)
 
 
 @given(prices, moneyness, volatilities, years, st.floats(-0.1, 0.3))
+@unhurried
 def test_call_less_put_is_the_discounted_forward_less_strike(
     forward: float, k: float, volatility: float, time: float, rate: float
 ) -> None:
@@ -33,6 +36,7 @@ def test_call_less_put_is_the_discounted_forward_less_strike(
 
 
 @given(prices, moneyness, volatilities, years, st.booleans(), st.floats(1.0, 3.0))
+@unhurried
 def test_value_rises_with_volatility_and_stays_within_its_bounds(
     forward: float, k: float, volatility: float, time: float, is_call: bool, scale: float
 ) -> None:
@@ -47,6 +51,7 @@ def test_value_rises_with_volatility_and_stays_within_its_bounds(
 
 
 @given(prices, moneyness, volatilities, years, st.booleans(), st.floats(0.1, 10.0))
+@unhurried
 def test_kernel_and_pricing_agree(
     forward: float, k: float, volatility: float, time: float, is_call: bool, factor: float
 ) -> None:
@@ -62,6 +67,7 @@ def test_kernel_and_pricing_agree(
 
 
 @given(moneyness, volatilities, years, st.booleans(), st.sampled_from(["linear", "inverse"]))
+@unhurried
 def test_implied_volatility_gives_the_price_back(
     k: float, volatility: float, time: float, is_call: bool, settlement: str
 ) -> None:
@@ -79,6 +85,7 @@ def test_implied_volatility_gives_the_price_back(
 
 
 @given(prices, prices, st.floats(-1e6, 1e6), st.sampled_from(["linear", "inverse", "quanto"]))
+@unhurried
 def test_profit_of_a_long_position_is_the_loss_of_a_short_one(
     entry: float, leaving: float, quantity: float, payoff: str
 ) -> None:
@@ -88,6 +95,7 @@ def test_profit_of_a_long_position_is_the_loss_of_a_short_one(
 
 
 @given(st.lists(st.tuples(moneyness, volatilities), min_size=1, max_size=8), years, moneyness)
+@unhurried
 def test_volatility_between_quotes_stays_between_them(
     quotes: list[tuple[float, float]], time: float, asked: float
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import QuantLib as ql
+import QuantLib as ql  # noqa: N813 (its own documents name it so)
 
 from engine.errors import ModelInputError
 from engine.kernels.black76 import scenario_option_values
@@ -93,7 +93,8 @@ def test_scalars_and_arrays_broadcast() -> None:
     many = option_value(OptionTerms(np.array([[True], [False]]), strikes, 0.5), 100.0, 0.6)
     assert many.option_price.shape == many.vega.shape == (2, 3)
     one = option_value(OptionTerms(False, 120.0, 0.5), 100.0, 0.6)
-    assert one.option_price == many.option_price[1, 2]
+    # Vector code and scalar code may differ in the last bit.
+    assert one.option_price == pytest.approx(many.option_price[1, 2], rel=1e-15)
 
 
 @pytest.mark.parametrize(
