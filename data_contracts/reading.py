@@ -60,6 +60,8 @@ class Reading:
 def read_column(raw: pd.Series, kind: Kind) -> Reading:
     """Return ``raw`` read as ``kind``, as long as ``raw``, in the kind's canonical type."""
     raw = raw.reset_index(drop=True)
+    if isinstance(raw.dtype, pd.CategoricalDtype):
+        raw = raw.astype(raw.cat.categories.dtype)
     match kind:
         case Kind.NUMBER:
             return _read_numbers(raw)

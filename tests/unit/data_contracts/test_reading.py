@@ -207,6 +207,15 @@ def test_flags_are_read_from_words_and_bits_alone() -> None:
     assert bits.values.tolist()[:2] == [False, True]
 
 
+def test_categories_are_read_as_what_they_stand_for() -> None:
+    names = pd.Series(["BTC", None, "a b"], dtype="category")
+    assert read_column(names, Kind.IDENTIFIER).values.iloc[0] == "BTC"
+    assert read_column(names, Kind.IDENTIFIER).codes.tolist() == [
+        Code.READ, Code.EMPTY, Code.UNREADABLE,
+    ]  # fmt: skip
+    assert read_column(pd.Series([1.5, 2.5]).astype("category"), Kind.NUMBER).values.sum() == 4.0
+
+
 def test_an_empty_column_can_be_read_as_every_kind() -> None:
     for kind in Kind:
         for raw in (pd.Series([], dtype="str"), pd.Series([], dtype="float64")):

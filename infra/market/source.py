@@ -1,0 +1,55 @@
+"""Open where market data or a book is kept: a directory, a database, or history alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from engine.errors import MissingDataError
+from infra.market.raw import MarketSource, RawRows
+
+__all__ = ["MarketSource", "RawRows", "open_source"]
+
+
+def open_source(location: str) -> MarketSource:
+    """Return the source at ``location``.
+
+    A directory holds ``<dataset>.parquet`` or ``<dataset>.csv`` files; one that has a price
+    history and no instruments is taken for history alone, and the other datasets are derived from
+    it (``infra/market/history``). A URL of SQLite or PostgreSQL names a database with one table
+    per dataset.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such directory, or the URL is no database that can be read.
+    """
+    if "://" in location and not location.startswith("file://"):
+        return _database(location)
+    folder = Path(unquote(urlsplit(location).path) if location.startswith("file://") else location)
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        state = "is a file, not a directory" if folder.exists() else "does not exist"
+        raise MissingDataError(f"market directory {folder} {state}", identifier=str(folder))
+    from infra.market.folder import FolderSource
+
+    source = FolderSource(folder)
+    if source.holds("price_history") and not source.holds("instruments"):
+        from infra.market.history import HistorySource
+
+        return HistorySource(source)
+    return source
+
+
+def _database(location: str) -> MarketSource:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    from infra.market.database import DatabaseSource
+
+    try:
+        make_url(location)
+    except (ArgumentError, ValueError) as error:
+        # The text may hold a password, so it is not shown.
+        raise MissingDataError("the market URL is no database URL", identifier="market") from error
+    return DatabaseSource(location)
