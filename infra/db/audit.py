@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from engine.errors import StateError
 from infra.db.canonical import GENESIS, link
@@ -163,20 +163,32 @@ def _call_event_rows(connection: Connection) -> Iterator[_Row]:
 
 
 def _ledger_rows(connection: Connection) -> Iterator[_Row]:
-    entries = select(EntryRow.__table__).order_by(EntryRow.position)
+    from infra.db.ledger import Posting, body_hash
+
+    corrected = aliased(EntryRow)
+    entries = (
+        select(EntryRow.__table__, corrected.business_key.label("corrected_key"))
+        .outerjoin(corrected, corrected.position == EntryRow.corrects)
+        .order_by(EntryRow.position)
+    )
     lines = select(PostingRow.__table__).order_by(PostingRow.position, PostingRow.line)
-    postings = iter(connection.execute(lines).yield_per(_BATCH).mappings())
+    postings = iter(connection.execute(lines).yield_per(_BATCH))
     current = next(postings, None)
     for row in connection.execute(entries).yield_per(_BATCH).mappings():
-        content = dict(row)
-        del content["position"], content["hash"]
-        found = []
-        while current is not None and current["position"] == row["position"]:
-            amount = str(current["amount"])
-            names = ("line", "debit", "credit", "asset")
-            found.append([*(current[name] for name in names), amount])
+        found: list[Posting] = []
+        while current is not None and current.position == row["position"]:
+            # A line that was removed or added in between shifts the numbers.
+            is_next = current.line == len(found) + 1
+            amount = current.amount if is_next else 0
+            found.append(Posting(current.debit, current.credit, current.asset, amount))
             current = next(postings, None)
-        yield row["position"], row["hash"], {**content, "postings": found}
+        content = dict(row)
+        corrects = content.pop("corrected_key")
+        del content["position"], content["hash"]
+        content["body_hash"] = body_hash(row["kind"], row["business_date"], corrects, found)
+        yield row["position"], row["hash"], content
+    if current is not None:
+        raise _broken("ledger", current.position, "has a posting without an entry")
 
 
 def _anchored(store: Store, path: str) -> list[tuple[str, int, str]]:

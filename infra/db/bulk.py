@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 import pandas as pd
-from sqlalchemy import Connection, insert
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import ARRAY, ColumnElement, Connection, any_, bindparam, func, insert, select
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
-# Below the 32,766 variables of one SQLite statement.
-CHUNK: Final = 5_000
+_BATCH: Final = 5_000
 _COPY_FROM: Final = 500
 _T = TypeVar("_T")
 
@@ -25,15 +25,19 @@ def insert_rows(
     if connection.dialect.name == "postgresql" and len(rows) >= _COPY_FROM:
         _copy(connection, table, rows)
         return
-    for batch in chunks(rows):
+    for batch in _batches(rows):
         connection.execute(insert(table), batch)
 
 
-def chunks(items: Iterable[_T], size: int = CHUNK) -> Iterator[list[_T]]:
-    """Yield the items in lists of at most ``size``."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
+def among(
+    connection: Connection, column: InstrumentedAttribute[Any], values: Sequence[str | int]
+) -> ColumnElement[bool]:
+    """Return the condition that ``column`` is one of ``values``, as one parameter however many."""
+    kind = column.type
+    if connection.dialect.name == "postgresql":
+        return column == any_(bindparam(None, list(values), ARRAY(kind)))
+    rows = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(rows.c.value))
 
 
 def as_text(value: object) -> str:
@@ -49,6 +53,12 @@ def dates(column: Iterable[Any]) -> pd.Series:
 def instants(column: Iterable[Any]) -> pd.Series:
     """Return instants in UTC to the millisecond."""
     return pd.Series(pd.to_datetime(list(column), utc=True), dtype="datetime64[ms, UTC]")
+
+
+def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
 
 
 def _copy(

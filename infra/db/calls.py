@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, select, text, update
 
 from engine.errors import InvariantBroken, MissingDataError, ModelInputError, StateError
 from infra.db.audit import chain_head
-from infra.db.bulk import chunks, dates, insert_rows, instants
+from infra.db.bulk import among, dates, insert_rows, instants
 from infra.db.call_states import END_STATES, require_step
 from infra.db.canonical import link
 from infra.db.runs import RunHandle, get_run, is_history
@@ -319,14 +319,11 @@ def _calls(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
 
 
 def _set_state(connection: Connection, calls: Sequence[dict[str, Any]], state: str) -> None:
-    for batch in chunks([call["call_id"] for call in calls]):
-        changed = connection.execute(
-            update(CallRow)
-            .where(CallRow.call_id.in_(batch))
-            .values(state=state, n_events=CallRow.n_events + 1)
-        )
-        if changed.rowcount != len(batch):
-            raise InvariantBroken(f"{len(batch)} calls became {changed.rowcount} on {state}")
+    is_affected = among(connection, CallRow.call_id, [call["call_id"] for call in calls])
+    values = {"state": state, "n_events": CallRow.n_events + 1}
+    changed = connection.execute(update(CallRow).where(is_affected).values(values))
+    if changed.rowcount != len(calls):
+        raise InvariantBroken(f"{len(calls)} calls became {changed.rowcount} on {state}")
 
 
 def _instant(value: Any) -> datetime:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Final
+
+import numpy as np
 
 from engine.errors import ModelInputError
 from engine.times import require_utc
@@ -26,13 +27,17 @@ def canonical_json(content: Mapping[str, object]) -> str:
     ModelInputError
         If a value is not finite or has no canonical form.
     """
-    return json.dumps(
-        _plain(content),
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    )
+    try:
+        return json.dumps(
+            content if isinstance(content, dict) else dict(content),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+            default=_plain,
+        )
+    except (ValueError, TypeError) as error:
+        raise ModelInputError(f"this cannot be recorded: {error}") from error
 
 
 def from_json(text: str) -> dict[str, object]:
@@ -54,20 +59,15 @@ def instant_text(instant: datetime) -> str:
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ModelInputError(f"a recorded number must be finite, found {value}", value=value)
-        return float(value)
+    """Return what JSON can hold for a value that it does not know by itself."""
     if isinstance(value, datetime):
         return instant_text(value)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal | PurePath):
         return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, Sequence):
-        return [_plain(entry) for entry in value]
-    raise ModelInputError(f"{type(value).__name__} {value!r:.60} has no canonical JSON")
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} {value!r:.60} has no canonical JSON")

@@ -8,7 +8,7 @@ debits: what the house owes to whoever owns it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -21,7 +21,7 @@ from sqlalchemy.orm import aliased
 from engine.errors import LedgerError, ModelInputError
 from engine.money import Money, from_minor_units
 from infra.db.audit import chain_head
-from infra.db.bulk import chunks, insert_rows
+from infra.db.bulk import among, insert_rows
 from infra.db.canonical import canonical_json, link
 from infra.db.column_types import MINOR_UNITS_MAX, exact_sum
 from infra.db.tables import AccountRow, AssetRow, EntryRow, PostingRow
@@ -124,7 +124,8 @@ class Ledger:
                 "corrects": corrected.get(entry.corrects or ""),
                 "recorded_at": now,
             }
-            digest = link(digest, {**row, "postings": _hashed(entry.postings)})
+            # The postings are part of the link through the hash of the body.
+            digest = link(digest, row)
             rows.append({"position": position, "hash": digest, **row})
             lines += [
                 {
@@ -212,10 +213,8 @@ class Ledger:
             for posting in entry.postings
             for account in (posting.debit, posting.credit)
         }
-        known: set[str] = set()
-        for batch in chunks(sorted(used)):
-            query = select(AccountRow.account).where(AccountRow.account.in_(batch))
-            known.update(connection.execute(query).scalars())
+        is_used = among(connection, AccountRow.account, sorted(used))
+        known = set(connection.execute(select(AccountRow.account).where(is_used)).scalars())
         now = self._database.clock()
         insert_rows(
             connection,
@@ -230,6 +229,22 @@ class Ledger:
                 for account in sorted(used - known)
             ],
         )
+
+
+def body_hash(
+    kind: str, business_date: date, corrects: str | None, postings: Sequence[Posting]
+) -> str:
+    """Return the hash of what an entry says, whoever says it and when."""
+    body = {
+        "kind": kind,
+        "business_date": business_date,
+        "corrects": corrects,
+        "postings": [
+            [posting.debit, posting.credit, posting.asset, str(posting.amount)]
+            for posting in postings
+        ],
+    }
+    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
 
 
 def asset_scales(connection: Connection) -> dict[str, int]:
@@ -264,29 +279,27 @@ def fold(
 
 
 def postings_by_entry(
-    connection: Connection, positions: Iterable[int]
+    connection: Connection, positions: Sequence[int]
 ) -> dict[int, tuple[Posting, ...]]:
     """Return the postings of entries in their order."""
     found: dict[int, list[Posting]] = {}
-    for batch in chunks(positions):
-        query = (
-            select(PostingRow.__table__)
-            .where(PostingRow.position.in_(batch))
-            .order_by(PostingRow.position, PostingRow.line)
-        )
-        for row in connection.execute(query).mappings():
-            posting = Posting(row["debit"], row["credit"], row["asset"], row["amount"])
-            found.setdefault(row["position"], []).append(posting)
+    query = (
+        select(PostingRow.__table__)
+        .where(among(connection, PostingRow.position, positions))
+        .order_by(PostingRow.position, PostingRow.line)
+    )
+    for row in connection.execute(query):
+        posting = Posting(row.debit, row.credit, row.asset, row.amount)
+        found.setdefault(row.position, []).append(posting)
     return {position: tuple(postings) for position, postings in found.items()}
 
 
 def _not_booked(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:
-    booked: dict[str, str] = {}
-    for batch in chunks([entry.business_key for entry in entries]):
-        query = select(EntryRow.business_key, EntryRow.body_hash).where(
-            EntryRow.business_key.in_(batch)
-        )
-        booked.update((key, digest) for key, digest in connection.execute(query))
+    keys = [entry.business_key for entry in entries]
+    query = select(EntryRow.business_key, EntryRow.body_hash).where(
+        among(connection, EntryRow.business_key, keys)
+    )
+    booked = {row.business_key: row.body_hash for row in connection.execute(query)}
     new: dict[str, Entry] = {}
     for entry in entries:
         before = booked.get(entry.business_key)
@@ -336,16 +349,15 @@ def _corrected(connection: Connection, entries: Sequence[Entry]) -> dict[str, in
     done: dict[str, str] = {}
     keys = {entry.corrects: entry.business_key for entry in entries if entry.corrects}
     correction = aliased(EntryRow)
-    for batch in chunks(sorted(keys)):
-        query = (
-            select(EntryRow.business_key, EntryRow.position, correction.business_key)
-            .outerjoin(correction, correction.corrects == EntryRow.position)
-            .where(EntryRow.business_key.in_(batch))
-        )
-        for key, position, by in connection.execute(query):
-            found[key] = position
-            if by is not None:
-                done[key] = by
+    query = (
+        select(EntryRow.business_key, EntryRow.position, correction.business_key)
+        .outerjoin(correction, correction.corrects == EntryRow.position)
+        .where(among(connection, EntryRow.business_key, sorted(keys)))
+    )
+    for key, position, by in connection.execute(query):
+        found[key] = position
+        if by is not None:
+            done[key] = by
     for key, by in keys.items():
         if key not in found or key in done:
             fact = f"corrected already by {done[key]}" if key in done else "not booked"
@@ -353,18 +365,5 @@ def _corrected(connection: Connection, entries: Sequence[Entry]) -> dict[str, in
     return found
 
 
-def _hashed(postings: Sequence[Posting]) -> list[list[object]]:
-    return [
-        [line, posting.debit, posting.credit, posting.asset, str(posting.amount)]
-        for line, posting in enumerate(postings, start=1)
-    ]
-
-
 def _body_hash(entry: Entry) -> str:
-    body = {
-        "kind": entry.kind,
-        "business_date": entry.business_date,
-        "corrects": entry.corrects,
-        "postings": _hashed(entry.postings),
-    }
-    return hashlib.sha256(canonical_json(body).encode()).hexdigest()
+    return body_hash(entry.kind, entry.business_date, entry.corrects, entry.postings)
