@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from engine.arrays import Float64Array1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.errors import MissingDataError, ParameterError
 from infra.simulator.world.breaks import (
     BALANCE_BREAK,
@@ -31,7 +31,7 @@ from infra.simulator.world.collateral import (
 from infra.simulator.world.holdings import Holdings, first_holdings, next_holdings, quantity_of
 from infra.simulator.world.orders import open_orders
 from infra.simulator.world.positions import positions_frame
-from infra.simulator.world.risk_estimate import requirement_estimate
+from infra.simulator.world.risk_estimate import Exposure, requirement_estimate
 from infra.simulator.world.streams import stream
 from infra.simulator.world.styles import STYLES, feasibility
 from infra.simulator.world.tradables import BookMarket, Tradables, tradables, usd_rates
@@ -123,11 +123,17 @@ def generate_book(
     holdings = _holdings(market, tables, population, seed, shape)
     last, rng = tables[-1], stream(seed, "collateral")
     rates = usd_rates(market, last.business_date)
-    requirement = requirement_estimate(market, last, holdings[-1], n_netting_sets)
+    orders = [
+        open_orders(population, t, h, stream(seed, f"orders {t.business_date}"))
+        for t, h in zip(tables, holdings, strict=True)
+    ]
+    held = _exposure(last, holdings[-1])
+    requirement = requirement_estimate(market, last, held, orders[-1].exposure, n_netting_sets)
     terms = agree(population, requirement, rates, pd.Timestamp(dates[0]), rng)
     posted = post_collateral(population, terms, rates, rng)
     plan = plan_breaks(
-        sorted(str(population.netting_set_id[o]) for o in np.unique(holdings[-1].owner)),
+        _names(population, holdings[-1].owner),
+        _names(population, holdings[-1].owner[_traded(holdings[-1])]),
         shape.break_share,
         stream(seed, "break plan"),
     )
@@ -140,18 +146,14 @@ def generate_book(
         [collateral_frame(p, t) for p, t in zip(statements, tables, strict=True)],
         tables, plan, seed, "balance",
     )  # fmt: skip
-    orders = [
-        open_orders(population, t, h, stream(seed, f"orders {t.business_date}"))
-        for t, h in zip(tables, holdings, strict=True)
-    ]
     return Book(
         positions=_canonical(positions.frame, POSITION_COLUMNS, 4),
         collateral=_canonical(collateral.frame, COLLATERAL_COLUMNS, 6),
-        open_orders=pd.concat(orders, ignore_index=True),
+        open_orders=pd.concat([item.frame for item in orders], ignore_index=True),
         agreements=terms.frame.sort_values(["netting_set_id", "effective_date"], ignore_index=True),
         breaks=pd.concat([positions.planted, collateral.planted], ignore_index=True),
         styles=_styles(population),
-        gross_notional_usd=_gross(last, holdings[-1]),
+        gross_notional_usd=_gross(last, held),
     )
 
 
@@ -222,6 +224,15 @@ def _canonical(frame: pd.DataFrame, columns: Sequence[str], n_key: int) -> pd.Da
     return ordered.sort_values(list(columns[:n_key]), ignore_index=True)
 
 
+def _names(population: Population, owner: Int64Array1D) -> list[str]:
+    return sorted(str(population.netting_set_id[o]) for o in np.unique(owner))
+
+
+def _traded(holdings: Holdings) -> BoolArray1D:
+    traded: BoolArray1D = (holdings.lots != holdings.lots_before) & (holdings.lots_before != 0)
+    return traded
+
+
 def _styles(population: Population) -> pd.DataFrame:
     names = np.array([style.name for style in STYLES], dtype=object)
     frame = pd.DataFrame(
@@ -235,6 +246,11 @@ def _styles(population: Population) -> pd.DataFrame:
     return frame.sort_values("netting_set_id", ignore_index=True)
 
 
-def _gross(table: Tradables, holdings: Holdings) -> float:
+def _exposure(table: Tradables, holdings: Holdings) -> Exposure:
     quantity = quantity_of(table, holdings.instrument, holdings.lots)
-    return float(np.nansum(np.abs(quantity) * table.unit_notional[holdings.instrument]))
+    return Exposure(holdings.owner, holdings.instrument, quantity)
+
+
+def _gross(table: Tradables, exposure: Exposure) -> float:
+    notional = np.abs(exposure.quantity) * table.unit_notional[exposure.instrument]
+    return float(np.nansum(notional))

@@ -32,6 +32,7 @@ POSITION_BREAKS = (
     "duplicate_fill",
     "wrong_account",
 )
+TRADE_BREAKS = ("stale_quantity", "duplicate_fill")
 BALANCE_BREAK = "balance_off"
 BALANCE_SHARE = 0.2
 """Part of all breaks that are in balances."""
@@ -50,21 +51,42 @@ class Plan:
         return {key: kind for key, kind in self.kind_of.items() if kind in kinds}
 
 
-def plan_breaks(netting_set_ids: list[str], break_share: float, rng: np.random.Generator) -> Plan:
-    """Return which of the netting sets break; a positive share of them breaks at least one."""
-    n = round(break_share * len(netting_set_ids))
-    n = min(max(n, 1 if break_share > 0.0 else 0), len(netting_set_ids))
-    names = sorted(netting_set_ids)
-    chosen = [names[k] for k in sorted(rng.choice(len(names), size=n, replace=False))]
+def plan_breaks(
+    names: list[str], traded: list[str], break_share: float, rng: np.random.Generator
+) -> Plan:
+    """Return which netting sets break and how; a positive share of them breaks at least one.
+
+    Parameters
+    ----------
+    names : list of str
+        Netting sets with positions, sorted.
+    traded : list of str
+        Those whose positions changed on the date: only they can show a stale or doubled trade.
+    break_share : float
+        Part of the netting sets that breaks. [-]
+    rng : numpy.random.Generator
+    """
+    n = min(max(round(break_share * len(names)), 1 if break_share > 0.0 else 0), len(names))
     n_balance = round(BALANCE_SHARE * n)
-    cycle = [POSITION_BREAKS[k % len(POSITION_BREAKS)] for k in range(n - n_balance)]
-    kinds = [*cycle, *[BALANCE_BREAK] * n_balance]
-    order = rng.permutation(n)
+    kinds = [POSITION_BREAKS[k % len(POSITION_BREAKS)] for k in range(n - n_balance)]
+    kinds += [BALANCE_BREAK] * n_balance
+    of_trades = [kind for kind in kinds if kind in TRADE_BREAKS][: len(traded)]
+    chosen = _some_of(traded, len(of_trades), rng)
+    left = [name for name in names if name not in set(chosen)]
+    others = [kind for kind in kinds if kind not in TRADE_BREAKS]
+    # Where too little was traded, a quantity that is simply off stands in.
+    others += ["quantity_off"] * (n - len(of_trades) - len(others))
+    chosen += _some_of(left, len(others), rng)
+    kind_of = dict(zip(chosen, [*of_trades, *others], strict=True))
     aged = rng.random(n) < AGED_SHARE
     return Plan(
-        kind_of={name: kinds[k] for name, k in zip(chosen, order, strict=True)},
-        aged=frozenset(name for name, old in zip(chosen, aged, strict=True) if old),
+        kind_of={name: kind_of[name] for name in sorted(kind_of)},
+        aged=frozenset(name for name, old in zip(sorted(kind_of), aged, strict=True) if old),
     )
+
+
+def _some_of(names: list[str], n: int, rng: np.random.Generator) -> list[str]:
+    return [names[k] for k in rng.permutation(len(names))[:n]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +172,7 @@ def _break_position(
     quantity = rows["quantity"].to_numpy(copy=True)
     before = rows["quantity_before"].to_numpy()
     traded = allowed[(before[allowed] != quantity[allowed]) & (before[allowed] != 0.0)]
-    candidates = traded if kind in ("stale_quantity", "duplicate_fill") else allowed
+    candidates = traded if kind in TRADE_BREAKS else allowed
     if len(candidates) == 0:
         kind, candidates = "quantity_off", allowed
     place = int(rng.choice(candidates))

@@ -13,10 +13,13 @@ from infra.simulator.world.styles import REFERENCE_POSITIONS, STYLES
 from infra.simulator.world.tradables import OPTION, Tradables
 
 TRADED_SHARE = 0.22
-CLOSED_SHARE = 0.04
-NEW_SHARE = 0.06
+CLOSED_SHARE = 0.03
 TRADE_SPREAD = 0.25
 """Standard deviation of a trade over the position it changes."""
+NEW_BUSINESS_SHARE = 0.35
+"""Part of the netting sets that opens something new on a day."""
+NEW_SIZE = 0.06
+"""New business over all there is, in count and in size."""
 QUANTITY_DECIMALS = 10
 
 
@@ -62,7 +65,8 @@ def first_holdings(
     settled at a price traded during the day.
     """
     scale = n_positions_mean / REFERENCE_POSITIONS
-    key, lots = _lots(_all_legs(population, table, scale, 1.0, rng), table)
+    everyone = np.ones(len(population.style), dtype=np.bool_)
+    key, lots = _lots(_all_legs(population, table, (scale, 1.0), rng, everyone), table)
     owner, instrument = key // len(table.kind), key % len(table.kind)
     traded = _trade_price(table, mark_before, instrument, rng)
     settled = np.where(np.isfinite(mark_before[instrument]), mark_before[instrument], traded)
@@ -78,16 +82,23 @@ def next_holdings(
 ) -> Holdings:
     """Return the book a day later: trades in held and in new instruments, expiries gone.
 
-    A position that grew is settled at the average of the previous mark and the day's trade, a
-    smaller one at the previous mark, one that was opened or turned at the trade.
+    Trades go by underlying: all that a netting set holds on it grows or shrinks alike, give or take
+    a tenth, so that what is hedged stays hedged. A position that grew is settled at the average of
+    the previous mark and the day's trade, a smaller one at the previous mark, one that was opened
+    or turned at the trade.
     """
     n_instruments = len(table.kind)
     # What had expired by the previous close has left the books; a lost mark removes nothing.
     kept = ~(table.years[before.instrument] <= -1.0 / 365.0)
     key = (before.owner * n_instruments + before.instrument)[kept]
     lots_before = before.lots[kept]
-    change = _trades(lots_before, table.tradable[before.instrument[kept]], rng)
-    fresh_key, fresh_lots = _lots(_all_legs(population, table, NEW_SHARE, NEW_SHARE, rng), table)
+    held = before.instrument[kept]
+    by_underlying = before.owner[kept] * len(table.assets) + table.asset[held]
+    change = _trades(lots_before, by_underlying, table.tradable[held], rng)
+    active = rng.random(len(population.style)) < NEW_BUSINESS_SHARE
+    fresh_key, fresh_lots = _lots(
+        _all_legs(population, table, (NEW_SIZE, NEW_SIZE), rng, active), table
+    )
     all_keys = np.union1d(key, fresh_key)
     old = _spread(all_keys, key, lots_before)
     lots = old + _spread(all_keys, key, change) + _spread(all_keys, fresh_key, fresh_lots)
@@ -101,19 +112,20 @@ def next_holdings(
 def _all_legs(
     population: Population,
     table: Tradables,
-    count_scale: float,
-    size_scale: float,
+    scales: tuple[float, float],
     rng: np.random.Generator,
+    active: BoolArray1D,
 ) -> Legs:
+    count_scale, size_scale = scales
     parts = [Legs(*(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0))]
     group_of = population.style * len(population.venue_sets) + population.venue_set
-    for code in np.unique(group_of):
+    for code in np.unique(group_of[active]):
         style = STYLES[code // len(population.venue_sets)]
         allowed = population.venue_sets[code % len(population.venue_sets)]
         weight = base_weights(table, allowed[table.venue])
         if not style.possible(table, weight):
             continue
-        members = np.flatnonzero(group_of == code)
+        members = np.flatnonzero((group_of == code) & active)
         group = Group(
             table=table,
             weight=weight,
@@ -146,10 +158,19 @@ def _handsome(lots: Int64Array1D) -> Int64Array1D:
     return rounded
 
 
-def _trades(lots: Int64Array1D, tradable: BoolArray1D, rng: np.random.Generator) -> Int64Array1D:
-    what = rng.random(len(lots))
-    size = np.round(lots * np.clip(TRADE_SPREAD * rng.standard_normal(len(lots)), -0.9, 1.5))
-    change = np.where(what < TRADED_SHARE, _handsome(size.astype(np.int64)), 0)
+def _trades(
+    lots: Int64Array1D,
+    by_underlying: Int64Array1D,
+    tradable: BoolArray1D,
+    rng: np.random.Generator,
+) -> Int64Array1D:
+    _, group = np.unique(by_underlying, return_inverse=True)
+    n_groups = int(group.max(initial=-1)) + 1
+    what = rng.random(n_groups)[group]
+    share = np.clip(TRADE_SPREAD * rng.standard_normal(n_groups), -0.9, 1.5)[group]
+    scatter = 1.0 + 0.1 * rng.standard_normal(len(lots))
+    size = _handsome(np.round(lots * share * scatter).astype(np.int64))
+    change = np.where(what < TRADED_SHARE, size, 0)
     closed = (what >= TRADED_SHARE) & (what < TRADED_SHARE + CLOSED_SHARE)
     change = np.where(closed, -lots, change)
     result: Int64Array1D = np.where(tradable, change, 0)

@@ -12,6 +12,8 @@ from infra.simulator.world.clients import VENUE_POPULARITY
 from infra.simulator.world.draws import draw, draw_within, shares
 from infra.simulator.world.tradables import FUTURE, OPTION, PERPETUAL, SPOT, Tradables
 
+ROLLED_BEFORE_YEARS = 5.0 / 365.0
+ROLLED_WEIGHT = 0.02
 SHARE_SPREAD = 0.9
 """Spread of log shares between the legs of one netting set."""
 
@@ -83,13 +85,16 @@ def base_weights(table: Tradables, allowed: BoolArray1D) -> Float64Array1D:
     """Return the weight of each instrument: turnover of its asset, venue, and place in the chain.
 
     The contracts of one asset, kind and venue share one weight, so that a thousand options weigh
-    no more than one perpetual; options near the money and with weeks to live are traded most.
+    no more than one perpetual; options near the money and with weeks to live are traded most, and
+    few are left in a future that expires within days: most have rolled.
     """
     turnover = np.sqrt(table.average_daily_volume_usd)[table.asset]
     liking = np.array([VENUE_POPULARITY.get(venue, 0.5) for venue in table.venues])[table.venue]
     distance = np.abs(np.abs(table.delta) - 0.30) / 0.20
     tenor = np.exp(-0.5 * (np.log(np.maximum(table.years, 1e-4) / 0.10) / 1.6) ** 2)
-    place = np.where(table.kind == OPTION, np.exp(-0.5 * distance**2) * tenor, 1.0)
+    rolled = (table.kind == FUTURE) & (table.years < ROLLED_BEFORE_YEARS)
+    place = np.where(rolled, ROLLED_WEIGHT, 1.0)
+    place = np.where(table.kind == OPTION, np.exp(-0.5 * distance**2) * tenor, place)
     raw = np.where(allowed & table.tradable, np.nan_to_num(place), 0.0)
     bucket = (table.asset * 4 + table.kind) * len(table.venues) + table.venue
     total = np.bincount(bucket, weights=raw, minlength=int(bucket.max(initial=0)) + 1)[bucket]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from infra.simulator.world.clients import Population
 from infra.simulator.world.holdings import QUANTITY_DECIMALS, Holdings
 from infra.simulator.world.positions import account_ids
+from infra.simulator.world.risk_estimate import Exposure
 from infra.simulator.world.styles import STYLES
 from infra.simulator.world.tradables import OPTION, Tradables
 
@@ -15,15 +18,25 @@ from infra.simulator.world.tradables import OPTION, Tradables
 _ACTIVITY = {"market_maker": (0.80, 10.0), "directional": (0.35, 2.0), "option_seller": (0.15, 2.0)}
 _DISTANCE = 0.015
 """Typical distance of a limit from the mark; options quote wider. [-]"""
+SIZE_MIN, SIZE_MAX = 0.02, 0.20
+"""Size of an order over the position in its instrument. [-]"""
 _COLUMNS = (
     "business_date", "account_id", "order_id", "netting_set_id", "client_id", "venue",
     "instrument_id", "side", "remaining_quantity", "limit_price",
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenOrders:
+    """Contract ``open_orders`` of one date, and what they would add to the positions."""
+
+    frame: pd.DataFrame
+    exposure: Exposure
+
+
 def open_orders(
     population: Population, table: Tradables, holdings: Holdings, rng: np.random.Generator
-) -> pd.DataFrame:
+) -> OpenOrders:
     """Return the open orders at the close, in instruments that their owners hold already."""
     alive = table.tradable[holdings.instrument]
     rows = np.flatnonzero(alive)
@@ -36,7 +49,8 @@ def open_orders(
     distance = np.minimum(_DISTANCE * wide * rng.exponential(1.0, n), 0.5)
     tick = table.tick[instrument]
     limit = table.mark[instrument] * np.where(buys, 1.0 - distance, 1.0 + distance)
-    lots = np.maximum(1, np.round(np.abs(holdings.lots[rows]) * (0.05 + 0.35 * rng.random(n))))
+    size = SIZE_MIN + (SIZE_MAX - SIZE_MIN) * rng.random(n)
+    lots = np.maximum(1, np.round(np.abs(holdings.lots[rows]) * size))
     venue = np.array(table.venues, dtype=object)[table.venue[instrument]]
     number = np.arange(1, n + 1)
     frame = pd.DataFrame(
@@ -57,7 +71,9 @@ def open_orders(
     text = [c for c in _COLUMNS if c not in ("business_date", "remaining_quantity", "limit_price")]
     frame = frame.astype(dict.fromkeys(text, "str"))
     frame["business_date"] = frame["business_date"].astype("datetime64[ms]")
-    return frame.sort_values(["business_date", "account_id", "order_id"], ignore_index=True)
+    signed = frame["remaining_quantity"].to_numpy() * np.where(buys, 1.0, -1.0)
+    ordered = frame.sort_values(["business_date", "account_id", "order_id"], ignore_index=True)
+    return OpenOrders(ordered, Exposure(owner, instrument, signed))
 
 
 def _counts(population: Population, owner: np.ndarray, rng: np.random.Generator) -> np.ndarray:

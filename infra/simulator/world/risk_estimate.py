@@ -15,8 +15,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D
-from infra.simulator.world.holdings import Holdings, quantity_of
+from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
 from infra.simulator.world.option_values import option_values
 from infra.simulator.world.tradables import (
     FUTURE,
@@ -72,12 +71,47 @@ COST_SHARE: Final = 0.001
 MAJORS: Final = ("BTC", "ETH")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exposure:
+    """Signed contracts by netting set and row of ``Tradables``; several rows may name the same."""
+
+    owner: Int64Array1D
+    instrument: Int64Array1D
+    quantity: Float64Array1D
+
+    def with_orders(self, orders: Exposure, side: float) -> Exposure:
+        """Return the exposure after all orders of one side (+1 buys, -1 sells) have filled."""
+        mine = orders.quantity * side > 0.0
+        return Exposure(
+            owner=np.concatenate([self.owner, orders.owner[mine]]),
+            instrument=np.concatenate([self.instrument, orders.instrument[mine]]),
+            quantity=np.concatenate([self.quantity, orders.quantity[mine]]),
+        )
+
+
 def requirement_estimate(
-    market: BookMarket, table: Tradables, holdings: Holdings, n_netting_sets: int
+    market: BookMarket,
+    table: Tradables,
+    positions: Exposure,
+    orders: Exposure,
+    n_netting_sets: int,
 ) -> Float64Array1D:
-    """Return a rough requirement of each netting set of the population. [USD]"""
+    """Return a rough requirement of each netting set of the population. [USD]
+
+    The worst of three: as positions stand, with all buy orders filled, with all sell orders.
+    """
     volatility = daily_volatility(market, table)
-    book = _Book(table, holdings, n_netting_sets)
+    cases = (positions, positions.with_orders(orders, 1.0), positions.with_orders(orders, -1.0))
+    worst: Float64Array1D = np.maximum.reduce(
+        [_estimate(table, volatility, case, n_netting_sets) for case in cases]
+    )
+    return worst
+
+
+def _estimate(
+    table: Tradables, volatility: Float64Array1D, exposure: Exposure, n_netting_sets: int
+) -> Float64Array1D:
+    book = _Book(table, exposure, n_netting_sets)
     tail_days = 1.0 + MINOR_DAYS * ~_is_major(table)[table.asset]
     tail_days = tail_days + OPTION_DAYS * (table.kind == OPTION)
     reach = TAIL_MULTIPLE * volatility[table.asset] * np.sqrt(tail_days)
@@ -126,14 +160,14 @@ def daily_volatility(market: BookMarket, table: Tradables) -> Float64Array1D:
 class _Book:
     """Positions of all netting sets, revalued under one move at a time."""
 
-    def __init__(self, table: Tradables, holdings: Holdings, n_netting_sets: int) -> None:
+    def __init__(self, table: Tradables, exposure: Exposure, n_netting_sets: int) -> None:
         self._table = table
         self._n = n_netting_sets
-        self._instrument = holdings.instrument
+        self._instrument = exposure.instrument
         # What settles today bears no risk beyond the close.
-        alive = ~table.expires_today[holdings.instrument]
-        self._quantity = quantity_of(table, holdings.instrument, holdings.lots) * alive
-        self._cell = holdings.owner * len(table.assets) + table.asset[holdings.instrument]
+        alive = ~table.expires_today[exposure.instrument]
+        self._quantity = exposure.quantity * alive
+        self._cell = exposure.owner * len(table.assets) + table.asset[exposure.instrument]
 
     def pnl(self, log_move: Float64Array1D, move: Move) -> Float64Array2D:
         """Return profits by netting set and underlying; ``log_move`` is per instrument. [USD]"""
@@ -176,6 +210,8 @@ def _unit_pnl(table: Tradables, log_move: Float64Array1D, move: Move) -> Float64
     # Spot is held in its quote currency whole; of a derivative only the gain is.
     pegged = np.exp(move.peg) if move.peg else 1.0
     holding = np.where(table.kind == SPOT, factor * pegged - 1.0, (factor - 1.0) * pegged)
+    # A quanto's gain comes in a coin that moves too, taken to move as the contract does.
+    holding = np.where(table.is_quanto, (factor - 1.0) * np.exp(0.8 * log_move), holding)
     pnl = table.unit_notional * np.where(table.is_inverse, factor - 1.0, holding)
     # Only what can be priced: an option without a forward or volatility is nobody's new position.
     rows = (table.kind == OPTION) & np.isfinite(table.unit_notional)

@@ -54,7 +54,7 @@ class Tradables:
         Names behind ``asset`` and ``venue``.
     asset, venue, kind : Int64Array1D
         Codes into ``assets``, ``venues`` and ``KINDS``.
-    is_inverse : BoolArray1D
+    is_inverse, is_quanto : BoolArray1D
     multiplier, lot, tick, mark, strike, volatility, years, forward : Float64Array1D
         Contract terms and marks; NaN where absent.
     is_call : BoolArray1D
@@ -79,6 +79,7 @@ class Tradables:
     venue: Int64Array1D
     kind: Int64Array1D
     is_inverse: BoolArray1D
+    is_quanto: BoolArray1D
     multiplier: Float64Array1D
     lot: Float64Array1D
     tick: Float64Array1D
@@ -141,6 +142,7 @@ def tradables(market: BookMarket, business_date: date) -> Tradables:
         venue=_codes(table["venue"], venues),
         kind=_codes(table["kind"], KINDS),
         is_inverse=(table["payoff"] == "inverse").to_numpy(dtype=np.bool_),
+        is_quanto=(table["payoff"] == "quanto").to_numpy(dtype=np.bool_),
         multiplier=_floats(table["contract_multiplier"]),
         lot=_floats(table["lot_size"]),
         tick=_floats(table["tick_size"]),

@@ -122,7 +122,7 @@ def test_yesterdays_book_differs_by_a_days_trades(small_world: BuiltWorld) -> No
     traded = (both["quantity"] != both["before"]).mean()
     assert 0.10 < traded < 0.40
     assert 0.85 < len(both) / len(before) < 0.99
-    assert 0.02 < 1.0 - len(both) / len(now) < 0.20
+    assert 0.005 < 1.0 - len(both) / len(now) < 0.10
 
 
 def test_untraded_positions_are_settled_at_the_previous_mark(small_world: BuiltWorld) -> None:
@@ -141,7 +141,7 @@ def test_untraded_positions_are_settled_at_the_previous_mark(small_world: BuiltW
 def test_what_expires_is_held_on_the_day_and_gone_after(small_world: BuiltWorld) -> None:
     expiry = small_world.frame("instruments").set_index("instrument_id")["expiry_utc"]
     today = oms(small_world)["instrument_id"].map(expiry).dropna().dt.date
-    assert (today == DAY).sum() > 10
+    assert (today == DAY).sum() > 0
     assert today.min() == DAY
 
 
