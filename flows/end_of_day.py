@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import date
 
 from prefect import flow
-from tasks.freeze import freeze_snapshot
-from tasks.ingest import ingest
-from tasks.validate import validate_rows
 
 from tasks.begin import begin_run, failures_recorded, sole_run
 from tasks.call import issue_calls
+from tasks.coverage import count_exceptions
 from tasks.explain_change import explain_change
 from tasks.finish import finish_run
+from tasks.freeze import freeze_snapshot
+from tasks.ingest import ingest
 from tasks.orders import make_order
 from tasks.post import post_margin
 from tasks.publish import publish_report
@@ -24,6 +24,7 @@ from tasks.reconcile import reconcile_books
 from tasks.require import require_margin
 from tasks.revalue import revalue
 from tasks.settle import settle_day
+from tasks.validate import validate_rows
 
 
 @flow(name="end-of-day", flow_run_name="end-of-day {business_date}", retries=0)
@@ -57,6 +58,7 @@ def end_of_day(
                 issue_calls(run.run_id)
                 post_margin(run.run_id)
                 explain_change(run.run_id)
+                count_exceptions(run.run_id)
                 publish_report(run.run_id)
             finish_run(run.run_id)
     return run.run_id

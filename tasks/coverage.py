@@ -17,7 +17,8 @@ from tasks import artifacts
 from tasks.assessments import read_assessment
 from tasks.closes import load_basis, usd_rates_of
 from tasks.coverage_days import CoverageStudy, measure_coverage
-from tasks.steps import Achievement, achieve, facts_of, run_folder, step
+from tasks.records import facts_of, run_folder
+from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace
 
 DAYS_TESTED: Final = 250

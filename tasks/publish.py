@@ -6,7 +6,7 @@ import pandas as pd
 
 from engine.requirements import FAILED
 from infra.db import RunHandle
-from infra.report import ReportInputs
+from infra.report import ReportInputs, coverage_of
 from infra.report.markdown import (
     change_chart_data_url,
     summary_markdown,
@@ -16,6 +16,7 @@ from tasks import artifacts
 from tasks.assessments import joint_hash, read_assessment
 from tasks.call import calls_path
 from tasks.closes import load_basis, usd_rates_of
+from tasks.coverage import CONFIDENCE, SUBJECT, coverage_path
 from tasks.differences import difference_frame, difference_path
 from tasks.explain_change import attribution_path
 from tasks.quality import checks_path, counts_path, run_facts
@@ -71,6 +72,9 @@ def report_inputs(place: Workplace, run_id: str) -> ReportInputs:
         breaks=breaks,
         checks=place.store.read_frame(checks_path(run_id)),
         dataset_counts=place.store.read_frame(counts_path(run_id)),
+        coverage=coverage_of(
+            SUBJECT, "USD", place.store.read_frame(coverage_path(run_id)), CONFIDENCE
+        ),
         history=total_history(place, run, assessment.requirements),
         usd_rates=usd_rates_of(basis.close.snapshot),
     )

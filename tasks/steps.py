@@ -29,7 +29,7 @@ RETRY_SECONDS: Final = (1.0, 4.0, 15.0)
 # The agenda in order, for progress displays and for the tests that kill the process at each step.
 AGENDA: Final = (
     "ingest", "validate", "freeze", "require", "reconcile", "settle", "call", "post", "explain",
-    "publish",
+    "coverage", "publish",
 )  # fmt: skip
 
 
@@ -84,10 +84,9 @@ def achieve(run_id: str, name: str, work: Callable[[Workplace], Achievement]) ->
 
 
 def _worded(facts: Mapping[str, Any]) -> str:
-    """Return the plain counts among ``facts`` as one line."""
-    shown = [
-        f"{key.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{key} {value}"
+    """Return the counts among ``facts`` as one line."""
+    return ", ".join(
+        f"{value:,} {key.replace('_', ' ')}"
         for key, value in facts.items()
-        if isinstance(value, int | str) and not isinstance(value, bool)
-    ]
-    return ", ".join(shown)
+        if isinstance(value, int) and not isinstance(value, bool)
+    )

@@ -10,7 +10,10 @@ from infra.report.inputs import Coverage, require_columns
 
 
 def coverage_of(subject: str, currency: str, days: pd.DataFrame, confidence: float) -> Coverage:
-    """Return the back-test of one book, with every loss above its requirement an exception.
+    """Return the back-test of one book, with every loss beyond its value at risk an exception.
+
+    The expected shortfall and the tools on top of it are meant to be exceeded more seldom than
+    ``1 - confidence``, so the quantile of the same scenarios is what the tests count.
 
     Parameters
     ----------
@@ -19,18 +22,19 @@ def coverage_of(subject: str, currency: str, days: pd.DataFrame, confidence: flo
     currency : str
         Currency of losses and requirements.
     days : pandas.DataFrame
-        date, loss (> 0 is a loss) and requirement, one row per day.
+        date, loss (> 0 is a loss), value_at_risk and requirement, one row per day.
     confidence : float
-        Share of days that the requirement should cover. [-]
+        Share of days that the value at risk should cover. [-]
 
     Raises
     ------
     ModelInputError
         If a column is absent, there is no day, or the confidence is out of range.
     """
-    require_columns(days, ("date", "loss", "requirement"), "coverage")
-    ordered = days[["date", "loss", "requirement"]].sort_values("date", ignore_index=True)
-    ordered["exception"] = ordered["loss"] > ordered["requirement"]
+    needed = ("date", "loss", "value_at_risk", "requirement")
+    require_columns(days, needed, "coverage")
+    ordered = days[list(needed)].sort_values("date", ignore_index=True)
+    ordered["exception"] = ordered["loss"] > ordered["value_at_risk"]
     n_exceptions = int(ordered["exception"].sum())
     test = kupiec_test(len(ordered), n_exceptions, confidence=confidence)
     zone = zone_bounds(len(ordered), confidence=confidence).zone(n_exceptions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ BREAK_COLUMNS = (
 )  # fmt: skip
 CHECK_COLUMNS = ("dataset", "rule", "column", "n_evaluated", "n_failed", "passed", "detail")
 COUNT_COLUMNS = ("dataset", "n_accepted", "n_quarantined")
-COVERAGE_COLUMNS = ("date", "loss", "requirement", "exception")
+COVERAGE_COLUMNS = ("date", "loss", "value_at_risk", "requirement", "exception")
 HISTORY_COLUMNS = ("business_date", "currency", "requirement")
 
 
@@ -54,9 +54,10 @@ class Coverage:
     currency : str
         Currency of losses and requirements.
     days : pandas.DataFrame
-        date, loss (> 0 is a loss), requirement, exception (bool): one row per tested day.
+        date, loss (> 0 is a loss), value_at_risk, requirement, exception (bool: a loss beyond the
+        value at risk): one row per tested day.
     confidence : float
-        Share of days that the requirement should cover. [-]
+        Share of days that the value at risk should cover. [-]
     likelihood_ratio, p_value : float
         Kupiec's proportion-of-failures test. [-]
     zone : str
@@ -154,7 +155,7 @@ class ReportPaths:
     tables: tuple[Path, ...]
 
 
-def require_columns(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
+def require_columns(frame: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     """Raise ModelInputError if ``frame`` lacks one of ``columns``."""
     absent = [column for column in columns if column not in frame.columns]
     if absent:

@@ -20,16 +20,17 @@ _LABEL_WIDTH = 0.085
 def back_test_svg(
     days: pd.DataFrame, currency: str, confidence: float, *, on_page: bool = True
 ) -> Chart | None:
-    """Return losses against the requirement that stood before them, exceptions marked.
+    """Return losses against the margin that stood before them, exceptions marked.
 
     Parameters
     ----------
     days : pandas.DataFrame
-        date, loss (> 0 is a loss), requirement, exception. [currency]
+        date, loss (> 0 is a loss), value_at_risk, requirement, exception (a loss beyond the
+        value at risk). [currency]
     currency : str
         Currency of both.
     confidence : float
-        Share of days that the requirement should cover. [-]
+        Share of days that the value at risk should cover. [-]
     on_page : bool
         Coloured by the page, or a light card.
     """
@@ -40,7 +41,7 @@ def back_test_svg(
     n_exceptions = int(ordered["exception"].sum())
     expected = (1.0 - confidence) * len(ordered)
     summary = (
-        f"Daily loss against the requirement from {_day(ordered['date'].iat[0])} to "
+        f"Daily loss against value at risk and requirement from {_day(ordered['date'].iat[0])} to "
         f"{_day(ordered['date'].iat[-1])}: {count(n_exceptions)} exceptions in "
         f"{count(len(ordered))} days, {expected:.1f} expected at {percent(confidence)}."
     )
@@ -84,27 +85,31 @@ def _write(drawn: Chart | None, path: Path) -> None:
 def _back_test(days: pd.DataFrame, currency: str) -> Any:
     figure, axes = new_figure(10.0, 3.1)
     at = days["date"].to_numpy()
-    loss, required = (days[name].to_numpy(dtype="float64") for name in ("loss", "requirement"))
+    loss, quantile, required = (
+        days[name].to_numpy(dtype="float64") for name in ("loss", "value_at_risk", "requirement")
+    )
     hit = days["exception"].to_numpy(dtype=bool)
     axes.vlines(at[~hit], 0.0, loss[~hit], color=colour("offset"), linewidth=0.7)
     axes.vlines(at[hit], 0.0, loss[hit], color=colour("up"), linewidth=0.9)
     axes.step(at, required, where="post", color=colour("core"), linewidth=1.3)
+    axes.step(at, quantile, where="post", color=colour("gap"), linewidth=1.0)
     axes.plot(
         at[hit], loss[hit], linestyle="none", marker="o", markersize=4.6, color=colour("up"),
         markeredgecolor=colour("card"), markeredgewidth=0.6,
     )  # fmt: skip
     axes.axhline(0.0, color=colour("muted"), linewidth=0.8)
-    excess = np.where(hit, loss - required, -np.inf)
+    excess = np.where(hit, loss - quantile, -np.inf)
     largest = np.argsort(-excess, kind="stable")[: min(int(hit.sum()), _LABELLED_MAX)]
     _label_exceptions(axes, days, [int(i) for i in largest])
     handles = axes.get_legend_handles_labels()[0] + [
         _line("Requirement", colour("core"), 1.3),
+        _line("Value at risk", colour("gap"), 1.0),
         _line("Loss (+) or profit (−) of the day after", colour("offset"), 1.3),
-        _dot("Exception", colour("up")),
+        _dot("Loss beyond value at risk", colour("up")),
     ]
     figure.legend(
-        handles=handles, loc="outside upper left", ncols=3, frameon=False, handlelength=1.4,
-        columnspacing=1.6, handletextpad=0.5, borderpad=0.1, fontsize=8.5,
+        handles=handles, loc="outside upper left", ncols=4, frameon=False, handlelength=1.4,
+        columnspacing=1.6, handletextpad=0.5, borderpad=0.1, fontsize=9,
     )  # fmt: skip
     top = max(loss.max(), required.max())
     low = max(loss.min(), -0.6 * top)
@@ -112,7 +117,7 @@ def _back_test(days: pd.DataFrame, currency: str) -> Any:
     axes.margins(x=0.01)
     _dates(axes)
     short_ticks(axes.yaxis)
-    axes.set_ylabel(f"Loss, requirement [{currency}]")
+    axes.set_ylabel(f"Loss, margin [{currency}]")
     return figure
 
 

@@ -211,10 +211,12 @@ def coverage_section(document: Document) -> Section:
         return Section("coverage", title, lead)
     days = coverage.days
     n_exceptions = int(days["exception"].sum())
+    n_uncovered = int((days["loss"] > days["requirement"]).sum())
     lead = (
-        f"{coverage.subject}: the loss of each day against the requirement of the close before it. "
-        f"{count(n_exceptions)} exceptions in {count(len(days))} days, "
-        f"{(1 - coverage.confidence) * len(days):.1f} expected at {percent(coverage.confidence)}. "
+        f"{coverage.subject}: the loss of each day against the margin of the close before it, from "
+        f"prices up to that close alone. {count(n_exceptions)} losses beyond the value at risk in "
+        f"{count(len(days))} days, {(1 - coverage.confidence) * len(days):.1f} expected at "
+        f"{percent(coverage.confidence)}; {count(n_uncovered)} beyond the requirement. "
         f"Kupiec's test: likelihood ratio {coverage.likelihood_ratio:.3f}, "
         f"p-value {coverage.p_value:.3f}; traffic light {coverage.zone}."
     )
@@ -222,11 +224,11 @@ def coverage_section(document: Document) -> Section:
     rows = hits.assign(excess=hits["loss"] - hits["requirement"]).sort_values("date")
     shown = table(
         "exceptions",
-        f"Exceptions, {coverage.currency}",
+        f"Losses beyond value at risk, {coverage.currency}",
         rows,
         (
-            name("date", "Day"), money("loss", "Loss"), money("requirement", "Requirement"),
-            money("excess", "Loss beyond requirement"),
+            name("date", "Day"), money("loss", "Loss"), money("value_at_risk", "Value at risk"),
+            money("requirement", "Requirement"), money("excess", "Loss beyond requirement"),
         ),
     )  # fmt: skip
     charts = charts_of(back_test_svg(days, coverage.currency, coverage.confidence))

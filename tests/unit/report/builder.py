@@ -261,7 +261,11 @@ def _contributions(requirements: pd.DataFrame, rng: np.random.Generator) -> pd.D
                     "contribution": share[i] * row.requirement,
                 }
             )
-    return pd.DataFrame(rows)
+    columns = [
+        "netting_set_id", "instrument_id", "underlying", "quantity", "mark_value", "core",
+        "add_ons", "contribution",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _scenarios(rng: np.random.Generator) -> pd.DataFrame:
@@ -307,7 +311,7 @@ def _worst_scenarios(
             }
             for rank in range(5)
         ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["netting_set_id", "rank", "scenario", "kind", "loss"])
 
 
 def _collateral(requirements: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -379,9 +383,9 @@ def build_checks() -> pd.DataFrame:
     rows = [
         ("instruments", "unique", "instrument_id", 1500, 0, True, ""),
         ("marks", "above zero", "mark_price", 1500, 2, False, "deribit:ETH-C: -0.01; okx:X: 0"),
-        ("marks", "not null", "mark_price", 1500, 0, True, ""),
+        ("marks", "present", "mark_price", 1500, 0, True, ""),
         ("positions", "known instrument", "instrument_id", 64210, 1, False, "binance:LUNA2USDT"),
-        ("price_history", "not null", "close", 21915, 0, True, ""),
+        ("price_history", "present", "close", 21915, 0, True, ""),
     ]
     names = ["dataset", "rule", "column", "n_evaluated", "n_failed", "passed", "detail"]
     return pd.DataFrame(rows, columns=names)
@@ -410,8 +414,8 @@ def build_coverage(size: Size, n_days: int = 750) -> Coverage:
         {
             "date": pd.date_range("2024-11-01", periods=n_days, freq="D").astype("datetime64[ms]"),
             "loss": loss,
-            "requirement": level,
-            "exception": loss > level,
+            "value_at_risk": level,
+            "requirement": 1.3 * level,
         }
     )
     return coverage_of("BTC, ETH and SOL reference book", "USD", days, 0.99)
