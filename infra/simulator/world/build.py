@@ -72,10 +72,14 @@ def build_world(parameters: WorldParameters, folder: Path, progress: Progress) -
     staging = staging_folder(folder)
     try:
         summary = _write(parameters, staging, progress)
-        publish(staging, folder)
-    except BaseException:
+        # Another process may have built the same world meanwhile: its bytes are these.
+        if built_with(folder, parameters.as_json()) is None:
+            publish(staging, folder)
+    except OSError:
+        if built_with(folder, parameters.as_json()) is None:
+            raise
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        raise
     progress("done", len(_STEPS), len(_STEPS))
     return summary
 

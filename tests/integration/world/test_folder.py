@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -125,3 +126,14 @@ def test_small_odd_and_leap_worlds_are_built_too(
     marks = pd.read_parquet(tmp_path / "world" / "marks.parquet")
     dates = tuple(pd.DatetimeIndex(marks["business_date"].unique()).date)
     assert dates == parameters.business_dates
+
+
+def test_builds_of_one_world_at_once_all_succeed(tmp_path: Path) -> None:
+    folder = tmp_path / "world"
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda _: build_world(TINY, folder, silent), range(4)))
+    assert all(summary == built[0] for summary in built)
+    assert [p.name for p in tmp_path.iterdir()] == ["world"]
+    found = hashes(folder)
+    found.pop("world.json")
+    assert found == dict(built[0].hashes)
