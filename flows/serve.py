@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Cron
+from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.end_of_day import end_of_day
@@ -22,30 +23,38 @@ def deployments() -> list[RunnerDeployment]:
     cancelled.
     """
     scheduled = [
-        end_of_day.to_deployment(
+        _deployment(
             cut_off.name,
             schedule=Cron(cut_off.cron, timezone=cut_off.timezone, slug=cut_off.name),
             parameters=scheduled_inputs(),
             description=f"Closes the last UTC date: {cut_off.meaning} ({cut_off.timezone}).",
-            concurrency_limit=_one_at_a_time(),
-            entrypoint_type=EntrypointType.MODULE_PATH,
-            tags=["close"],
         )
         for cut_off in CUT_OFFS
     ]
-    by_hand = end_of_day.to_deployment(
+    by_hand = _deployment(
         ON_DEMAND,
         parameters=scheduled_inputs(latest=True),
         description="Closes a date that you choose; the date offered is the last one with data.",
-        concurrency_limit=_one_at_a_time(),
-        entrypoint_type=EntrypointType.MODULE_PATH,
-        tags=["close"],
     )
     return [*scheduled, by_hand]
 
 
-def _one_at_a_time() -> ConcurrencyLimitConfig:
-    return ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+def _deployment(
+    name: str, parameters: dict[str, Any], description: str, schedule: Schedule | None = None
+) -> RunnerDeployment:
+    made = end_of_day.to_deployment(
+        name,
+        schedule=schedule,
+        parameters=parameters,
+        description=description,
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+        ),
+        # By module, so that the flow is found wherever the service is started.
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        tags=["close"],
+    )
+    return cast(RunnerDeployment, made)
 
 
 class Watch:

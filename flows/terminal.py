@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from tasks.display import Step, show_progress_on
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
+
+_PIPE_COLUMNS = 160
 
 
 def show(renderable: RenderableType) -> None:
@@ -100,4 +103,6 @@ def _bars() -> Progress:
 def _console(stream: Any) -> Console:
     from rich.console import Console
 
-    return Console(file=stream, highlight=False)
+    # A pipe has no width; tables are not squeezed for it.
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else _PIPE_COLUMNS
+    return Console(file=stream, highlight=False, width=width)

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from engine.errors import StateError
 from infra.telemetry import code_version
 from tasks import artifacts
+from tasks.cluster import warm_up
 from tasks.crashpoints import crashpoint
 from tasks.failures import describe_failure
 from tasks.inputs import require_inputs
@@ -86,6 +87,9 @@ def begin_run(order: Order) -> Begun:
     )
     crashpoint("begin:after-record")
     name_flow_run(f"end-of-day {order.business_date} #{run.sequence}")
+    if not run.is_finished:
+        # Workers start while the data is validated.
+        warm_up(place.cluster_options, "tasks.margin_blocks")
     state = "finished before" if run.is_finished else "resumed" if run.is_resumed else "new"
     get_run_logger().info("%s: %s; market %s, book %s", run.run_id, state, order.market, order.book)
     artifacts.show_markdown(

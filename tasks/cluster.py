@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ class ClusterOptions:
 
 
 _open_clients: dict[ClusterOptions, Client] = {}
+_connecting = threading.Lock()
 
 
 def connect(options: ClusterOptions) -> Client:
@@ -54,17 +57,31 @@ def connect(options: ClusterOptions) -> Client:
     InfrastructureError
         If no scheduler with workers answers at the address, or local workers cannot start.
     """
-    client = _open_clients.get(options)
-    if client is not None and client.status == "running":
-        # A worker that has just died is being replaced; without it half the speed is lost.
-        with suppress(TimeoutError):
-            client.wait_for_workers(1 if options.address else options.n_workers, timeout=10)
+    with _connecting:
+        client = _open_clients.get(options)
+        if client is not None and client.status == "running":
+            # A worker that has just died is being replaced; without it half the speed is lost.
+            with suppress(TimeoutError):
+                client.wait_for_workers(1 if options.address else options.n_workers, timeout=10)
+            return client
+        if not _open_clients:
+            atexit.register(close_clusters)
+        client = _attach(options.address) if options.address else _start_local(options)
+        _open_clients[options] = client
         return client
-    if not _open_clients:
-        atexit.register(close_clusters)
-    client = _attach(options.address) if options.address else _start_local(options)
-    _open_clients[options] = client
-    return client
+
+
+def warm_up(options: ClusterOptions, module: str) -> None:
+    """Start the cluster beside other work, and let its workers import ``module`` meanwhile.
+
+    What goes wrong here is left to the next ``connect``, which says it.
+    """
+
+    def start() -> None:
+        with suppress(Exception):
+            connect(options).run(importlib.import_module, module, on_error="ignore")
+
+    threading.Thread(target=start, name="dask-warm-up", daemon=True).start()
 
 
 def discard(options: ClusterOptions) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from engine.errors import MissingDataError, ParameterError
 from infra.clock import utc_now
@@ -13,6 +15,8 @@ from tasks.workplace import workplace
 
 GENERATED: Final = "generated:"
 SAMPLE_FOLDER: Final = "sample"
+# Says what a sample world is; an ordinary market has none.
+WORLD_FILE: Final = "world.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,22 @@ def make_order(
     return Order(found_date, found_market, _book(book, found_market), force)
 
 
+def scheduled_inputs(*, latest: bool = False) -> dict[str, object]:
+    """Return the parameters of scheduled closes: market and book as configured.
+
+    With ``latest`` the date is offered as well, where the market is a sample world that ends.
+    """
+    settings = workplace().settings
+    sample = settings.home_path / SAMPLE_FOLDER
+    market = settings.market or (str(sample) if sample.is_dir() else None)
+    inputs: dict[str, object] = {"market": market, "book": settings.book}
+    facts = Path(market) / WORLD_FILE if market else None
+    if latest and facts is not None and facts.is_file():
+        found = json.loads(facts.read_text(encoding="utf-8"))
+        inputs["business_date"] = found["parameters"]["last_business_date"]
+    return inputs
+
+
 def last_closed(now: datetime) -> date:
     """Return the last UTC date that has closed at ``now``."""
     return now.date() - timedelta(days=1)
@@ -121,4 +141,14 @@ def _default_market() -> str:
 
 
 def _absolute(location: str) -> str:
-    return location if "://" in location else str(Path(location).expanduser().resolve())
+    if "://" not in location:
+        return str(Path(location).expanduser().resolve())
+    # Locations are recorded and shown on pages; a password must not come along.
+    if urlsplit(location).password:
+        raise ParameterError(
+            f"the URL of {urlsplit(location).hostname} holds a password: leave it out and set "
+            "PGPASSWORD or a .pgpass file",
+            identifier="location",
+            limit="a URL without password",
+        )
+    return location

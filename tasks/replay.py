@@ -175,6 +175,6 @@ def _first_difference(stored: pd.DataFrame, found: pd.DataFrame) -> str:
         for row, (then, now) in enumerate(pairs):
             # A missing value is not equal to itself.
             if then != now and not (pd.isna(then) and pd.isna(now)):
-                name = stored.iloc[row, 0]
+                name = str(stored.iloc[row, 0])
                 return f"{name}: {column} was {then!r}, now {now!r}"
     return "types differ"

@@ -9,10 +9,9 @@ from typing import Any
 
 from engine.errors import MissingDataError
 from infra.telemetry import Step, progress
-from tasks.orders import sample_folder
+from tasks.orders import WORLD_FILE, sample_folder
 
 SEED_DEFAULT = 20261120
-_FACTS_FILE = "world.json"
 
 
 def make_sample(
@@ -39,10 +38,10 @@ def sample_facts(folder: Path) -> dict[str, Any]:
     MissingDataError
         If there is no sample world.
     """
-    path = folder / _FACTS_FILE
+    path = folder / WORLD_FILE
     if not path.is_file():
         raise MissingDataError(
-            f"{folder} holds no sample world ({_FACTS_FILE} is missing); make one with "
+            f"{folder} holds no sample world ({WORLD_FILE} is missing); make one with "
             "`plimsoll sample`",
             identifier=str(path),
         )
