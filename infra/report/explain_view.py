@@ -104,6 +104,10 @@ def _positions(found: Explanation) -> Table | None:
 
 def _parameters(found: Explanation) -> Table | None:
     chosen = found.parameters[found.parameters["section"].isin(_HOUSE_SECTIONS)]
+    repeated = chosen["section"].duplicated()
+    chosen = chosen.assign(
+        **{key: chosen[key].mask(repeated, " ") for key in ("section", "method")}
+    )
     columns = (("section", "Section", word), ("key", "Key", word), ("value", "Value", word),
                ("method", "Rests on", word))  # fmt: skip
     return _frame(f"Parameters: {found.parameter_source}", chosen, columns)

@@ -94,6 +94,6 @@ def spelled(value: object) -> str:
             f"[{spelled(item)}]" if isinstance(item, tuple) else spelled(item) for item in value
         )
     if isinstance(value, float):
-        text = f"{int(value)}" if value == int(value) and abs(value) >= 1000 else repr(value)
+        text = f"{int(value):,}" if value == int(value) and abs(value) >= 1000 else repr(value)
         return text.replace("-", MINUS, 1) if value < 0 else text
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

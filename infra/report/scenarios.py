@@ -27,7 +27,7 @@ def scenario_table(
         [reporting currency]
     """
     currency = dict(zip(netting_sets["netting_set_id"], netting_sets["currency"], strict=True))
-    listed = worst_scenarios[["netting_set_id", "rank", "scenario", "loss"]].copy()
+    listed = worst_scenarios[["netting_set_id", "rank", "scenario", "kind", "loss"]].copy()
     rate = [reporting.rates[currency[name]] for name in listed["netting_set_id"]]
     listed["loss_reported"] = listed["loss"].to_numpy(dtype="float64") * rate
     listed = listed.sort_values(["scenario", "loss_reported", "netting_set_id"], kind="stable")
@@ -40,7 +40,8 @@ def scenario_table(
         }
     )
     by_scenario["n_listed"] = listed.groupby("scenario").size()
-    facts = scenarios.drop_duplicates("scenario").set_index("scenario")
+    by_scenario["kind"] = listed.groupby("scenario")["kind"].first()
+    facts = scenarios.drop(columns="kind").drop_duplicates("scenario").set_index("scenario")
     table = by_scenario.join(facts, how="left").reset_index()
     table = table.sort_values(["loss_reported", "scenario"], ascending=[False, True], kind="stable")
     order = [

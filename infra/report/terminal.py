@@ -11,7 +11,7 @@ import pandas as pd
 from engine.assessment import Assessment
 from engine.rules import RuleBook
 from engine.snapshot import Snapshot
-from infra.report.amounts import ABSENT, count, percent, short, total
+from infra.report.amounts import ABSENT, NO_BREAK, count, percent, short, total
 from infra.report.components import REPORTED_PART_COLUMNS
 from infra.report.netting_sets import client_table, netting_set_table
 from infra.report.reporting import reporting_currency
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
-_SHORT_HEADS = ("Core", "Offset", "APC", "Gap", "Liq.", "Wrong-way", "Hold")
+_SHORT_HEADS = ("Core", "Offset", "APC", "Gap", "Liq.", "Wrong", "Hold")
+_WIDE, _MEDIUM, _NARROW = range(3)
+_NEXT_WIDTHS = (24, 20, 10)
+_ANY_WIDTH = 1000
 _STYLES = {"failed": "bold red", "held": "yellow", "assessed": "green"}
-# Narrower than this, components give way to the figures that a client is asked for.
-COMPONENTS_FROM_COLUMNS = 118
 
 
 def owes_table(
@@ -63,7 +64,7 @@ def next_action(netting_sets: pd.DataFrame) -> str:
         steps.append(f"mend {_names(failed)}")
     called = total(_decided(netting_sets, "call")["call_amount_reported"])
     if called:
-        steps.append(f"call {short(called)}")
+        steps.append(f"call {_short(called)}")
     held = netting_sets[netting_sets["status"] == "held"]
     if len(held):
         steps.append(f"refresh inputs of {_names(held)}")
@@ -73,7 +74,7 @@ def next_action(netting_sets: pd.DataFrame) -> str:
         steps.append(f"close breaks of {_names(blocked)}")
     returned = total(_decided(netting_sets, "return")["call_amount_reported"])
     if returned:
-        steps.append(f"return {short(returned)}")
+        steps.append(f"return {_short(returned)}")
     return "; ".join(steps) or ABSENT
 
 
@@ -102,10 +103,18 @@ class _Owes:
         self.clients, self.actions, self.top, self.currency = clients, actions, top, currency
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        is_wide = options.max_width >= COMPONENTS_FROM_COLUMNS
-        yield self._table(is_wide)
+        from rich.measure import Measurement
 
-    def _table(self, is_wide: bool) -> Table:
+        # Components give way first, then counts, to the figures that a client is asked for.
+        for level in (_WIDE, _MEDIUM):
+            table = self._table(level)
+            room = options.update(max_width=_ANY_WIDTH)
+            if Measurement.get(console, room, table).minimum <= options.max_width:
+                yield table
+                return
+        yield self._table(_NARROW)
+
+    def _table(self, level: int) -> Table:
         from rich import box
         from rich.table import Table
 
@@ -115,27 +124,38 @@ class _Owes:
         table = Table(
             title=f"What each client owes, {self.currency}", title_justify="left",
             title_style="bold", box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False,
-            footer_style="bold",
+            footer_style="bold", padding=(0, 1, 0, 0),
         )  # fmt: skip
-        table.add_column("Client", footer="All", no_wrap=True)
-        table.add_column(
-            "Sets", justify="right", footer=count(self.clients["n_netting_sets"].sum())
-        )
-        table.add_column("Requirement", justify="right", footer=self._sum("requirement_reported"))
-        parts = self._parts() if is_wide else []
-        for head, column in parts:
-            table.add_column(head, justify="right", footer=self._sum(column), style="dim")
-        table.add_column(
-            "Collateral", justify="right", footer=self._sum("collateral_value_reported")
-        )
-        table.add_column("Used", justify="right")
-        table.add_column("Status", no_wrap=True)
-        table.add_column("Next", overflow="fold", footer=f"call {self._sum('call_reported')}")
+        parts = self._parts() if level == _WIDE else []
+        table.add_column("Client", footer="All", overflow="fold", min_width=8)
+        for head, footer, style in self._number_columns(parts, level):
+            table.add_column(
+                head, justify="right", no_wrap=True, footer=footer, style=style, min_width=len(head)
+            )
+        table.add_column("Status", no_wrap=True, min_width=8)
+        called = f"call {self._sum('call_reported')}"
+        table.add_column("Next", overflow="fold", min_width=_NEXT_WIDTHS[level], footer=called)
         for client in shown.to_dict("records"):
-            table.add_row(*self._row(client, parts))
+            table.add_row(*self._cells(self._row(client, parts), level))
         if len(rest):
-            table.add_row(*self._rest(rest, parts), style="dim")
+            table.add_row(*self._cells(self._rest(rest, parts), level), style="dim")
         return table
+
+    def _number_columns(
+        self, parts: list[tuple[str, str]], level: int
+    ) -> list[tuple[str, str, str]]:
+        """Head, total and style of each column between client and status."""
+        n_sets = count(self.clients["n_netting_sets"].sum())
+        return [
+            *([("Sets", n_sets, "")] if level != _NARROW else []),
+            ("Requirement", self._sum("requirement_reported"), ""),
+            *((head, self._sum(column), "dim") for head, column in parts),
+            ("Collateral", self._sum("collateral_value_reported"), ""),
+            ("Used", "", ""),
+        ]
+
+    def _cells(self, row: list[str], level: int) -> list[str]:
+        return [row[0], *row[2:]] if level == _NARROW else row
 
     def _parts(self) -> list[tuple[str, str]]:
         """Components that charge anybody, under short heads."""
@@ -150,10 +170,10 @@ class _Owes:
         return [
             str(client["client_id"]),
             count(client["n_netting_sets"]),
-            f"[bold]{short(client['requirement_reported'])}[/]",
-            *(short(client[column]) for _, column in parts),
-            short(client["collateral_value_reported"]),
-            _toned(percent(used, 0), "red" if _is_above_one(used) else ""),
+            f"[bold]{_short(client['requirement_reported'])}[/]",
+            *(_short(client[column]) for _, column in parts),
+            _short(client["collateral_value_reported"]),
+            _toned(percent(used, 0).replace(NO_BREAK, ""), "red" if _is_above_one(used) else ""),
             _status(client),
             self.actions[str(client["client_id"])],
         ]
@@ -163,16 +183,21 @@ class _Owes:
         return [
             f"{count(len(rest))} others",
             count(rest["n_netting_sets"].sum()),
-            short(total(rest["requirement_reported"])),
-            *(short(total(rest[column])) for _, column in parts),
-            short(total(rest["collateral_value_reported"])),
+            _short(total(rest["requirement_reported"])),
+            *(_short(total(rest[column])) for _, column in parts),
+            _short(total(rest["collateral_value_reported"])),
             "",
             _status({key: rest[key].sum() for key in ("n_failed", "n_held")}),
-            f"call {short(called)}" if called else ABSENT,
+            f"call {_short(called)}" if called else ABSENT,
         ]
 
     def _sum(self, column: str) -> str:
-        return short(total(self.clients[column]))
+        return _short(total(self.clients[column]))
+
+
+def _short(amount: object) -> str:
+    # Terminals break lines at any space, so the unit follows its number at once.
+    return short(amount).replace(NO_BREAK, "")
 
 
 def _status(client: dict[Hashable, Any]) -> str:

@@ -68,10 +68,10 @@ def _waterfall(change: Change, currency: str) -> Any:
         axes.annotate(
             short(amount, plus=True), (at, max(low, high)), (0, 3), textcoords="offset points",
             ha="center", va="bottom", fontweight="bold",
-            fontsize=8.5 if len(causes) <= _ROOMY else 7.2,
+            fontsize=9.0 if len(causes) <= _ROOMY else 7.5,
         )  # fmt: skip
     labels = [CAUSE_LABELS[cause].replace(" ", "\n") for cause, _ in causes]
-    size = 8.5 if len(causes) <= _ROOMY else 7.2
+    size = 9.0 if len(causes) <= _ROOMY else 7.5
     axes.set_xticks(x, [*labels, "Change"], color=colour("ink"), fontsize=size)
     axes.margins(y=0.16)
     axes.grid(axis="x", visible=False)
@@ -107,16 +107,17 @@ def _movers(change: Change, currency: str) -> Any:
         totals, y, linestyle="none", marker="d", markersize=4.5, color=colour("ink"),
         markeredgecolor=colour("card"), markeredgewidth=0.6, label="Change",
     )  # fmt: skip
-    for at, total, high, low in zip(y, totals, above, below, strict=True):
+    for at, total in zip(y, totals, strict=True):
         axes.annotate(
-            short(total, plus=True), (max(high, total) if total > 0 else min(low, total), at),
-            (5 if total > 0 else -5, 0), textcoords="offset points", va="center",
-            ha="left" if total > 0 else "right", fontsize=8,
+            short(total, plus=True), (1.0, at), (4, 0), xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points", va="center", fontsize=8, fontweight="bold",
+            annotation_clip=False,
         )  # fmt: skip
     axes.axvline(0.0, color=colour("muted"), linewidth=0.9)
     axes.set_yticks(y, [str(name) for name in movers["netting_set_id"]], color=colour("ink"))
     axes.invert_yaxis()
-    axes.margins(x=0.2)
+    low, high = min(below.min(), totals.min(), 0.0), max(above.max(), totals.max(), 0.0)
+    axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.grid(axis="y", visible=False)
     short_ticks(axes.xaxis)
     axes.set_xlabel(f"Change of requirement [{currency}]", loc="right")

@@ -81,7 +81,7 @@ def _paint(rows: _Rows, currency: str) -> Any:
     for at, end, value in zip(y, left, values, strict=True):
         axes.annotate(
             short(value), (end, at), (4, 0), textcoords="offset points", va="center",
-            fontsize=8.5, fontweight="bold",
+            fontsize=9, fontweight="bold",
         )  # fmt: skip
     if is_cut:
         _cut(axes, float(left[-1]) * 0.86, float(y[-1]), float(left.max()) * 0.008)
@@ -93,7 +93,7 @@ def _paint(rows: _Rows, currency: str) -> Any:
     axes.set_xlabel(f"Requirement [{currency}]", loc="right")
     figure.legend(
         loc="outside upper left", ncols=7, frameon=False, handlelength=0.9, handleheight=0.9,
-        columnspacing=1.4, handletextpad=0.5, borderpad=0.1, fontsize=8.5,
+        columnspacing=1.4, handletextpad=0.5, borderpad=0.1, fontsize=9,
     )  # fmt: skip
     return figure
 

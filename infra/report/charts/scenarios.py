@@ -36,8 +36,9 @@ def _paint(shown: pd.DataFrame, currency: str) -> Any:
     figure, axes = new_figure(10.0, 0.8 + 0.25 * len(shown))
     y = np.arange(len(shown))
     losses = shown["loss_reported"].to_numpy(dtype="float64")
-    kinds = shown["kind"].astype(str).to_numpy()
-    for kind, label, tint in _KINDS:
+    kinds = shown["kind"].to_numpy(dtype=object)
+    others = [(kind, kind, "total") for kind in sorted(set(kinds) - {kind for kind, *_ in _KINDS})]
+    for kind, label, tint in (*_KINDS, *others):
         chosen = kinds == kind
         if chosen.any():
             axes.barh(y[chosen], losses[chosen], height=0.7, color=colour(tint), label=label)
@@ -46,19 +47,20 @@ def _paint(shown: pd.DataFrame, currency: str) -> Any:
             short(loss), (loss, at), (4, 0), textcoords="offset points", va="center",
             fontweight="bold",
         )  # fmt: skip
+        sets = f"worst for {count(number)} set{'' if number == 1 else 's'}"
         axes.annotate(
-            f"worst for {count(number)}", (loss, at), (46, 0), textcoords="offset points",
-            va="center", color=colour("muted"),
+            sets, (loss, at), (46, 0), textcoords="offset points", va="center",
+            color=colour("muted"),
         )  # fmt: skip
     axes.set_yticks(y, [_cropped(str(name)) for name in shown["scenario"]], color=colour("ink"))
     axes.invert_yaxis()
-    axes.set_xlim(0, losses.max() * 1.24)
+    axes.set_xlim(0, losses.max() * 1.27)
     axes.grid(axis="y", visible=False)
     short_ticks(axes.xaxis)
     axes.set_xlabel(f"Loss [{currency}]", loc="right")
     figure.legend(
         loc="outside upper left", ncols=3, frameon=False, handlelength=0.9, handleheight=0.9,
-        columnspacing=1.4, handletextpad=0.5, borderpad=0.1, fontsize=8.5,
+        columnspacing=1.4, handletextpad=0.5, borderpad=0.1, fontsize=9,
     )  # fmt: skip
     return figure
 

@@ -35,7 +35,7 @@ PALETTE: Mapping[str, tuple[str, str]] = {
 }
 PART_COLOURS = ("core", "offset", "procyclicality", "gap", "liquidity", "wrong-way", "hold")
 FONT_STACK = "var(--sans)"
-_FONT_SIZE = 8.5
+_FONT_SIZE = 9.0
 _WHITE_SPACE = re.compile(r">\s+<")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ WORDS = {
     "recovered": ("good", "recovered"),
 }
 NUMBER, TEXT, NAME, BADGE, LONG = "n", "t", "k", "b", "l"
+_DIGIT, _POINT = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def table(
     """
     shown = tuple(column for column in columns if column.key in frame.columns)
     cells = [
-        [_cell(value, column) for value in frame[column.key].iloc[:rows_max].to_list()]
+        _aligned([_cell(value, column) for value in frame[column.key].iloc[:rows_max].to_list()])
         for column in shown
     ]
     footer = tuple(
@@ -174,6 +175,27 @@ def plain_number(value: object) -> str:
 def _cell(value: object, column: Column) -> Cell:
     tone = WORDS.get(_state(value), ("", ""))[0] if column.kind == BADGE else ""
     return Cell(column.spell(value), column.kind, tone)
+
+
+def _aligned(cells: list[Cell]) -> list[Cell]:
+    """Pad numbers with blanks as wide as digits, so that decimal points stand in one line."""
+    decimals = [_decimals(cell) for cell in cells]
+    most = max(decimals, default=0)
+    if most <= 0:
+        return cells
+    return [
+        cell
+        if places < 0 or places == most
+        else replace(cell, text=cell.text + (places == 0) * _POINT + _DIGIT * (most - places))
+        for cell, places in zip(cells, decimals, strict=True)
+    ]
+
+
+def _decimals(cell: Cell) -> int:
+    """Digits after the point; -1 for what is no plain number."""
+    if cell.kind != NUMBER or not cell.text[-1:].isdigit():
+        return -1
+    return len(cell.text.partition(".")[2])
 
 
 def _state(value: object) -> str:

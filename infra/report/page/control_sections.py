@@ -98,12 +98,30 @@ def held_failed_section(document: Document) -> Section:
         ordered,
         (
             name("netting_set_id", "Netting set"), text("client_id", "Client"),
-            badge("status", "Status"), text("reason", "Reason", long=True),
-            money("requirement", "Requirement"), money("hold_add_on", "Of which hold"),
-            text("currency", "Currency"), money("collateral_value", "Collateral value"),
+            badge("status", "Status"), money("requirement", "Requirement"),
+            money("hold_add_on", "Of which hold"), text("currency", "Currency"),
+            money("collateral_value", "Collateral value"), text("reason", "Reason", long=True),
         ),
     )  # fmt: skip
-    return Section("held-failed", title, _lead_of_held(rows), tables=(shown,))
+    return Section("held-failed", title, _lead_of_held(rows), tables=(_by_reason(rows), shown))
+
+
+def _by_reason(rows: pd.DataFrame) -> Table:
+    """One missing mark can hold many netting sets: what to mend first."""
+    counts = rows.groupby(["status", "reason"], sort=True).size().rename("n_sets").reset_index()
+    ordered = counts.sort_values(
+        ["n_sets", "status", "reason"], ascending=[False, True, True], kind="stable"
+    )
+    return table(
+        "reasons",
+        "By reason",
+        ordered,
+        (
+            number("n_sets", "Netting sets"),
+            badge("status", "Status"),
+            text("reason", "Reason", long=True),
+        ),
+    )
 
 
 def _lead_of_held(rows: pd.DataFrame) -> str:
@@ -125,13 +143,12 @@ def breaks_section(document: Document) -> Section:
         "Oldest first",
         breaks,
         (
-            name("break_id", "Break"), text("kind", "Class"),
-            number("age_days", "Age, days"), text("owner", "Owner"),
-            text("netting_set_id", "Netting set"), text("account_id", "Account"),
-            text("item", "Item"),
-            quantity("oms_quantity", "Order management"), quantity("venue_quantity", "Venue"),
-            quantity("clearing_quantity", "Clearing"), quantity("difference", "Difference"),
-            quantity("tolerance", "Tolerance"), text("status", "Status"),
+            name("netting_set_id", "Netting set"), text("kind", "Class"),
+            number("age_days", "Age, days"), text("owner", "Owner"), text("account_id", "Account"),
+            text("item", "Item"), quantity("oms_quantity", "Order management"),
+            quantity("venue_quantity", "Venue"), quantity("clearing_quantity", "Clearing"),
+            quantity("difference", "Difference"), quantity("tolerance", "Tolerance"),
+            text("status", "Status"), text("break_id", "Break"),
         ),
     )  # fmt: skip
     lead = (
@@ -180,7 +197,8 @@ def check_table(checks: pd.DataFrame) -> Table:
         "Rules, broken ones first",
         ordered,
         (
-            name("dataset", "Dataset"), text("column", "Column"), text("rule", "Rule", long=True),
+            name("dataset", "Dataset"), text("column", "Column", long=True),
+            text("rule", "Rule", long=True),
             badge("passed", "Verdict"), number("n_evaluated", "Rows"),
             number("n_failed", "Breaking"), text("detail", "Detail", long=True),
         ),

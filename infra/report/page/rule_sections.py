@@ -45,8 +45,8 @@ def proxies_section(document: Document) -> Section:
         ),
     )  # fmt: skip
     lead = (
-        f"{count(len(proxies))} risk factors lack history. Each has a conservative stand-in that "
-        "is never offset against others."
+        f"{count(len(proxies))} risk factors lack history, whole or in part. Each has a "
+        "conservative stand-in."
     )
     return Section("proxies", "Proxies", lead, tables=(shown,))
 
