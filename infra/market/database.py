@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_CONNECT_SECONDS = 10
+CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _read_only_engine(url: str, location: str) -> Any:
         read_only = f"file:{quote(str(path.resolve()))}?mode=ro"
         return sa.create_engine(
             "sqlite://",
-            creator=lambda: sqlite3.connect(read_only, uri=True, timeout=_CONNECT_SECONDS),
+            creator=lambda: sqlite3.connect(read_only, uri=True, timeout=CONNECT_SECONDS),
             poolclass=sa.pool.NullPool,
         )
     if address.drivername in {"postgresql", "postgres"}:
@@ -136,7 +136,7 @@ def _read_only_engine(url: str, location: str) -> Any:
             identifier=location,
         )
     return sa.create_engine(
-        address, poolclass=sa.pool.NullPool, connect_args={"connect_timeout": _CONNECT_SECONDS}
+        address, poolclass=sa.pool.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS}
     )
 
 

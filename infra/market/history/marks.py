@@ -87,14 +87,14 @@ def marks_of(
 def _linear_marks(day: MarketDay, instruments: pd.DataFrame) -> list[list[object]]:
     listed = set(instruments["instrument_id"])
     rows: list[list[object]] = []
-    for asset, level in day.levels.iterrows():
-        if math.isnan(level["usdt"]):
-            continue
+    levels = day.levels[day.levels["usdt"].notna()]
+    for asset, mark, observed in zip(
+        levels.index, levels["usdt"], levels["usdt_observed"], strict=True
+    ):
         for kind in ("spot", "perpetual"):
             name = linear_id(str(asset), kind)
             if name in listed:
-                mark = float(level["usdt"])
-                rows.append([name, mark, np.nan, np.nan, np.nan, level["usdt_observed"]])
+                rows.append([name, float(mark), np.nan, np.nan, np.nan, observed])
     return rows
 
 
