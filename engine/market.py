@@ -136,6 +136,9 @@ def _assets(snapshot: Snapshot, rules: RuleBook) -> tuple[str, ...]:
     names.update(asset for asset in rules.house.collateral if asset in priced)
     names.update(str(name) for name in snapshot.instruments["underlying"].unique())
     names.update(str(name) for name in snapshot.instruments["settlement_asset"].unique())
+    names.update(
+        str(name) for name in snapshot.instruments["quote_asset"].unique() if name in priced
+    )
     names.update(agreement.currency for agreement in rules.agreements.values())
     return tuple(sorted(names))
 

@@ -163,6 +163,8 @@ def _filled_orders(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return, for each book with open orders, the book as it were if one side filled whole."""
     contents, names = [base.iloc[:0]], [labels.iloc[:0]]
+    if open_orders.empty:
+        return contents[0], names[0]
     for side, sign in (("buy", 1.0), ("sell", -1.0)):
         orders = open_orders[open_orders["side"] == side]
         summed = orders.groupby(["netting_set_id", "instrument_id"], sort=True)[

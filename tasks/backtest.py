@@ -137,7 +137,7 @@ def _closes(market: str, business_date: date, assets: list[str]) -> pd.DataFrame
             f"{raw.origin} has no close of {', '.join(missing)} up to {business_date}"
         )
     rows = found.accepted[found.accepted["asset"].isin(wanted)]
-    return rows[["date", "asset", "close"]].reset_index(drop=True)
+    return rows[["date", "asset", "close", "quote"]].reset_index(drop=True)
 
 
 def _books(assets: list[str]) -> tuple[CoverageBook, ...]:

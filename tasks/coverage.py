@@ -71,7 +71,7 @@ def _count(place: Workplace, run_id: str) -> Achievement:
     contributions = read_assessment(place.store, run_id, hashes).contributions
     exposure = _gross_exposure(contributions, close.snapshot, close.rules.agreements)
     study = CoverageStudy(
-        closes=close.snapshot.price_history[["date", "asset", "close"]],
+        closes=close.snapshot.price_history[["date", "asset", "close", "quote"]],
         books=(CoverageBook(REFERENCE_BOOK, exposure),),
         house=close.rules.house,
         confidence=CONFIDENCE,

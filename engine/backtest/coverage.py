@@ -22,6 +22,7 @@ from engine.margin.filtered_historical import margin_block
 from engine.market import PreparedMarket, prepare
 from engine.portfolio import portfolio
 from engine.rules import MPOR_DAYS_MAX, Agreement, HouseParameters, RuleBook
+from engine.scenarios.history import usd_closes
 from engine.snapshot import CollateralSet, PositionSet, Snapshot
 from engine.times import close_of
 
@@ -72,10 +73,11 @@ def coverage(
         capped offset; ``requirement`` adds the other tools and the gap add-on. [USD]
     """
     daily = _one_day(house)
-    wide = closes.pivot(index="date", columns="asset", values="close").sort_index()
+    in_usd = usd_closes(closes)
+    wide = in_usd.pivot(index="date", columns="asset", values="close").sort_index()
     rows = []
     for business_date in dates:
-        rows += _day(closes, wide, books, daily, business_date, confidence)
+        rows += _day(in_usd, wide, books, daily, business_date, confidence)
     return pd.DataFrame(rows, columns=list(COVERAGE_COLUMNS))
 
 

@@ -57,6 +57,24 @@ def daily_series(
     return DailySeries(dates=dates, names=names, values=values)
 
 
+def usd_closes(price_history: pd.DataFrame) -> pd.DataFrame:
+    """Return (date, asset, close) with every close in USD.
+
+    A close quoted in a stablecoin is worth what the stablecoin closed at on that day: its return
+    then holds the coin's move and the peg's, and an instrument quoted in the stablecoin gets the
+    peg's part back. Where the stablecoin has no close the quote stands as it is, which is also
+    how rows without a ``quote`` are read.
+    """
+    rows = price_history[["date", "asset", "close"]]
+    if "quote" not in price_history.columns:
+        return rows
+    pegs = rows.rename(columns={"asset": "quote", "close": "peg"})
+    quoted = price_history["quote"].where(price_history["quote"] != price_history["asset"], "USD")
+    keys = pd.DataFrame({"date": price_history["date"], "quote": quoted})
+    peg = keys.merge(pegs, on=["date", "quote"], how="left")["peg"].fillna(1.0).to_numpy()
+    return rows.assign(close=rows["close"].to_numpy() * peg)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DailyReturns:
     """Log returns; NaN on days without an observation or before the first one.

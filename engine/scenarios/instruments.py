@@ -51,6 +51,7 @@ def priced_instruments(
         kind=table["kind"].to_numpy(dtype=object),
         payoff=table["payoff"].to_numpy(dtype=object),
         underlying=table["underlying"].to_numpy(dtype=object),
+        quote_asset=table["quote_asset"].to_numpy(dtype=object),
         settlement_asset=table["settlement_asset"].to_numpy(dtype=object),
         contract_multiplier=table["contract_multiplier"].to_numpy(dtype=np.float64),
         mark_price=table["mark_price"].to_numpy(dtype=np.float64),

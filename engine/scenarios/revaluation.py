@@ -27,7 +27,8 @@ class PricedInstruments:
 
     Attributes
     ----------
-    instrument_id, kind, payoff, underlying, settlement_asset : numpy.ndarray of str objects
+    instrument_id, kind, payoff, underlying : numpy.ndarray of str objects
+    quote_asset, settlement_asset : numpy.ndarray of str objects
     contract_multiplier : Float64Array1D
         Units per contract. [underlying, quote currency or settlement asset, by payoff]
     mark_price : Float64Array1D
@@ -46,6 +47,7 @@ class PricedInstruments:
     kind: np.ndarray
     payoff: np.ndarray
     underlying: np.ndarray
+    quote_asset: np.ndarray
     settlement_asset: np.ndarray
     contract_multiplier: Float64Array1D
     mark_price: Float64Array1D
@@ -105,6 +107,7 @@ def _groups(instruments: PricedInstruments) -> list[Int64Array1D]:
             "kind": instruments.kind[usable],
             "payoff": instruments.payoff[usable],
             "underlying": instruments.underlying[usable],
+            "quote_asset": instruments.quote_asset[usable],
             "settlement_asset": instruments.settlement_asset[usable],
             "years": instruments.years[usable],
         }
@@ -140,6 +143,9 @@ class _Group:
         shocks = scenarios.by_mpor[house.mpor.days(kind, underlying)]
         row = row_of[underlying]
         settlement_row = row_of[str(instruments.settlement_asset[first])]
+        # Indices are in USD; a price quoted in a stablecoin rises when the stablecoin falls.
+        quote_row = row_of.get(str(instruments.quote_asset[first]))
+        quote = shocks.index[quote_row] if quote_row is not None else 0.0
         years = float(instruments.years[first])
         tenor = {SPOT: 0.0, PERPETUAL: house.surface.perpetual_basis_tenor_years}.get(kind, years)
         weight = _tenor_weight(years, house)
@@ -148,7 +154,7 @@ class _Group:
             rows=rows,
             kind=kind,
             is_inverse=str(instruments.payoff[first]) == "inverse",
-            price_factor=np.exp(shocks.index[row] + shocks.basis[row] * tenor),
+            price_factor=np.exp(shocks.index[row] + shocks.basis[row] * tenor - quote),
             index_factor=np.exp(shocks.index[row]),
             settlement_factor=np.exp(shocks.index[settlement_row]),
             volatility_factor=np.exp(weight * shocks.volatility_level[row]),

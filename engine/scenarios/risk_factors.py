@@ -15,7 +15,13 @@ from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D
 from engine.errors import ModelInputError
 from engine.rules import MPOR_DAYS_MAX, HouseParameters
 from engine.scenarios.ewma import ewma_volatility, filtered_returns
-from engine.scenarios.history import DailyReturns, daily_series, differences, log_returns
+from engine.scenarios.history import (
+    DailyReturns,
+    daily_series,
+    differences,
+    log_returns,
+    usd_closes,
+)
 from engine.snapshot import Snapshot
 
 SCENARIOS_MIN = 250
@@ -79,7 +85,9 @@ def factor_moves(
         raise ModelInputError(f"proxy asset {house.proxy.asset} is not among the assets")
     n_lookback = house.filter.lookback_days + MPOR_DAYS_MAX - 1
     n_days = max(n_lookback, house.anti_procyclicality.long_run_days) + 1
-    closes = daily_series(snapshot.price_history, "close", assets, snapshot.business_date, n_days)
+    closes = daily_series(
+        usd_closes(snapshot.price_history), "close", assets, snapshot.business_date, n_days
+    )
     own = log_returns(closes)
     n_usable = _usable_days(own, assets.index(house.proxy.asset), n_lookback, house)
     window = _Window(n_usable=n_usable, n_days=n_days, assets=assets)

@@ -76,7 +76,8 @@ def instruments() -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(columns))
     frame["venue"] = frame["instrument_id"].str.split(":").str[0]
     frame["venue_symbol"] = frame["instrument_id"].str.split(":").str[1]
-    frame["quote_asset"] = np.where(frame["settlement_asset"] == "BTC", "USD", "USDT")
+    in_dollars = frame["settlement_asset"] == "BTC"
+    frame["quote_asset"] = frame["settlement_asset"].mask(in_dollars, "USD")
     frame["tick_size"], frame["lot_size"] = 0.1, 0.001
     frame["expiry_utc"] = pd.to_datetime(frame["expiry_utc"], utc=True).astype(
         "datetime64[ms, UTC]"

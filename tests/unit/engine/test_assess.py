@@ -61,7 +61,8 @@ def test_core_margin_of_one_perpetual_is_the_mean_of_its_worst_scenarios() -> No
     market = prepare(small.snapshot(), small.rules(small.agreement("A")))
     one_day = market.scenarios.by_mpor[1]
     row, usdt = market.assets.index("BTC"), market.assets.index("USDT")
-    shocks = one_day.index[row] + 0.02 * one_day.basis[row]
+    # Indices are in USD: what USDT loses, a price quoted in USDT gains.
+    shocks = one_day.index[row] + 0.02 * one_day.basis[row] - one_day.index[usdt]
     pnl = 2.0 * 60_000.0 * np.expm1(shocks) * np.exp(one_day.index[usdt])
     expected = plain_shortfall(-pnl[market.scenarios.historical], 10)
     assert row_of(found, "A")["core_margin"] == pytest.approx(expected, rel=1e-12)

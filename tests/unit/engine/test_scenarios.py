@@ -12,7 +12,7 @@ from engine.errors import ModelInputError
 from engine.market import PreparedMarket, prepare
 from engine.rules import HouseParameters, RuleBook
 from engine.scenarios.ewma import ewma_volatility, filtered_returns
-from engine.scenarios.history import daily_series, log_returns
+from engine.scenarios.history import daily_series, log_returns, usd_closes
 from tests.worlds import small
 
 ASSETS = ("BTC", "ETH", "SOL", "USDT")
@@ -182,3 +182,37 @@ def test_compiled_ewma_equals_its_plain_twin() -> None:
     start = np.array([1e-4, 4e-4, 0.0])
     compiled = ewma_variance(returns, start, 0.97)
     assert compiled == pytest.approx(plain_ewma_variance(returns, start, 0.97), rel=1e-14)
+
+
+def test_close_quoted_in_a_stablecoin_is_turned_into_dollars() -> None:
+    rows = pd.DataFrame(
+        {
+            "date": pd.to_datetime(["2026-03-09"] * 3),
+            "asset": ["BTC", "ETH", "USDT"],
+            "close": [60_000.0, 3_000.0, 0.9],
+            "quote": ["USDT", "USD", "USD"],
+        }
+    )
+    assert usd_closes(rows)["close"].tolist() == [54_000.0, 3_000.0, 0.9]
+
+
+def test_quote_without_a_close_of_its_stablecoin_stands_as_it_is() -> None:
+    rows = pd.DataFrame(
+        {
+            "date": pd.to_datetime(["2026-03-09"]),
+            "asset": ["BTC"],
+            "close": [60_000.0],
+            "quote": ["USDC"],
+        }
+    )
+    assert usd_closes(rows)["close"].tolist() == [60_000.0]
+
+
+def test_spot_is_not_exposed_to_the_stablecoin_it_is_quoted_in() -> None:
+    market = prepared()
+    column = market.scenarios.names.index("Stablecoin run") - market.scenarios.n_historical
+    pnl = dict(zip(market.instrument_id, market.special[:, column], strict=False))
+    assert pnl["binance:BTCUSDT-SPOT"] == pytest.approx(60_000 * np.expm1(-0.10))
+    tenor = small.rules().house.surface.perpetual_basis_tenor_years
+    in_usdt = 60_000 * np.expm1(-0.10 - 0.10 * tenor + 0.10)
+    assert pnl["binance:BTCUSDT"] == pytest.approx(in_usdt * np.exp(-0.10))
