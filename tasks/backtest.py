@@ -20,7 +20,7 @@ from infra.report.charts.over_time import back_test_svg
 from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from infra.telemetry import Step, code_version, progress
 from tasks import artifacts
-from tasks.coverage import CONFIDENCE, exception_counts
+from tasks.coverage import CONFIDENCE, closes_of, exception_counts
 from tasks.coverage_days import CoverageStudy, measure_coverage
 from tasks.orders import make_order
 from tasks.records import run_folder
@@ -130,14 +130,12 @@ def _closes(market: str, business_date: date, assets: list[str]) -> pd.DataFrame
     if found.refusal is not None:
         raise MissingDataError(found.refusal)
     house, _ = read_house_parameters(DEFAULT_PARAMETERS, business_date)
-    wanted = {*assets, house.proxy.asset, *house.pegged_assets}
     missing = sorted(set(assets) - set(found.accepted["asset"]))
     if missing:
         raise MissingDataError(
             f"{raw.origin} has no close of {', '.join(missing)} up to {business_date}"
         )
-    rows = found.accepted[found.accepted["asset"].isin(wanted)]
-    return rows[["date", "asset", "close", "quote"]].reset_index(drop=True)
+    return closes_of(found.accepted, {*assets}, house)
 
 
 def _books(assets: list[str]) -> tuple[CoverageBook, ...]:

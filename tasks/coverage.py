@@ -10,7 +10,7 @@ import pandas as pd
 
 from engine.backtest.coverage import CoverageBook, first_testable_date
 from engine.backtest.kupiec import kupiec_test
-from engine.rules import Agreement
+from engine.rules import Agreement, HouseParameters
 from engine.snapshot import Snapshot
 from infra.telemetry import Step, progress
 from tasks import artifacts
@@ -22,9 +22,14 @@ from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace
 
 DAYS_TESTED: Final = 250
+# Ten underlyings hold nearly all of a crypto house's exposure; each more makes every day slower.
+UNDERLYINGS_MAX: Final = 10
 CONFIDENCE: Final = 0.99
 REFERENCE_BOOK: Final = "reference book"
-SUBJECT: Final = "Reference book: the house's gross exposure by underlying, held long"
+SUBJECT: Final = (
+    f"Reference book: gross exposure of all netting sets to their {UNDERLYINGS_MAX} largest "
+    "underlyings, held long"
+)
 
 
 @step("coverage")
@@ -58,6 +63,15 @@ def exception_counts(days: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def closes_of(
+    price_history: pd.DataFrame, assets: set[str], house: HouseParameters
+) -> pd.DataFrame:
+    """Return the closes that margining ``assets`` needs: theirs, the proxy's and the pegs'."""
+    wanted = price_history["asset"].isin({*assets, house.proxy.asset, *house.pegged_assets})
+    columns = ["date", "asset", "close", "quote"]
+    return price_history.loc[wanted, columns].reset_index(drop=True)
+
+
 def _count(place: Workplace, run_id: str) -> Achievement:
     bar = artifacts.ProgressBar("coverage-days", "Days of history margined")
 
@@ -70,10 +84,11 @@ def _count(place: Workplace, run_id: str) -> Achievement:
     hashes = facts_of(run_id, "require")["hashes"]
     contributions = read_assessment(place.store, run_id, hashes).contributions
     exposure = _gross_exposure(contributions, close.snapshot, close.rules.agreements)
+    house = close.rules.house
     study = CoverageStudy(
-        closes=close.snapshot.price_history[["date", "asset", "close", "quote"]],
+        closes=closes_of(close.snapshot.price_history, {*exposure}, house),
         books=(CoverageBook(REFERENCE_BOOK, exposure),),
-        house=close.rules.house,
+        house=house,
         confidence=CONFIDENCE,
     )
     last = close.snapshot.business_date - timedelta(days=1)
@@ -99,4 +114,5 @@ def _gross_exposure(
     )
     in_usd = contributions["delta_notional"].abs() * currency.map(rates).astype("float64")
     by_underlying = in_usd.groupby(contributions["underlying"], sort=True).sum()
-    return {str(asset): float(value) for asset, value in by_underlying.items() if value > 0.0}
+    largest = by_underlying[by_underlying > 0.0].sort_values(ascending=False, kind="stable")
+    return {str(asset): float(value) for asset, value in largest[:UNDERLYINGS_MAX].items()}
