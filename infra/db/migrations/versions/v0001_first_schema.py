@@ -158,6 +158,7 @@ def _create_calls() -> None:
         _check("positive", "postgresql", "amount > 0 AND amount < 1e60"),
     )
     op.create_index("ix_calls_run_id", "calls", ["run_id"])
+    op.create_index("ix_calls_business_date", "calls", ["business_date"])
     op.create_index(
         "uq_calls_open",
         "calls",
@@ -179,6 +180,7 @@ def _create_calls() -> None:
         _column("hash", TEXT),
         sa.UniqueConstraint("call_id", "number"),
     )
+    op.create_index("ix_call_events_run_id", "call_events", ["run_id"])
 
 
 def _create_ledger() -> None:
