@@ -1,0 +1,181 @@
+"""A small world, a real Prefect server and real Dask workers, shared by the tests of flows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from infra.settings import read_settings
+from infra.simulator.world import WorldParameters, build_world
+from tasks.cluster import close_clusters
+from tasks.prefect_server import PrefectServer, ServerOptions, start_server
+from tasks.session import prefect_session
+from tasks.workplace import workplace
+
+WORLD = WorldParameters(
+    seed=11,
+    n_netting_sets=40,
+    n_underlyings=4,
+    history_days=300,
+    funding_days=10,
+    n_positions_mean=6,
+    break_share=0.1,
+)
+FIRST_DATE, LAST_DATE = WORLD.business_dates
+COMMAND_SECONDS_MAX = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """Runs `plimsoll` in a process of its own, in one home."""
+
+    home: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, **variables: str) -> Ended:
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("PLIMSOLL_")
+        }
+        environment |= {"PLIMSOLL_HOME": str(self.home), "PLIMSOLL_N_WORKERS": "1"}
+        environment |= self.variables | variables
+        done = subprocess.run(
+            [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small world with two business dates."""
+    folder = tmp_path_factory.mktemp("world") / "market"
+    build_world(WORLD, folder, lambda *_: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """Start a Prefect server for the session: runs are recorded, nothing is scheduled."""
+    home = tmp_path_factory.mktemp("prefect-home")
+    with start_server(ServerOptions(home=home)) as server:
+        server.wait_until_healthy()
+        yield server
+
+
+@contextmanager
+def working_in(home: Path, server: PrefectServer) -> Iterator[None]:
+    """Let flows of this process run in ``home`` on ``server``, with one Dask worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLIMSOLL_HOME", str(home))
+        patch.setenv("PLIMSOLL_PREFECT_API_URL", server.api_url)
+        patch.setenv("PLIMSOLL_N_WORKERS", "1")
+        with prefect_session(read_settings()):
+            yield
+
+
+@pytest.fixture
+def new_home(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Path]:
+    """Work in an empty home of the test's own."""
+    with working_in(tmp_path / "home", prefect_server):
+        yield tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def closed_first(
+    prefect_server: PrefectServer, world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a home in which the world's first date is closed: to be copied."""
+    home = tmp_path_factory.mktemp("closed-first") / "home"
+    with working_in(home, prefect_server):
+        close(world, FIRST_DATE)
+        workplace().database.close()
+    return home
+
+
+@pytest.fixture(scope="session")
+def closed_both(
+    prefect_server: PrefectServer,
+    world: Path,
+    closed_first: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Return a home in which both dates are closed: to be looked at or copied."""
+    home = tmp_path_factory.mktemp("closed-both") / "home"
+    shutil.copytree(closed_first, home)
+    with working_in(home, prefect_server):
+        close(world, LAST_DATE)
+        workplace().database.close()
+    return home
+
+
+@pytest.fixture
+def home_after_first(
+    prefect_server: PrefectServer, closed_first: Path, tmp_path: Path
+) -> Iterator[Path]:
+    """Work in a copy of the home in which the first date is closed."""
+    shutil.copytree(closed_first, tmp_path / "home")
+    with working_in(tmp_path / "home", prefect_server):
+        yield tmp_path / "home"
+
+
+@pytest.fixture
+def home_after_both(
+    prefect_server: PrefectServer, closed_both: Path, tmp_path: Path
+) -> Iterator[Path]:
+    """Work in a copy of the home in which both dates are closed."""
+    shutil.copytree(closed_both, tmp_path / "home")
+    with working_in(tmp_path / "home", prefect_server):
+        yield tmp_path / "home"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workers_end() -> Iterator[None]:
+    """Close the Dask workers at the end of the session."""
+    yield
+    close_clusters()
+
+
+@pytest.fixture
+def plimsoll(prefect_server: PrefectServer, tmp_path: Path) -> CommandLine:
+    """Return the command line in a home of the test's own, with the session's server."""
+    return CommandLine(tmp_path / "home", {"PLIMSOLL_PREFECT_API_URL": prefect_server.api_url})
+
+
+def close(world: Path, business_date: date = LAST_DATE, **options: object) -> str:
+    """Run the end of day of a date in this process and return the run's name."""
+    from flows.end_of_day import end_of_day
+
+    return str(end_of_day(business_date=business_date, market=str(world), **options))
+
+
+def bytes_of_run(home: Path, run_id: str) -> dict[str, str]:
+    """Return the SHA-256 of every file of a run, by its path in the run's folder."""
+    folder = home / "runs" / run_id
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
