@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from engine.arrays import Int64Array1D
 from engine.money import MONEY_CONTEXT
 from infra.report.amounts import total
 from infra.report.components import (
@@ -64,7 +65,10 @@ def netting_set_table(
     table["deficit_reported"] = _objects(
         _converted([_deficit(s) for s in table["surplus"]], currencies, reporting), table
     )
-    order = sorted(range(len(table)), key=lambda i: _largest_first(table, i))
+    names, reported = table["netting_set_id"].to_list(), table["requirement_reported"].to_list()
+    order = sorted(
+        range(len(table)), key=lambda i: (reported[i] is None, -(reported[i] or _ZERO), names[i])
+    )
     return table.iloc[order].reset_index(drop=True)
 
 
@@ -74,30 +78,38 @@ def client_table(netting_sets: pd.DataFrame) -> pd.DataFrame:
     Sums are exact. ``call_reported`` and ``return_reported`` add the decisions; a failed netting
     set counts in ``n_failed`` and adds no requirement.
     """
-    rows: list[dict[str, Any]] = []
-    for client_id, group in netting_sets.groupby("client_id", sort=True):
-        required, collateral = (
-            total(group["requirement_reported"]),
-            total(group["collateral_value_reported"]),
+    # Thousands of clients: one pass over plain lists, not one frame per client.
+    codes, names = pd.factorize(netting_sets["client_id"], sort=True)
+    status, action = netting_sets["status"].to_numpy(), netting_sets["call_action"].to_numpy()
+    amounts = netting_sets["call_amount_reported"].to_list()
+    sums = {
+        column: _sums(codes, len(names), netting_sets[column].to_list())
+        for column in (
+            *REPORTED_PART_COLUMNS, "requirement_reported", "collateral_value_reported",
+            "deficit_reported", "change_reported",
         )
-        rows.append(
-            {
-                "client_id": client_id,
-                "n_netting_sets": len(group),
-                "n_held": int((group["status"] == "held").sum()),
-                "n_failed": int((group["status"] == "failed").sum()),
-                **{column: total(group[column]) for column in REPORTED_PART_COLUMNS},
-                "requirement_reported": required,
-                "collateral_value_reported": collateral,
-                "deficit_reported": total(group["deficit_reported"]),
-                "utilisation": _ratio(required, collateral),
-                "call_reported": _decided(group, "call"),
-                "return_reported": _decided(group, "return"),
-                "change_reported": total(group["change_reported"]),
-            }
-        )
-    rows.sort(key=lambda row: (-row["requirement_reported"], row["client_id"]))
-    return pd.DataFrame(rows)
+    }  # fmt: skip
+    for direction in ("call", "return"):
+        chosen = [a if way == direction else None for a, way in zip(amounts, action, strict=True)]
+        sums[f"{direction}_reported"] = _sums(codes, len(names), chosen)
+    table = pd.DataFrame(
+        {
+            "client_id": names,
+            "n_netting_sets": np.bincount(codes, minlength=len(names)),
+            "n_held": np.bincount(codes, status == "held", len(names)).astype(np.int64),
+            "n_failed": np.bincount(codes, status == "failed", len(names)).astype(np.int64),
+            **{column: pd.Series(values, dtype="object") for column, values in sums.items()},
+            "utilisation": [
+                _ratio(required, held)
+                for required, held in zip(
+                    sums["requirement_reported"], sums["collateral_value_reported"], strict=True
+                )
+            ],
+        }
+    )
+    required = sums["requirement_reported"]
+    order = sorted(range(len(names)), key=lambda i: (-required[i], names[i]))
+    return table.iloc[order].reset_index(drop=True)
 
 
 def currency_table(netting_sets: pd.DataFrame, reporting: ReportingCurrency) -> pd.DataFrame:
@@ -124,8 +136,12 @@ def currency_table(netting_sets: pd.DataFrame, reporting: ReportingCurrency) -> 
     return pd.DataFrame(rows)
 
 
-def _decided(group: pd.DataFrame, action: str) -> Decimal:
-    return total(group.loc[group["call_action"] == action, "call_amount_reported"])
+def _sums(codes: Int64Array1D, n_groups: int, values: list[Decimal | None]) -> list[Decimal]:
+    sums = [_ZERO] * n_groups
+    for code, value in zip(codes.tolist(), values, strict=True):
+        if value is not None:
+            sums[code] = MONEY_CONTEXT.add(sums[code], value)
+    return sums
 
 
 def _decimals(column: pd.Series) -> list[Decimal | None]:
@@ -196,9 +212,3 @@ def _changes(requirements: pd.DataFrame, previous: pd.DataFrame | None) -> list[
         earlier = before.get((name, currency), _ZERO)
         changes.append(_less(amount, earlier))
     return changes
-
-
-def _largest_first(table: pd.DataFrame, i: int) -> tuple[bool, float, str]:
-    amount: object = table["requirement_reported"].iat[i]
-    name = str(table["netting_set_id"].iat[i])
-    return (False, -float(amount), name) if isinstance(amount, Decimal) else (True, 0.0, name)

@@ -52,8 +52,7 @@ def owes_table(
     )
     netting_sets = netting_set_table(requirements, None, reporting)
     clients = client_table(netting_sets)
-    actions = {str(client): next_action(rows) for client, rows in netting_sets.groupby("client_id")}
-    return _Owes(clients, actions, top, reporting.currency)
+    return _Owes(clients, netting_sets, top, reporting.currency)
 
 
 def next_action(netting_sets: pd.DataFrame) -> str:
@@ -98,9 +97,10 @@ class _Owes:
     """Draws itself as wide as the terminal allows."""
 
     def __init__(
-        self, clients: pd.DataFrame, actions: dict[str, str], top: int, currency: str
+        self, clients: pd.DataFrame, netting_sets: pd.DataFrame, top: int, currency: str
     ) -> None:
-        self.clients, self.actions, self.top, self.currency = clients, actions, top, currency
+        self.clients, self.top, self.currency = clients, top, currency
+        self.netting_sets, self.rows_of = netting_sets, netting_sets.groupby("client_id").indices
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.measure import Measurement
@@ -175,7 +175,7 @@ class _Owes:
             _short(client["collateral_value_reported"]),
             _toned(percent(used, 0).replace(NO_BREAK, ""), "red" if _is_above_one(used) else ""),
             _status(client),
-            self.actions[str(client["client_id"])],
+            next_action(self.netting_sets.iloc[self.rows_of[client["client_id"]]]),
         ]
 
     def _rest(self, rest: pd.DataFrame, parts: list[tuple[str, str]]) -> list[str]:

@@ -110,14 +110,15 @@ def _yes(value: object) -> str:
 
 def netting_sets_section(document: Document) -> Section:
     """Return the table of all netting sets."""
-    frame = document.netting_sets
+    frame, currency = document.netting_sets, document.reporting.currency
     shown = table(
         "netting-sets",
-        "Amounts in the agreement's currency, largest requirement first",
+        f"Amounts in the agreement's currency, largest requirement in {currency} first",
         frame,
         (
             name("netting_set_id", "Netting set"), text("client_id", "Client"),
-            badge("status", "Status"), badge("call_action", "Decision"),
+            text("currency", "Currency"), badge("status", "Status"),
+            badge("call_action", "Decision"),
             money("call_amount", "Amount", "called, returned or withheld"),
             money("requirement", "Requirement"),
             *changed(document, moved("change", "Change")),
@@ -125,7 +126,7 @@ def netting_sets_section(document: Document) -> Section:
             money("collateral_value", "Collateral value"),
             money("surplus", "Surplus", "collateral value less requirement"),
             share("utilisation", "Utilisation", "requirement over collateral value"),
-            text("currency", "Currency"), number("n_positions", "Positions"), text("book", "Book"),
+            number("n_positions", "Positions"), text("book", "Book"),
         ),
         rows_max=NETTING_SET_ROWS,
     )  # fmt: skip

@@ -58,7 +58,7 @@ def test_one_netting_set_is_enough_for_every_chart() -> None:
 
 
 def test_many_netting_sets_are_drawn_as_density() -> None:
-    content = document(build_inputs(Size(n_netting_sets=5000), with_history=False))
+    content = document(build_inputs(Size(n_netting_sets=3100), with_history=False))
     chart = call_region_chart(content.netting_sets, "USD")
     assert chart is not None
     assert len(chart.svg) < 600_000
