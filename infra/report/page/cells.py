@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -25,6 +25,8 @@ WORDS = {
     "recovered": ("good", "recovered"),
 }
 NUMBER, TEXT, NAME, BADGE, LONG = "n", "t", "k", "b", "l"
+# More rows than this scroll in a window of their own.
+_ROWS_AT_ONCE = 14
 _DIGIT, _POINT = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
 
 
@@ -83,30 +85,30 @@ def table(
     columns: Sequence[Column],
     *,
     rows_max: int = 500,
-    totals: dict[str, str] | None = None,
 ) -> Table:
-    """Return the first ``rows_max`` rows of ``frame`` as a table; columns it lacks are left out.
-
-    ``totals`` gives the text of a last row by column key.
-    """
+    """Return the first ``rows_max`` rows of ``frame`` as a table; columns it lacks are left out."""
     shown = tuple(column for column in columns if column.key in frame.columns)
     cells = [
         _aligned([_cell(value, column) for value in frame[column.key].iloc[:rows_max].to_list()])
         for column in shown
     ]
-    footer = tuple(
-        Cell((totals or {}).get(column.key, ""), NUMBER if column.kind == NUMBER else TEXT)
-        for column in shown
-    )
     return Table(
         name=name,
         caption=caption,
         columns=shown,
         rows=tuple(zip(*cells, strict=True)),
         n_left_out=max(len(frame) - rows_max, 0),
-        tall=len(frame) > 14,
-        totals=footer if totals else (),
+        tall=len(frame) > _ROWS_AT_ONCE,
     )
+
+
+def with_totals(shown: Table, totals: Mapping[str, str]) -> Table:
+    """Return the table with a last row that holds ``totals`` by column key."""
+    cells = tuple(
+        Cell(totals.get(column.key, ""), NUMBER if column.kind == NUMBER else TEXT)
+        for column in shown.columns
+    )
+    return replace(shown, totals=cells)
 
 
 def money(key: str, head: str, hint: str = "", *, extra: bool = False) -> Column:

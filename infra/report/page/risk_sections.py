@@ -11,11 +11,12 @@ from infra.report.charts.over_time import back_test_svg, history_svg
 from infra.report.charts.scenarios import scenario_chart
 from infra.report.charts.style import Chart
 from infra.report.charts.utilisation import call_region_chart, distribution_chart
-from infra.report.components import PARTS
+from infra.report.components import PARTS, REPORTED_PART_COLUMNS
 from infra.report.document import Document
 from infra.report.page.cells import (
     Column,
     Section,
+    Table,
     badge,
     money,
     moved,
@@ -26,6 +27,7 @@ from infra.report.page.cells import (
     shock,
     table,
     text,
+    with_totals,
 )
 from infra.report.scenarios import SCENARIO_ROWS, shock_columns
 
@@ -34,7 +36,7 @@ _SHOCKS_SHOWN = {"index": 6, "volatility": 2, "basis": 1}
 
 def requirement_section(document: Document) -> Section:
     """Return requirement by client and currency."""
-    currency, clients = document.reporting.currency, document.clients
+    currency = document.reporting.currency
     note = (
         f"Amounts in {currency}; agreements in other currencies are converted at today's rates."
         if document.reporting.is_converted
@@ -52,15 +54,20 @@ def requirement_section(document: Document) -> Section:
             *_converted(document),
         ),
     )  # fmt: skip
-    sums = (
-        "requirement_reported",
-        "collateral_value_reported",
-        "deficit_reported",
-        "call_reported",
+    return Section(
+        "requirement",
+        "Requirement by client",
+        "Each bar is a client's requirement, stacked by what it is charged for. " + note,
+        charts_of(client_chart(document.clients, currency)),
+        (by_currency, _client_table(document)),
     )
-    by_client = table(
+
+
+def _client_table(document: Document) -> Table:
+    clients = document.clients
+    shown = table(
         "clients",
-        f"By client, {currency}",
+        f"By client, {document.reporting.currency}",
         clients,
         (
             name("client_id", "Client"), number("n_netting_sets", "Netting sets"),
@@ -72,22 +79,18 @@ def requirement_section(document: Document) -> Section:
             money("call_reported", "Called"),
             *changed(document, moved("change_reported", "Change")),
         ),
-        totals={
+    )  # fmt: skip
+    sums = (
+        "requirement_reported", "collateral_value_reported", "deficit_reported", "call_reported",
+        *REPORTED_PART_COLUMNS,
+    )  # fmt: skip
+    return with_totals(
+        shown,
+        {
             "client_id": "All clients",
             "n_netting_sets": count(clients["n_netting_sets"].sum()),
             **{key: exact(total(clients[key])) for key in sums},
-            **{
-                f"{part.column}_reported": exact(total(clients[f"{part.column}_reported"]))
-                for part in PARTS
-            },
         },
-    )  # fmt: skip
-    return Section(
-        "requirement",
-        "Requirement by client",
-        "Each bar is a client's requirement, stacked by what it is charged for. " + note,
-        charts_of(client_chart(clients, currency)),
-        (by_currency, by_client),
     )
 
 
