@@ -43,8 +43,9 @@ def priced_instruments(
     dated = table["kind"].isin([FUTURE, OPTION]).to_numpy()
     has_expired = dated & (expiry_ns <= opened_ns)
     settles = dated & ~has_expired & (expiry_ns <= as_of_ns)
-    years = years_to(expiry_ns, as_of_ns)
-    years[~dated] = np.nan
+    tenor_years = years_to(expiry_ns, as_of_ns)
+    tenor_years[~dated] = np.nan
+    marked_ns = _nanoseconds(table["observed_utc"])
     settlement_rate = np.array([usd_rates[name] for name in table["settlement_asset"]])
     instruments = PricedInstruments(
         instrument_id=table["instrument_id"].to_numpy(dtype=object),
@@ -57,7 +58,8 @@ def priced_instruments(
         mark_price=table["mark_price"].to_numpy(dtype=np.float64),
         forward_price=table["forward_price"].to_numpy(dtype=np.float64),
         volatility=table["mark_iv"].to_numpy(dtype=np.float64),
-        years=years,
+        years=years_to(expiry_ns, np.minimum(marked_ns, as_of_ns)),
+        tenor_years=tenor_years,
         strike=table["strike"].to_numpy(dtype=np.float64),
         is_call=(table["option_type"] == "call").to_numpy(dtype=np.bool_),
         settlement_rate=settlement_rate,

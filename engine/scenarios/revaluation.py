@@ -34,8 +34,11 @@ class PricedInstruments:
     mark_price : Float64Array1D
         Mark; NaN where unusable. [quote currency; coin for inverse options]
     forward_price, volatility, years, strike : Float64Array1D
-        Options: forward [quote], annual volatility, time to expiry [365-day years], strike.
-        Futures: ``years`` to expiry.
+        Options: forward [quote], annual volatility, time from the mark to expiry [365-day years],
+        strike. Measured from the mark, so that the model's value is the mark's.
+    tenor_years : Float64Array1D
+        Time from the close to expiry of options and futures, by which shocks spread; NaN for
+        others. [365-day years]
     is_call : BoolArray1D
     settlement_rate : Float64Array1D
         Price of the settlement asset. [USD]
@@ -54,6 +57,7 @@ class PricedInstruments:
     forward_price: Float64Array1D
     volatility: Float64Array1D
     years: Float64Array1D
+    tenor_years: Float64Array1D
     strike: Float64Array1D
     is_call: BoolArray1D
     settlement_rate: Float64Array1D
@@ -109,7 +113,7 @@ def _groups(instruments: PricedInstruments) -> list[Int64Array1D]:
             "underlying": instruments.underlying[usable],
             "quote_asset": instruments.quote_asset[usable],
             "settlement_asset": instruments.settlement_asset[usable],
-            "years": instruments.years[usable],
+            "tenor_years": instruments.tenor_years[usable],
         }
     )
     grouped = frame.groupby(list(frame.columns), sort=True, dropna=False)
@@ -146,7 +150,7 @@ class _Group:
         # Indices are in USD; a price quoted in a stablecoin rises when the stablecoin falls.
         quote_row = row_of.get(str(instruments.quote_asset[first]))
         quote = shocks.index[quote_row] if quote_row is not None else 0.0
-        years = float(instruments.years[first])
+        years = float(instruments.tenor_years[first])
         tenor = {SPOT: 0.0, PERPETUAL: house.surface.perpetual_basis_tenor_years}.get(kind, years)
         weight = _tenor_weight(years, house)
         return cls(
@@ -229,7 +233,7 @@ def _option(
 _BUMP = 1e-4
 
 
-def years_to(expiry_ns: Int64Array1D, as_of_ns: int) -> Float64Array1D:
-    """Return 365-day years from ``as_of_ns`` to each expiry, never negative."""
-    years: Float64Array1D = np.maximum(expiry_ns - as_of_ns, 0) / NANOSECONDS_PER_YEAR
+def years_to(expiry_ns: Int64Array1D, from_ns: Int64Array1D | int) -> Float64Array1D:
+    """Return 365-day years from ``from_ns`` to each expiry, never negative."""
+    years: Float64Array1D = np.maximum(expiry_ns - from_ns, 0) / NANOSECONDS_PER_YEAR
     return years
