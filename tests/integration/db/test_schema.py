@@ -269,6 +269,20 @@ def test_eight_processes_may_upgrade_at_once(empty_database_url: str) -> None:
     assert race(_upgrade, empty_database_url) == ["0001"] * 8
 
 
+def test_eight_processes_may_prepare_a_first_home_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'home' / 'plimsoll.db'}"
+    assert race(_prepare, url) == ["eod-2026-11-20-1"] * 8
+
+
+def _prepare(url: str) -> str:
+    database = open_database(url)
+    try:
+        database.prepare()
+        return begin(database).run_id
+    finally:
+        database.close()
+
+
 def _upgrade(url: str) -> str:
     database = open_database(url)
     try:
