@@ -13,10 +13,16 @@ from infra.report.write import folder_store
 from infra.store.store import Store
 
 PAGE = "quality.html"
+QUARANTINE_COLUMNS = ("dataset", "row", "reason")
 
 
 def write_quality_page(
-    run: RunFacts, checks: pd.DataFrame, dataset_counts: pd.DataFrame, folder: Path
+    run: RunFacts,
+    checks: pd.DataFrame,
+    dataset_counts: pd.DataFrame,
+    folder: Path,
+    *,
+    quarantined: pd.DataFrame | None = None,
 ) -> Path:
     """Write ``quality.html`` below ``folder`` and return its path.
 
@@ -30,9 +36,12 @@ def write_quality_page(
         COUNT_COLUMNS, one row per dataset; n_rows, origin and refusal are shown when there.
     folder : Path
         The run's folder.
+    quarantined : pandas.DataFrame, optional
+        QUARANTINE_COLUMNS, one row per quarantined row; the page shows the first 500.
     """
     with folder_store(folder) as store:
-        publish_quality_page(run, checks, dataset_counts, store)
+        page = quality_html(run, checks, dataset_counts, quarantined)
+        store.write_text(PAGE, page)
     return folder / PAGE
 
 
@@ -48,10 +57,15 @@ def publish_quality_page(
     return store.write_text(prefix + PAGE, quality_html(run, checks, dataset_counts))
 
 
-def quality_html(run: RunFacts, checks: pd.DataFrame, dataset_counts: pd.DataFrame) -> str:
+def quality_html(
+    run: RunFacts,
+    checks: pd.DataFrame,
+    dataset_counts: pd.DataFrame,
+    quarantined: pd.DataFrame | None = None,
+) -> str:
     """Return the page as HTML text."""
     from infra.report.page.cells import Section
-    from infra.report.page.control_sections import check_table, dataset_table
+    from infra.report.page.control_sections import check_table, dataset_table, quarantine_table
     from infra.report.page.render import render_sections
 
     require_columns(checks, CHECK_COLUMNS, "checks")
@@ -68,4 +82,9 @@ def quality_html(run: RunFacts, checks: pd.DataFrame, dataset_counts: pd.DataFra
             "rules", "Rules", "What was checked, broken rules first.", (), (check_table(checks),)
         ),
     ]
+    if quarantined is not None and len(quarantined):
+        require_columns(quarantined, QUARANTINE_COLUMNS, "quarantined")
+        rows = f"{count(len(quarantined))} rows were kept out."
+        tables = (quarantine_table(quarantined),)
+        shown.insert(1, Section("quarantine", "Quarantine", rows, tables=tables))
     return render_sections(run, shown, title="Data quality", headlines=(headline,))

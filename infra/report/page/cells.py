@@ -24,7 +24,7 @@ WORDS = {
     "closed": ("", "closed"),
     "recovered": ("good", "recovered"),
 }
-NUMBER, TEXT, NAME, BADGE, LONG = "n", "t", "k", "b", "l"
+NUMBER, TEXT, NAME, BADGE, LONG, WRAPPED = "n", "t", "k", "b", "l", "w"
 # More rows than this scroll in a window of their own.
 _ROWS_AT_ONCE = 14
 _DIGIT, _POINT = "\N{FIGURE SPACE}", "\N{PUNCTUATION SPACE}"
@@ -144,6 +144,11 @@ def quantity(key: str, head: str, hint: str = "") -> Column:
 def text(key: str, head: str, hint: str = "", *, long: bool = False) -> Column:
     """Return a column of text; ``long`` text may wrap."""
     return Column(key, head, word, LONG if long else TEXT, hint)
+
+
+def wrapped(key: str, head: str) -> Column:
+    """Return a column of text that wraps before it takes room from the others."""
+    return Column(key, head, word, WRAPPED)
 
 
 def name(key: str, head: str) -> Column:

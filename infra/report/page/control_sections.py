@@ -17,6 +17,7 @@ from infra.report.page.cells import (
     quantity,
     table,
     text,
+    wrapped,
 )
 
 
@@ -186,6 +187,18 @@ def dataset_table(counts: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
+def quarantine_table(quarantined: pd.DataFrame) -> Table:
+    """Return the rows that validation kept out, with the reason of each."""
+    return table(
+        "quarantined",
+        "Quarantined rows; they are kept whole beside the accepted ones",
+        quarantined.sort_values(["dataset", "row"], kind="stable"),
+        (
+            name("dataset", "Dataset"), text("row", "Row"), text("reason", "Reason", long=True),
+        ),
+    )  # fmt: skip
+
+
 def check_table(checks: pd.DataFrame) -> Table:
     """Return every rule of the data contracts, broken ones first."""
     ordered = checks.assign(passed=checks["passed"].astype(bool)).sort_values(
@@ -197,8 +210,8 @@ def check_table(checks: pd.DataFrame) -> Table:
         "Rules, broken ones first",
         ordered,
         (
-            name("dataset", "Dataset"), text("column", "Column", long=True),
-            text("rule", "Rule", long=True),
+            name("dataset", "Dataset"), wrapped("column", "Column"),
+            wrapped("rule", "Rule"),
             badge("passed", "Verdict"), number("n_evaluated", "Rows"),
             number("n_failed", "Breaking"), text("detail", "Detail", long=True),
         ),

@@ -90,3 +90,15 @@ def test_the_quality_page_names_broken_rules_first(inputs: ReportInputs, tmp_pat
     assert "<title>Data quality 2026-11-20" in page
     assert page.index("above zero") < page.index("present")
     assert "How to read this" not in page
+
+
+def test_the_quality_page_lists_quarantined_rows_with_their_reasons(
+    inputs: ReportInputs, tmp_path: Path
+) -> None:
+    rows = pd.DataFrame(
+        {"dataset": ["marks"], "row": [17], "reason": ["mark_price is -0.01: must be above 0"]}
+    )
+    path = write_quality_page(
+        inputs.run, inputs.checks, inputs.dataset_counts, tmp_path, quarantined=rows
+    )
+    assert "mark_price is -0.01: must be above 0" in path.read_text(encoding="utf-8")
