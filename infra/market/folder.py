@@ -50,6 +50,15 @@ class FolderSource:
         """Return whether there is a file of the dataset."""
         return self.file(contract(dataset)) is not None
 
+    def read_whole(self, dataset: str) -> tuple[pd.DataFrame, str] | None:
+        """Return every row of the dataset and the name of its file, or None without a file."""
+        path = self.file(contract(dataset))
+        if path is None:
+            return None
+        if path.suffix == ".parquet":
+            return read_parquet(path), path.name
+        return read_text_file(path), path.name
+
     def read(self, dataset: str, business_date: date) -> RawRows:
         """Return the rows that the date needs.
 
@@ -101,13 +110,19 @@ class FolderSource:
         return f"{self.folder} has no {names}; it holds {listed or 'no Parquet or CSV file'}"
 
 
-def _read(path: Path, definition: Contract, business_date: date) -> tuple[list[str], pd.DataFrame]:
+def read_parquet(path: Path, **options: Any) -> pd.DataFrame:
+    """Return the rows of a Parquet file, or raise ContractViolation where it is none."""
     try:
-        if path.suffix == ".parquet":
-            return _read_parquet(path, definition, business_date)
-        frame = read_text_file(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ContractViolation(f"{path} cannot be read: {error}", identifier=path.name) from error
+        return pd.read_parquet(path, engine="pyarrow", **options)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ContractViolation(f"{path} cannot be read: {first}", identifier=path.name) from error
+
+
+def _read(path: Path, definition: Contract, business_date: date) -> tuple[list[str], pd.DataFrame]:
+    if path.suffix == ".parquet":
+        return _read_parquet(path, definition, business_date)
+    frame = read_text_file(path)
     columns = list(frame.columns)
     selection = selection_of(definition, columns, business_date)
     if selection is not None:
@@ -118,13 +133,17 @@ def _read(path: Path, definition: Contract, business_date: date) -> tuple[list[s
 def _read_parquet(
     path: Path, definition: Contract, business_date: date
 ) -> tuple[list[str], pd.DataFrame]:
-    schema = pq.read_schema(path)
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ContractViolation(f"{path} cannot be read: {first}", identifier=path.name) from error
     columns = list(schema.names)
     selection = selection_of(definition, columns, business_date)
     condition = None
     if selection is not None:
         condition = _condition(selection, schema.field(selection.column).type)
-    frame = pd.read_parquet(path, engine="pyarrow", filters=condition)
+    frame = read_parquet(path, filters=condition)
     if selection is not None and condition is None:
         frame = frame[selected(frame[selection.column], selection)]
     return columns, frame.reset_index(drop=True)
@@ -163,7 +182,7 @@ def _as_instant(limit: date | datetime, zone: str | None) -> datetime:
 
 def _all_dates(path: Path, selection: Selection) -> list[date]:
     if path.suffix == ".parquet":
-        cells = pd.read_parquet(path, engine="pyarrow", columns=[selection.column])
+        cells = read_parquet(path, columns=[selection.column])
     else:
         cells = read_text_file(path)
     return dates_in(cells[selection.column], selection.kind)

@@ -15,9 +15,9 @@ def open_source(location: str) -> MarketSource:
     """Return the source at ``location``.
 
     A directory holds ``<dataset>.parquet`` or ``<dataset>.csv`` files; one that has a price
-    history and no instruments is taken for history alone, and the other datasets are derived from
-    it (``infra/market/history``). A URL of SQLite or PostgreSQL names a database with one table
-    per dataset.
+    history and neither instruments nor marks nor index prices is taken for history alone, and
+    the other datasets are derived from it (``infra/market/history``). A URL of SQLite or
+    PostgreSQL names a database with one table per dataset.
 
     Raises
     ------
@@ -34,7 +34,9 @@ def open_source(location: str) -> MarketSource:
     from infra.market.folder import FolderSource
 
     source = FolderSource(folder)
-    if source.holds("price_history") and not source.holds("instruments"):
+    # A market that has marks and lost its instruments must say so, not get others in their place.
+    has_own = any(source.holds(name) for name in ("instruments", "marks", "index_prices"))
+    if source.holds("price_history") and not has_own:
         from infra.market.history import HistorySource
 
         return HistorySource(source)

@@ -20,7 +20,7 @@ from data_contracts.registry import contract
 from data_contracts.validation import Judge, validate
 from engine.times import close_of
 from infra.market.daily import HISTORY_YEARS
-from infra.market.folder import FolderSource
+from infra.market.folder import FolderSource, read_parquet
 from infra.market.history.day import TERM_FILE, read_term
 
 TENOR_DAYS: Final = 90.0
@@ -82,18 +82,18 @@ def _from_futures(path: Path, business_date: date) -> pd.DataFrame:
 
 
 def _from_funding(folder: FolderSource, business_date: date) -> tuple[pd.DataFrame, str]:
-    path = folder.file(contract("funding"))
-    if path is not None and path.suffix == ".parquet":
-        rows = validate(contract("funding"), pd.read_parquet(path), None, Judge.MASKS).accepted
+    whole = folder.read_whole("funding")
+    if whole is not None:
+        rows = validate(contract("funding"), whole[0], None, Judge.MASKS).accepted
         rows = rows[rows["ts_utc"] <= pd.Timestamp(close_of(business_date))]
         # A payment at midnight closes the day before.
         days = (rows["ts_utc"] - pd.Timedelta(1, "ms")).dt.tz_localize(None).dt.normalize()
         annual = rows["funding_rate"] * (24.0 / rows["interval_hours"]) * 365.0
         daily = pd.DataFrame({"date": days, "asset": rows["asset"], "annual": annual})
-        return _smoothed(daily.groupby(["asset", "date"])["annual"].mean()), path.name
+        return _smoothed(daily.groupby(["asset", "date"])["annual"].mean()), whole[1]
     path = folder.folder / FUNDING_DAILY_FILE
     if path.is_file():
-        rows = pd.read_parquet(path, columns=["date", "funding_rate_mean"])
+        rows = read_parquet(path, columns=["date", "funding_rate_mean"])
         rows = rows[np.isfinite(rows["funding_rate_mean"]) & (rows["date"] <= str(business_date))]
         annual = rows["funding_rate_mean"] * 3.0 * 365.0
         daily = pd.DataFrame({"date": rows["date"], "asset": "BTC", "annual": annual})

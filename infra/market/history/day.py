@@ -15,7 +15,7 @@ from data_contracts.preparation import empty_frame
 from data_contracts.registry import contract
 from data_contracts.validation import Judge, validate
 from engine.times import close_of
-from infra.market.folder import FolderSource
+from infra.market.folder import FolderSource, read_parquet
 
 RECENT_DAYS: Final = 180
 LISTED_DAYS: Final = 30
@@ -100,7 +100,7 @@ def read_term(path: Path) -> pd.DataFrame:
     columns = ["ts_utc", "currency", "instrument_name", "expiry_utc", "price", "index_price"]
     if not path.is_file():
         return pd.DataFrame({name: [] for name in columns})
-    rows = pd.read_parquet(path, engine="pyarrow", columns=columns)
+    rows = read_parquet(path, columns=columns)
     good = np.ones(len(rows), dtype=bool)
     for name in ("price", "index_price"):
         values = rows[name].to_numpy(dtype=np.float64)
@@ -113,9 +113,8 @@ def price_at(path: Path, asset: str, instant: datetime) -> tuple[float, str] | N
     if not path.is_file():
         return None
     opening = pd.Timestamp(instant - timedelta(hours=1))
-    rows = pd.read_parquet(
+    rows = read_parquet(
         path,
-        engine="pyarrow",
         columns=["ts_utc", "asset", "market", "close"],
         filters=[("ts_utc", "==", opening), ("asset", "==", asset)],
     )

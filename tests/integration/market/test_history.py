@@ -12,7 +12,7 @@ import pytest
 
 from data_contracts.registry import contract
 from data_contracts.validation import Judge, validate
-from engine.errors import MissingDataError
+from engine.errors import ContractViolation, MissingDataError
 from infra.market.daily import DATASETS
 from infra.market.source import open_source
 
@@ -301,6 +301,30 @@ def test_history_without_any_currency_in_usd_gives_no_index(tmp_path: Path) -> N
     )
     with pytest.raises(MissingDataError, match="no index_prices can be derived"):
         open_source(str(tmp_path)).read("index_prices", DAY)
+
+
+def test_a_market_that_lost_its_instruments_says_so(folder: Path) -> None:
+    open_source(str(folder)).read("marks", DAY).frame.to_parquet(folder / "marks.parquet")
+    with pytest.raises(MissingDataError, match=r"has no instruments\.parquet"):
+        open_source(str(folder)).read("instruments", DAY)
+
+
+@pytest.mark.parametrize("name", ["futures_term_deribit", "prices_hourly"])
+def test_a_file_beside_the_history_that_cannot_be_read_is_one_sentence(
+    name: str, folder: Path
+) -> None:
+    (folder / f"{name}.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ContractViolation, match=rf"{name}\.parquet cannot be read"):
+        open_source(str(folder)).read("marks", DAY)
+
+
+def test_funding_as_text_gives_the_same_basis(folder: Path) -> None:
+    _funding(folder, 0.0002)
+    from_parquet = _read(folder, "basis_history")
+    rows = pd.read_parquet(folder / "funding.parquet")
+    (folder / "funding.parquet").unlink()
+    rows.to_csv(folder / "funding.csv", index=False)
+    pd.testing.assert_frame_equal(_read(folder, "basis_history"), from_parquet)
 
 
 def test_deriving_twice_gives_the_same_bytes(folder: Path) -> None:
