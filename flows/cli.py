@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows import cli_read, cli_run, cli_service
+from flows import cli_read, cli_run, cli_service, cli_study
 from flows.exit_codes import ExitCode, exit_code_of
 
 _EPILOG = (
@@ -30,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli_run.register(app)
+cli_study.register(app)
 cli_read.register(app)
 cli_service.register(app)
 

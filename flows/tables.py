@@ -29,6 +29,15 @@ def calculation_table(calculation: dict[str, Any]) -> Table:
     return table
 
 
+def scorecard_table(run_id: str, rows: Sequence[dict[str, str]]) -> Table:
+    """Return the counts of a back-test, a row per book."""
+    heads = [key.capitalize() for key in rows[0]] if rows else ["Book"]
+    table = _table(f"{run_id}: losses against margin at 99 %", *heads)
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
 def _table(title: str, *heads: str) -> Table:
     from rich import box
     from rich.table import Table

@@ -20,11 +20,12 @@ from infra.report.charts.over_time import back_test_svg
 from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from infra.telemetry import Step, code_version, progress
 from tasks import artifacts
-from tasks.coverage import CONFIDENCE, closes_of, exception_counts
+from tasks.coverage import closes_of
 from tasks.coverage_days import CoverageStudy, measure_coverage
 from tasks.orders import make_order
 from tasks.records import run_folder
 from tasks.run_names import name_flow_run
+from tasks.scorecard import CONFIDENCE, exception_counts, scorecard_path, scorecard_rows
 from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace, workplace
 
@@ -79,15 +80,6 @@ def publish_scorecard(run_id: str) -> None:
     workplace().database.runs.finish(run_id, "completed", {"books": facts["books"]})
 
 
-def scorecard_rows(run_id: str) -> list[dict[str, str]]:
-    """Return the scorecard of a finished back-test as text, a row per book."""
-    text = workplace().store.read_bytes(f"{run_folder(run_id)}/scorecard.json").decode()
-    return [
-        {"book": name, **{key.replace("_", " "): str(value) for key, value in counts.items()}}
-        for name, counts in json.loads(text)["books"].items()
-    ]
-
-
 def _measure(place: Workplace, run_id: str) -> Achievement:
     run = place.database.runs.get(run_id)
     assets = [str(name) for name in _list(run.inputs["assets"])]
@@ -113,7 +105,7 @@ def _publish(place: Workplace, run_id: str) -> Achievement:
     days = place.store.read_frame(_coverage_path(run_id))
     counts = {str(name): exception_counts(rows) for name, rows in days.groupby("book", sort=True)}
     text = json.dumps({"run_id": run_id, "confidence": CONFIDENCE, "books": counts}, indent=1)
-    hashes = [place.store.write_bytes(f"{run_folder(run_id)}/scorecard.json", text.encode())]
+    hashes = [place.store.write_bytes(scorecard_path(run_id), text.encode())]
     long_book = days[days["book"] == LONG].reset_index(drop=True)
     drawn = back_test_svg(
         coverage_of(LONG, "USD", long_book, CONFIDENCE).days, "USD", CONFIDENCE, on_page=False

@@ -9,7 +9,6 @@ from typing import Final
 import pandas as pd
 
 from engine.backtest.coverage import CoverageBook, first_testable_date
-from engine.backtest.kupiec import kupiec_test
 from engine.rules import Agreement, HouseParameters
 from engine.snapshot import Snapshot
 from infra.telemetry import Step, progress
@@ -18,13 +17,13 @@ from tasks.assessments import read_assessment
 from tasks.closes import load_basis, usd_rates_of
 from tasks.coverage_days import CoverageStudy, measure_coverage
 from tasks.records import facts_of, run_folder
+from tasks.scorecard import CONFIDENCE, exception_counts
 from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace
 
 DAYS_TESTED: Final = 250
 # Ten underlyings hold nearly all of a crypto house's exposure; each more makes every day slower.
 UNDERLYINGS_MAX: Final = 10
-CONFIDENCE: Final = 0.99
 REFERENCE_BOOK: Final = "reference book"
 SUBJECT: Final = (
     f"Reference book: gross exposure of all netting sets to their {UNDERLYINGS_MAX} largest "
@@ -46,21 +45,6 @@ def count_exceptions(run_id: str) -> None:
 def coverage_path(run_id: str) -> str:
     """Return where the coverage of a run is kept."""
     return f"{run_folder(run_id)}/coverage.parquet"
-
-
-def exception_counts(days: pd.DataFrame) -> dict[str, object]:
-    """Return what a scorecard says of one book's coverage rows."""
-    n_days, beyond = len(days), int((days["loss"] > days["value_at_risk"]).sum())
-    test = kupiec_test(n_days, beyond, confidence=CONFIDENCE)
-    return {
-        "days": n_days,
-        "losses_beyond_value_at_risk": beyond,
-        "expected": round((1.0 - CONFIDENCE) * n_days, 1),
-        "kupiec_p_value": round(float(test.p_value), 4),
-        "kupiec_accepted": bool(test.accepted),
-        "losses_beyond_core_margin": int((days["loss"] > days["core_margin"]).sum()),
-        "losses_beyond_requirement": int((days["loss"] > days["requirement"]).sum()),
-    }
 
 
 def closes_of(
