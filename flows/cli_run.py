@@ -91,7 +91,6 @@ def eod(
     """
     from flows.closing import close_dates
     from flows.terminal import progress_shown, show, show_json, tell
-    from tasks.overview import overview, owes, whereabouts
     from tasks.workplace import use_workers
 
     if book is not None and netting_sets is not None:
@@ -101,6 +100,8 @@ def eod(
     dates = [date.date() if date else None]
     with nullcontext() if as_json else progress_shown():
         closed = close_dates(dates, market, chosen, force=force)
+    from tasks.overview import overview, owes, whereabouts
+
     run_id = closed.run_ids[-1]
     if as_json:
         show_json(overview(run_id))

@@ -38,9 +38,16 @@ def close_dates(
     not stop the next date.
     """
     orders = [make_order(found, market, book, force) for found in dates]
-    if all(finished_run(order) for order in orders):
+    undone = [order for order in orders if finished_run(order) is None]
+    if not undone:
         return _collected(orders, finished_run)
-    with prefect_session(workplace().settings):
+
+    def check_inputs() -> None:
+        from tasks.inputs import require_inputs
+
+        require_inputs(undone[0])
+
+    with prefect_session(workplace().settings, meanwhile=check_inputs):
         from flows.end_of_day import end_of_day
 
         return _collected(

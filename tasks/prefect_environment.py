@@ -42,8 +42,11 @@ def prefect_environment(home: Path) -> dict[str, str]:
 
 def apply_prefect_environment(home: Path, api_url: str | None = None) -> None:
     """Set what is not set yet; ``api_url`` names the server this process talks to."""
-    (home / "prefect").mkdir(parents=True, exist_ok=True)
+    folder = home / "prefect"
+    folder.mkdir(parents=True, exist_ok=True)
     for name, value in prefect_environment(home).items():
         os.environ.setdefault(name, value)
+    # Each Plimsoll home has a Prefect of its own, whatever an earlier home has left here.
+    os.environ["PREFECT_HOME"] = str(folder)
     if api_url is not None:
         os.environ["PREFECT_API_URL"] = api_url

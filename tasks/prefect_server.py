@@ -193,6 +193,7 @@ def _log_file(options: ServerOptions) -> Path:
 
 def _server_environment(options: ServerOptions, port: int) -> dict[str, str]:
     environment = {**prefect_environment(options.home), **os.environ}
+    environment["PREFECT_HOME"] = str(options.home / "prefect")
     environment["PREFECT__SERVER_FINAL"] = "1"
     if options.is_for_people:
         host = f"[{options.host}]" if ":" in options.host else options.host

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,11 +58,14 @@ def auth_of(settings: Settings) -> str | None:
 
 
 @contextmanager
-def prefect_session(settings: Settings) -> Iterator[None]:
+def prefect_session(
+    settings: Settings, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Give this process a Prefect API, for the duration of the block.
 
     Prefect is imported here, after its environment is made, because it reads that only once. An
-    own server is started first and waited for last, so that the imports take place meanwhile.
+    own server is started first and waited for last: ``meanwhile`` and the imports take place
+    while it starts.
 
     Raises
     ------
@@ -75,15 +78,18 @@ def prefect_session(settings: Settings) -> Iterator[None]:
     configured = settings.prefect_api_url or os.environ.get("PREFECT_API_URL")
     if configured:
         _require_healthy(configured, auth)
+        meanwhile()
         with _quiet_session(settings, configured):
             yield
         return
     served = served_at(settings)
     if served is not None:
+        meanwhile()
         with _quiet_session(settings, served.api_url):
             yield
         return
     with start_server(ServerOptions(home=settings.home_path, auth=auth)) as server:
+        meanwhile()
         apply_prefect_environment(settings.home_path, server.api_url)
         import prefect  # noqa: F401 - two seconds that the server uses to start
 
@@ -95,6 +101,7 @@ def prefect_session(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _quiet_session(settings: Settings, api_url: str) -> Iterator[None]:
+    before = os.environ.get("PREFECT_API_URL")
     apply_prefect_environment(settings.home_path, api_url)
     from prefect.settings import (
         PREFECT_API_URL,
@@ -110,6 +117,8 @@ def _quiet_session(settings: Settings, api_url: str) -> Iterator[None]:
             yield
         finally:
             _send_what_is_queued()
+            if before is None:
+                os.environ.pop("PREFECT_API_URL", None)
 
 
 def _require_healthy(api_url: str, auth: str | None) -> None:

@@ -53,7 +53,9 @@ class CommandLine:
 
     def __call__(self, *arguments: str, **variables: str) -> Ended:
         environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("PLIMSOLL_")
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PLIMSOLL_", "PREFECT_"))
         }
         environment |= {"PLIMSOLL_HOME": str(self.home), "PLIMSOLL_N_WORKERS": "1"}
         environment |= self.variables | variables
