@@ -52,6 +52,8 @@ class PreparedMarket:
     is_standalone, is_major : BoolArray1D, shape (n_assets,)
     scenarios : ScenarioSet
     moves : FactorMoves
+    faults : pandas.DataFrame
+        ``Snapshot.faults``: what validation kept out, also of the holdings.
     """
 
     instrument_id: np.ndarray
@@ -71,6 +73,7 @@ class PreparedMarket:
     is_standalone: BoolArray1D
     scenarios: ScenarioSet
     moves: FactorMoves
+    faults: pd.DataFrame
 
     @property
     def n_instruments(self) -> int:
@@ -126,6 +129,7 @@ def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
         is_standalone=moves.is_standalone,
         scenarios=scenarios,
         moves=moves,
+        faults=snapshot.faults,
     )
 
 

@@ -7,7 +7,7 @@ per possible truth, all are margined, and the worst one is owed. Books are the g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,8 @@ from engine.rules import Agreement, RuleBook
 from engine.snapshot import CollateralSet, PositionSet
 
 AGREED: Final = "agreed"
+HOLDINGS_THAT_ADD_RISK: Final = ("positions", "open_orders")
+HOLDINGS: Final = (*HOLDINGS_THAT_ADD_RISK, "collateral")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +35,8 @@ class Portfolio:
     netting_sets : pandas.DataFrame
         One row per netting set, sorted: netting_set_id, client_id, currency, confidence, fx_rate
         [USD per unit], failure (why it cannot be margined, or empty), hold (why its inputs are
-        not fresh, or empty), n_positions, has_break.
+        not fresh, or empty), n_positions, has_break (a difference between sources, or a holding in
+        quarantine: nothing is returned).
     group_netting_set : Int64Array1D, shape (n_groups,)
         Row of the netting set of each book; ascending.
     group_book : tuple of str, length n_groups
@@ -78,6 +81,8 @@ def portfolio(
     row_of = {name: row for row, name in enumerate(names)}
     books = _books(found, positions.open_orders, row_of)
     located = _located(books, market)
+    hold = _with_quarantine(located.hold, market.faults, row_of)
+    located = replace(located, hold=hold)
     netting_sets = _netting_set_frame(names, agreements, located, market, found)
     held = _with_collateral(located.positions, found.collateral, market, row_of)
     nested = _nested(held, books, market)
@@ -227,6 +232,29 @@ def _located(books: _Books, market: PreparedMarket) -> _Located:
     )
 
 
+def _with_quarantine(
+    hold: dict[int, str], faults: pd.DataFrame, row_of: dict[str, int]
+) -> dict[int, str]:
+    """Return ``hold`` with the netting sets that lost a position or an order to quarantine.
+
+    What such a row would have added is unknown, so the netting set is not margined as if it were
+    nothing.
+    """
+    lost = faults[faults["dataset"].isin(HOLDINGS_THAT_ADD_RISK)]
+    held = dict(hold)
+    for dataset, name, reason in zip(
+        lost["dataset"].astype(str),
+        lost["identifier"].astype(str),
+        lost["reason"].astype(str),
+        strict=True,
+    ):
+        if name in row_of:
+            text = f"row of {dataset} in quarantine ({reason})"
+            before = held.get(row_of[name], "")
+            held[row_of[name]] = f"{before}; {text}" if before else text
+    return held
+
+
 def _reasons(
     netting_set: Int64Array1D, texts: np.ndarray, chosen: BoolArray1D, lead: str
 ) -> dict[int, str]:
@@ -260,6 +288,10 @@ def _netting_set_frame(
             text = f"no USD rate of {agreement.currency}, currency of the agreement"
             failure[row] = "; ".join(part for part in (failure[row], text) if part)
     with_break = set(found.breaks["netting_set_id"].astype(str))
+    # A quarantined holding whose netting set cannot be read may be anybody's: nothing is returned.
+    of_nobody = market.faults["dataset"].isin(HOLDINGS) & ~market.faults["identifier"].isin(names)
+    quarantined = market.faults["dataset"].isin(HOLDINGS)
+    with_break.update(market.faults.loc[quarantined, "identifier"].astype(str))
     return pd.DataFrame(
         {
             "netting_set_id": pd.Series(names, dtype="str"),
@@ -272,7 +304,7 @@ def _netting_set_frame(
                 [located.hold.get(row, "") for row in range(len(names))], dtype="str"
             ),
             "n_positions": located.n_positions,
-            "has_break": [name in with_break for name in names],
+            "has_break": [bool(of_nobody.any()) or name in with_break for name in names],
         }
     )
 

@@ -331,3 +331,34 @@ def test_buffer_tool_adds_a_quarter_when_it_is_the_one_switched_on() -> None:
     book = replace(book, house=replace(book.house, anti_procyclicality=tools))
     row = row_of(margined(("A", PERP, 1.0), rules=book), "A")
     assert row["anti_procyclicality"] == pytest.approx(0.25 * row["core_margin"])
+
+
+def quarantined(dataset: str, identifier: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"dataset": [dataset], "identifier": [identifier], "reason": ["quantity is 'abc'"]}
+    )
+
+
+def test_quarantined_position_holds_its_netting_set() -> None:
+    arguments = (
+        small.position_set(("A", PERP, 1.0), ("B", ETH, 1.0)),
+        small.collateral_set(),
+        small.rules(small.agreement("A"), small.agreement("B")),
+        last_fresh("A", 1e6),
+    )
+    found = assess(small.snapshot(faults=quarantined("positions", "A")), *arguments)
+    assert row_of(found, "A")["status"] == "held"
+    assert "quantity is 'abc'" in row_of(found, "A")["reason"]
+    assert row_of(found, "A")["requirement"] == pytest.approx(1.1e6)
+    assert row_of(found, "B")["status"] == "assessed"
+
+
+@pytest.mark.parametrize(("identifier", "blocked"), [("A", ["A"]), ("", ["A", "B"])])
+def test_quarantined_collateral_blocks_returns(identifier: str, blocked: list[str]) -> None:
+    found = margined(
+        ("A", PERP, 1.0),
+        ("B", PERP, 1.0),
+        collateral=(("A", "USD", 1e6), ("B", "USD", 1e6)),
+        faults=quarantined("collateral", identifier),
+    ).requirements
+    assert found.loc[found["call_action"] == "blocked", "netting_set_id"].tolist() == blocked
