@@ -39,8 +39,13 @@ def load_basis(place: Workplace, run_id: str) -> RunBasis:
 
 
 def usd_rates_of(snapshot: Snapshot) -> dict[str, float]:
-    """Return USD per unit of every asset with an FX rate, else with an index price."""
-    rates = {"USD": 1.0}
+    """Return USD per unit of every asset, for totals over currencies that people read.
+
+    The day's FX rate, else its index price, else the last close known: a total has to be written
+    even on the day on which a currency has no rate. No requirement rests on the last of these.
+    """
+    history = snapshot.price_history.sort_values("date").groupby("asset", sort=True)["close"].last()
+    rates = {"USD": 1.0, **{str(asset): float(close) for asset, close in history.items()}}
     for frame, column in ((snapshot.index_prices, "index_price"), (snapshot.fx_rates, "usd_rate")):
         rates.update(zip(frame["asset"].astype(str), frame[column].astype(float), strict=True))
     return rates
