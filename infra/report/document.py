@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from infra.report.change import Change, change_since
+from infra.report.collateral import collateral_table
 from infra.report.headline import (
     Book,
     Concern,
@@ -45,6 +46,7 @@ class Document:
     currencies: pd.DataFrame
     change: Change | None
     scenarios: pd.DataFrame
+    collateral: pd.DataFrame
     calls: pd.DataFrame
     settlements: pd.DataFrame
     breaks: pd.DataFrame
@@ -60,6 +62,7 @@ class Document:
             "currencies": self.currencies,
             "movers": self.change.movers if self.change else None,
             "scenarios": self.scenarios,
+            "collateral": self.collateral,
             "calls": self.calls,
             "settlements": self.settlements,
             "unsettled": self.inputs.assessment.unsettled,
@@ -117,6 +120,7 @@ def document(inputs: ReportInputs) -> Document:
             netting_sets,
             reporting,
         ),
+        collateral=collateral_table(inputs.assessment.collateral, netting_sets, reporting),
         calls=_calls(inputs, netting_sets),
         settlements=settlement_table(inputs.assessment.settlements),
         breaks=breaks,

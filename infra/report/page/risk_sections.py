@@ -23,6 +23,7 @@ from infra.report.page.cells import (
     name,
     number,
     plain_number,
+    quantity,
     share,
     shock,
     table,
@@ -158,7 +159,22 @@ def utilisation_section(document: Document) -> Section:
         distribution_chart(document.netting_sets),
         call_region_chart(document.netting_sets, document.reporting.currency),
     )
-    return Section("utilisation", "Utilisation of collateral", lead, charts)
+    currency = document.reporting.currency
+    by_asset = table(
+        "collateral",
+        f"Collateral by asset, {currency}",
+        document.collateral,
+        (
+            name("asset", "Asset"), quantity("quantity", "Quantity"),
+            money("market_value", "Market value"),
+            money("haircut_value", "Haircuts", "by tier, and for a currency mismatch"),
+            money("concentration_cut", "Concentration", "beyond the asset's limit in a set"),
+            money("not_counted", "Not counted", "pending, not eligible or without a price"),
+            money("collateral_value", "Counts"), share("share", "Share"),
+            number("n_netting_sets", "Netting sets"),
+        ),
+    )  # fmt: skip
+    return Section("utilisation", "Utilisation of collateral", lead, charts, (by_asset,))
 
 
 def scenarios_section(document: Document) -> Section:
@@ -231,7 +247,7 @@ def coverage_section(document: Document) -> Section:
         rows,
         (
             name("date", "Day"), money("loss", "Loss"), money("value_at_risk", "Value at risk"),
-            money("requirement", "Requirement"), money("excess", "Loss beyond requirement"),
+            money("requirement", "Requirement"), money("excess", "Loss less requirement"),
         ),
     )  # fmt: skip
     charts = charts_of(back_test_svg(days, coverage.currency, coverage.confidence))

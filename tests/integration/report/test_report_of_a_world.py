@@ -85,6 +85,16 @@ def test_the_settlement_table_is_the_exact_sum(content: Document, inputs: Report
         assert row["net"] == sum(chosen["amount_exact"], Decimal(0))
 
 
+def test_collateral_by_asset_adds_up_to_the_collateral_value(content: Document) -> None:
+    table = content.collateral
+    cuts = ["haircut_value", "concentration_cut", "not_counted", "collateral_value"]
+    assert table[cuts].sum(axis=1).to_numpy() == pytest.approx(table["market_value"].to_numpy())
+    whole = float(total(content.netting_sets["collateral_value_reported"]))
+    assert table["collateral_value"].sum() == pytest.approx(whole, abs=len(content.netting_sets))
+    assert (table[cuts] >= -1e-6).all(axis=None)
+    assert table["share"].sum() == pytest.approx(1.0)
+
+
 def test_quarantined_marks_and_planted_breaks_are_concerns(content: Document) -> None:
     sections = {concern.section for concern in content.concerns}
     assert {"quality", "breaks"} <= sections
@@ -127,6 +137,7 @@ def test_shuffled_frames_give_the_same_bytes(inputs: ReportInputs, tmp_path: Pat
         requirements=shuffled(inputs.assessment.requirements),
         worst_scenarios=shuffled(inputs.assessment.worst_scenarios),
         contributions=shuffled(inputs.assessment.contributions),
+        collateral=shuffled(inputs.assessment.collateral),
     )
     other = replace(inputs, assessment=assessment, previous=shuffled(inputs.previous))
     pages = [write_report(i, tmp_path / str(n)).html for n, i in enumerate((inputs, other))]
