@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import pandas as pd
 
@@ -175,7 +176,9 @@ def plain_number(value: object) -> str:
     """Return a number with separators and no more decimals than it has, at most eight."""
     if not is_number(value):
         return ABSENT
-    shown = exact(value, 8).rstrip("0").rstrip(".")
+    # Fourteen figures of a float are digits, what follows is the noise of a sum.
+    clean = Decimal(f"{value:.14g}") if isinstance(value, float) else value
+    shown = exact(clean, 8).rstrip("0").rstrip(".")
     return shown or "0"
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.report.amounts import brief, count, exact, percent, short, signed, total
+from infra.report.page.cells import plain_number
 
 amounts = st.decimals(min_value=-(10**14), max_value=10**14, places=2)
 
@@ -70,6 +71,13 @@ def test_brief_amounts_drop_zeros_that_say_nothing() -> None:
 
 def test_total_is_exact_and_leaves_out_what_is_absent() -> None:
     assert total([Decimal("0.1")] * 3 + [None]) == Decimal("0.3")
+
+
+def test_a_quantity_shows_its_digits_and_no_float_noise() -> None:
+    assert plain_number(606678645.19000006) == "606,678,645.19"
+    assert plain_number(-0.00001234) == "−0.00001234"
+    assert plain_number(2461000.0) == "2,461,000"
+    assert plain_number(0.0) == "0"
 
 
 def test_count_separates_thousands() -> None:
