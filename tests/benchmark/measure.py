@@ -1,0 +1,105 @@
+"""How figures are taken: repeats in turn, medians, processor time, memory of a fresh process."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+FOLDER = Path(".plimsoll") / "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds of one route: by the wall, and of the processor in all threads of this process.
+
+    Processor seconds leave out what other people's work takes; ratios are formed from them.
+    """
+
+    wall: float
+    processor: float
+
+
+def interleaved(routes: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Taken]:
+    """Return the medians of each route, run in turn A B C A B C so that noise is shared."""
+    wall: dict[str, list[float]] = {name: [] for name in routes}
+    processor: dict[str, list[float]] = {name: [] for name in routes}
+    for route in routes.values():
+        route()
+    for _ in range(repeats):
+        for name, route in routes.items():
+            starts = time.perf_counter(), time.process_time()
+            route()
+            wall[name].append(time.perf_counter() - starts[0])
+            processor[name].append(time.process_time() - starts[1])
+    return {name: Taken(median(wall[name]), median(processor[name])) for name in routes}
+
+
+def ratios(seconds: Mapping[str, Taken], base: str) -> dict[str, float]:
+    """Return processor seconds of each route over those of ``base``."""
+    return {name: taken.processor / seconds[base].processor for name, taken in seconds.items()}
+
+
+def reset_peak_memory() -> None:
+    """Forget the largest resident size so far."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory_mib() -> float:
+    """Return the largest resident size since the last reset. [MiB]"""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024.0
+    raise OSError("/proc/self/status has no VmHWM")
+
+
+def in_fresh_process(module: str, *arguments: str) -> dict[str, Any]:
+    """Return the JSON that ``python -m module arguments`` prints last."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} {arguments} failed:\n{done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were taken on."""
+    models = [
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith(("model name", "cpu family", "model\t"))
+    ]
+    packages = ("numpy", "scipy", "numba", "llvmlite", "QuantLib")
+    return {
+        "processor": " / ".join(dict.fromkeys(models)),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def write_result(name: str, figures: Mapping[str, Any]) -> Path:
+    """Write figures with machine and command to ``.plimsoll/bench/<name>.json``."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"{name}.json"
+    whole = {"command": f"python -m tests.benchmark {name}", "machine": machine(), **figures}
+    path.write_text(json.dumps(whole, indent=1, default=_as_json) + "\n", encoding="utf-8")
+    return path
+
+
+def _as_json(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value)} has no JSON")
