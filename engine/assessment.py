@@ -56,7 +56,8 @@ class Assessment:
     proxies : pandas.DataFrame
         factor, reason, proxy, n_history_days: every stand-in that the scenarios used.
     scenarios : pandas.DataFrame
-        scenario, kind (historical, stress, gap), ends_on and the shocks of the main factors.
+        scenario (the last day of a historical window, or a name), kind (historical, stress, gap)
+        and the one-day shocks of the most held assets.
     """
 
     requirements: pd.DataFrame

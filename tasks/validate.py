@@ -82,7 +82,8 @@ def _validate(place: Workplace, run_id: str) -> Achievement:
     }
     for path, frame in frames.items():
         hashes[path] = place.store.write_frame(path, frame)
-    hashes["quality.html"] = _write_page(place, run_id, run.business_date, frames)
+    kept_out = _kept_out(kept)
+    hashes["quality.html"] = _write_page(place, run_id, run.business_date, frames, kept_out)
     return Achievement(
         {
             "accepted": int(counts["n_accepted"].sum()),
@@ -97,8 +98,22 @@ def _validate(place: Workplace, run_id: str) -> Achievement:
     )
 
 
+def _kept_out(kept: dict[str, Validation]) -> pd.DataFrame:
+    """Return every quarantined row with its reason: dataset, row, reason."""
+    rows = [
+        (name, int(row), str(reason))
+        for name, found in kept.items()
+        for row, reason in zip(found.quarantined["_row"], found.quarantined["_reason"], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "row", "reason"])
+
+
 def _write_page(
-    place: Workplace, run_id: str, business_date: date, frames: dict[str, pd.DataFrame]
+    place: Workplace,
+    run_id: str,
+    business_date: date,
+    frames: dict[str, pd.DataFrame],
+    kept_out: pd.DataFrame,
 ) -> str:
     from infra.report.quality_page import publish_quality_page
 
@@ -109,6 +124,7 @@ def _write_page(
         frames[counts_path(run_id)],
         place.store,
         run_folder(run_id),
+        kept_out,
     )
 
 

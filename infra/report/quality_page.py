@@ -51,10 +51,11 @@ def publish_quality_page(
     dataset_counts: pd.DataFrame,
     store: Store,
     folder: str = "",
+    quarantined: pd.DataFrame | None = None,
 ) -> str:
     """Write the page below ``folder`` of a store and return its SHA-256."""
     prefix = f"{folder.strip('/')}/" if folder.strip("/") else ""
-    return store.write_text(prefix + PAGE, quality_html(run, checks, dataset_counts))
+    return store.write_text(prefix + PAGE, quality_html(run, checks, dataset_counts, quarantined))
 
 
 def quality_html(
