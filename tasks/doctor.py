@@ -61,9 +61,7 @@ def examine() -> list[Finding]:
             findings.extend(check())
         except MarginPlatformError as error:
             failure = describe_failure(error)
-            findings.append(
-                Finding(name, Health.FAIL, failure.sentence, failure.next_step, failure.kind)
-            )
+            findings.append(Finding(name, Health.FAIL, failure.sentence, kind=failure.kind))
     return findings
 
 

@@ -33,6 +33,9 @@ def _reconcile(place: Workplace, run_id: str) -> Achievement:
     hashes = facts_of(run_id, "require")["hashes"]
     assessment = read_assessment(place.store, run_id, hashes)
     breaks = place.database.breaks.update(run_id, assessment.breaks)
+    # Without any break the record has no facts to make columns of.
+    absent = [name for name in assessment.breaks.columns if name not in breaks.columns]
+    breaks = breaks.assign(**{name: assessment.breaks[name].iloc[:0] for name in absent})
     written = place.store.write_frame(breaks_path(run_id), breaks)
     counts = {
         status: int((breaks["status"] == status).sum())

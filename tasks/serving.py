@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from engine.errors import StateError
 from infra.settings import ENVIRONMENT_PREFIX
@@ -114,7 +115,7 @@ async def _run(
     on_ready: Callable[[list[NextRun]], None],
     on_watch: Callable[[], None],
 ) -> None:
-    from prefect import Runner
+    from prefect.runner import Runner
 
     runner = Runner(name="plimsoll", limit=_RUNS_AT_ONCE_MAX, pause_on_shutdown=False)
     ids = [await runner.aadd_deployment(deployment) for deployment in deployments]
@@ -139,7 +140,7 @@ async def _run(
 
 
 async def _announce(
-    names: dict[object, str],
+    names: dict[UUID, str],
     n_schedules: int,
     stop: asyncio.Event,
     on_ready: Callable[[list[NextRun]], None],
@@ -162,7 +163,7 @@ async def _announce(
         await asyncio.sleep(0.5)
 
 
-async def next_runs(names: dict[object, str]) -> list[NextRun]:
+async def next_runs(names: dict[UUID, str]) -> list[NextRun]:
     """Return the next scheduled run of each deployment among ``names``, soonest first."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import (
@@ -180,7 +181,7 @@ async def next_runs(names: dict[object, str]) -> list[NextRun]:
             sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             limit=200,
         )
-    found: dict[object, NextRun] = {}
+    found: dict[UUID, NextRun] = {}
     for run in runs:
         start = run.expected_start_time
         if run.deployment_id in names and run.deployment_id not in found and start is not None:
@@ -189,7 +190,7 @@ async def next_runs(names: dict[object, str]) -> list[NextRun]:
     return list(found.values())
 
 
-async def _end_orphans(names: dict[object, str]) -> None:
+async def _end_orphans(names: dict[UUID, str]) -> None:
     """Mark runs that an earlier, killed service has left RUNNING: nobody works on them."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import (
