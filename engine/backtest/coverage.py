@@ -16,14 +16,13 @@ import pandas as pd
 
 from engine.arrays import Float64Array1D
 from engine.ids import SnapshotId
-from engine.kernels.tail import STANDALONE, aggregate_rows
-from engine.margin.block import Block, blocks_of
+from engine.kernels.tail import NETTED, STANDALONE, LegRows, aggregate_rows
+from engine.margin.block import Block
 from engine.margin.filtered_historical import margin_block
 from engine.market import PreparedMarket, prepare
-from engine.portfolio import portfolio
-from engine.rules import MPOR_DAYS_MAX, Agreement, HouseParameters, RuleBook
+from engine.rules import MPOR_DAYS_MAX, HouseParameters, RuleBook
 from engine.scenarios.history import usd_closes
-from engine.snapshot import CollateralSet, PositionSet, Snapshot
+from engine.snapshot import Snapshot
 from engine.times import close_of
 
 COVERAGE_COLUMNS = (
@@ -148,33 +147,55 @@ def _margins(
 ) -> dict[str, _Margins]:
     assets = sorted({asset for exposure in held.values() for asset in exposure})
     snapshot = _snapshot(closes, prices, assets, business_date)
-    rules = RuleBook(
-        rule_book_hash="coverage",
-        house=house,
-        agreements={name: _agreement(name, confidence, business_date) for name in held},
-    )
-    rows = [
-        (name, f"history:{asset}", notional / prices[asset])
-        for name, exposure in sorted(held.items())
-        for asset, notional in sorted(exposure.items())
-    ]
+    rules = RuleBook(rule_book_hash="coverage", house=house, agreements={})
     market = prepare(snapshot, rules)
     unfloored = prepare(snapshot, replace(rules, house=_without_floor(house)))
-    book = portfolio(market, _positions(rows), CollateralSet(_no_holdings()), rules)
-    names = [str(name) for name in book.netting_sets["netting_set_id"]]
-    found: dict[str, _Margins] = {}
-    for block in blocks_of(book, market, house):
-        answer = margin_block(market, block)
-        of, quantile = answer.margins, _value_at_risk(unfloored, block)
-        for name, group in zip(
-            names[block.first_netting_set :], answer.governing.tolist(), strict=False
-        ):
-            found[name] = _Margins(
-                value_at_risk=float(quantile[group]),
-                core_margin=float(of.core[group] + of.offset[group]),
-                requirement=float(of.total[group]),
-            )
-    return found
+    block = _block(market, held, prices, house, confidence)
+    of, quantile = margin_block(market, block).margins, _value_at_risk(unfloored, block)
+    return {
+        name: _Margins(
+            value_at_risk=float(quantile[group]),
+            core_margin=float(of.core[group] + of.offset[group]),
+            requirement=float(of.total[group]),
+        )
+        for group, name in enumerate(sorted(held))
+    }
+
+
+def _block(
+    market: PreparedMarket,
+    held: Mapping[str, Mapping[str, float]],
+    prices: Mapping[str, float],
+    house: HouseParameters,
+    confidence: float,
+) -> Block:
+    """Return the books as one block: a netting set each, a leg per asset, nothing pledged."""
+    row_of = {str(name): row for row, name in enumerate(market.instrument_id)}
+    legs = [
+        (group, row_of[f"history:{asset}"], notional / prices[asset])
+        for group, (_, exposure) in enumerate(sorted(held.items()))
+        for asset, notional in sorted(exposure.items())
+    ]
+    group = np.array([leg[0] for leg in legs], dtype=np.int64)
+    row = np.array([leg[1] for leg in legs], dtype=np.int64)
+    asset_row = market.underlying[row]
+    n_tail = max(round((1.0 - confidence) * market.scenarios.n_historical, 9), 1.0)
+    return Block(
+        first_netting_set=0,
+        first_group=0,
+        n_netting_sets=len(held),
+        group_netting_set=np.arange(len(held)),
+        rows=LegRows(
+            group_ptr=np.searchsorted(group, np.arange(len(held) + 1)).astype(np.int64),
+            leg_ptr=np.arange(len(legs) + 1),
+            leg_role=np.where(market.is_standalone[asset_row], STANDALONE, NETTED).astype(np.int8),
+            index=row.astype(np.int32),
+            weight=np.array([leg[2] for leg in legs], dtype=np.float64),
+        ),
+        leg_asset=asset_row,
+        n_tail=np.full(len(held), n_tail),
+        house=house,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,37 +256,6 @@ def _snapshot(
         price_history=closes,
         volatility_history=pd.DataFrame({**no_rows, "atm_iv_30d": []}),
         basis_history=pd.DataFrame({**no_rows, "annual_basis": []}),
-    )
-
-
-def _positions(rows: list[tuple[str, str, float]]) -> PositionSet:
-    positions = pd.DataFrame(rows, columns=["netting_set_id", "instrument_id", "quantity"])
-    positions["account_id"] = positions["netting_set_id"]
-    positions["source"] = "venue"
-    orders = pd.DataFrame(
-        {"netting_set_id": [], "instrument_id": [], "side": [], "remaining_quantity": []}
-    ).astype({"netting_set_id": "str", "instrument_id": "str", "side": "str"})
-    return PositionSet(positions=positions, open_orders=orders)
-
-
-def _no_holdings() -> pd.DataFrame:
-    names = ["source", "netting_set_id", "location", "asset", "state"]
-    empty = {name: pd.Series([], dtype="str") for name in names}
-    return pd.DataFrame({**empty, "quantity": pd.Series([], dtype="float64")})
-
-
-def _agreement(name: str, confidence: float, effective_date: date) -> Agreement:
-    return Agreement(
-        netting_set_id=name,
-        client_id=name,
-        currency="USD",
-        confidence=confidence,
-        threshold=0.0,
-        minimum_transfer_amount=0.0,
-        rounding_increment=0.01,
-        independent_amount=0.0,
-        cure_hours=1.0,
-        effective_date=effective_date,
     )
 
 
