@@ -117,17 +117,31 @@ def _publish(place: Workplace, run_id: str) -> Achievement:
 
 
 def _closes(market: str, business_date: date, assets: list[str]) -> pd.DataFrame:
-    raw = open_source(market).read("price_history", business_date)
-    found = validate(contract("price_history"), raw.frame, business_date)
-    if found.refusal is not None:
-        raise MissingDataError(found.refusal)
+    found = _history(market, business_date)
     house, _ = read_house_parameters(DEFAULT_PARAMETERS, business_date)
-    missing = sorted(set(assets) - set(found.accepted["asset"]))
+    missing = sorted(set(assets) - set(found["asset"]))
     if missing:
         raise MissingDataError(
-            f"{raw.origin} has no close of {', '.join(missing)} up to {business_date}"
+            f"{market} has no close of {', '.join(missing)} up to {business_date}"
         )
-    return closes_of(found.accepted, {*assets}, house)
+    return closes_of(found, {*assets}, house)
+
+
+def _history(market: str, last: date) -> pd.DataFrame:
+    """Return the accepted closes of all years: a close needs eleven, a back-test every one."""
+    source, terms = open_source(market), contract("price_history")
+    parts: list[pd.DataFrame] = []
+    day: date | None = last
+    while day is not None:
+        raw = source.read("price_history", day)
+        found = validate(terms, raw.frame, day)
+        if found.refusal is not None:
+            raise MissingDataError(found.refusal)
+        parts.append(found.accepted)
+        oldest: date = found.accepted["date"].min().date()
+        # Windows overlap in their first day; where it is all that is left, history has ended.
+        day = oldest if oldest < day else None
+    return pd.concat(parts).drop_duplicates(["date", "asset"]).reset_index(drop=True)
 
 
 def _books(assets: list[str]) -> tuple[CoverageBook, ...]:
