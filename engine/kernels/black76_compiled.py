@@ -3,7 +3,7 @@
 With ``F phi(d1) = K phi(d2)`` both normal terms share one exponential:
 ``F N(-|d1|) = e R(|d1|)`` and ``K N(-|d2|) = e R(|d2|)``, where ``e = F exp(-d1^2 / 2)`` and
 ``R(y) = exp(y^2 / 2) N(-y)`` is smooth and is taken from a polynomial. Multiply-adds are fused
-explicitly and nothing else is reordered, so every machine finds the same bits.
+explicitly and nothing else is reordered, so the width of a vector does not change a bit.
 """
 
 from __future__ import annotations

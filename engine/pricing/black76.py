@@ -13,6 +13,7 @@ from engine.pricing.terms import (
     Numbers,
     OptionTerms,
     check_terms,
+    discount_factor,
     require_number,
 )
 
@@ -102,7 +103,7 @@ def option_value(
 def _linear(terms: CheckedTerms, volatility: FloatArray, rate: FloatArray) -> OptionValue:
     sign, strike, forward = terms.sign, terms.strike, terms.forward
     root = np.sqrt(terms.years)
-    discount = np.exp(-rate * terms.years)
+    discount = discount_factor(rate, terms.years)
     d1, d2, is_certain = _distances(forward, strike, volatility * root)
     near1 = np.clip(d1, -_DISTANCE_MAX, _DISTANCE_MAX)
     near2 = np.clip(d2, -_DISTANCE_MAX, _DISTANCE_MAX)

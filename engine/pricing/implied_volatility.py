@@ -15,6 +15,7 @@ from engine.pricing.terms import (
     Numbers,
     OptionTerms,
     check_terms,
+    discount_factor,
     require_number,
 )
 
@@ -108,7 +109,7 @@ def solve_implied_volatilities(
     rate = require_number("risk_free_rate", risk_free_rate, is_signed=True)
     if terms.settlement == "inverse":
         price = price * checked.forward
-    share, log_ratio, has_solution = _normalised(checked, price * np.exp(rate * years))
+    share, log_ratio, has_solution = _normalised(checked, price / discount_factor(rate, years))
     is_inner = has_solution & (share > 0.0)
     deviation = np.asarray(np.where(has_solution, 0.0, np.nan))
     deviation[is_inner] = _solve(share[is_inner], log_ratio[is_inner])

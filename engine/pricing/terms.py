@@ -82,3 +82,19 @@ def require_number(
             f"{name} is {found}, needs to be {limit}", identifier=name, value=found, limit=limit
         )
     return values
+
+
+def discount_factor(rate: FloatArray, years: FloatArray) -> FloatArray:
+    """Return ``exp(-rate * years)``, or raise ModelInputError where it is not above zero."""
+    with np.errstate(over="ignore"):
+        factor: FloatArray = np.exp(-rate * years)
+    fits = np.isfinite(factor) & (factor > 0.0)
+    if not fits.all():
+        found = float(np.broadcast_to(rate, fits.shape)[~fits].flat[0])
+        raise ModelInputError(
+            f"risk_free_rate {found} discounts to 0 or infinity",
+            identifier="risk_free_rate",
+            value=found,
+            limit="a discount factor that is finite and above zero",
+        )
+    return factor

@@ -65,8 +65,8 @@ def run(console: Console) -> None:
     """Print and write the figures."""
     figures = measure()
     table = Table(title="99 % expected shortfall, 30 positions each")
-    columns = ("netting sets", "processor s", "wall s", "us per set", "2 threads: processor s",
-               "wall s", "MiB added", "MiB in all")  # fmt: skip
+    columns = ("sets", "cpu s", "wall s", "us/set", "2 threads: cpu s", "wall s",
+               "MiB added", "MiB in all")  # fmt: skip
     for column in columns:
         table.add_column(column, justify="right")
     for n_sets, by_threads in figures.items():

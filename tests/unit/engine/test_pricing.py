@@ -114,6 +114,15 @@ def test_unusable_terms_are_refused(
         option_value(terms, forward, volatility)
 
 
+@pytest.mark.parametrize("rate", [-2e3, 2e3])
+def test_rate_that_discounts_to_nothing_is_refused(rate: float) -> None:
+    terms = OptionTerms(True, 100.0, 1.0)
+    with pytest.raises(ModelInputError, match="risk_free_rate"):
+        option_value(terms, 100.0, 0.5, rate)
+    with pytest.raises(ModelInputError, match="risk_free_rate"):
+        implied_volatility(terms, 100.0, 5.0, rate)
+
+
 @pytest.mark.parametrize("x", [0.0, 1e-9, 0.01, 0.5, 3.0, 20.0])
 @pytest.mark.parametrize("volatility", [1e-6, 1e-3, 0.05, 0.8, 3.0, 8.0])
 def test_implied_volatility_returns_what_gave_the_price_in_both_wings(
