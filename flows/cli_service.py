@@ -33,7 +33,7 @@ def serve(
 ) -> None:
     """Run the Prefect server and the scheduled closes until Ctrl-C.
 
-    Schedules survive a restart. What was due meanwhile runs late, each for its own date.
+    Schedules survive a restart. Dates that were due meanwhile are closed at the start.
 
     Examples:
 
@@ -47,11 +47,16 @@ def serve(
 
     use_workers(workers)
     with served(host, port) as place:
-        from flows.serve import Watch, deployments
+        from flows.serve import Watch, deployments, missed
         from flows.tables import next_runs_table
 
         tell(f"pages     {place.ui_url}\napi       {place.api_url}\ndask      {place.dask_address}")
-        run_deployments(deployments(), lambda found: show(next_runs_table(found)), Watch(tell).look)
+        run_deployments(
+            deployments(),
+            missed(tell),
+            lambda found: show(next_runs_table(found)),
+            Watch(tell).look,
+        )
 
 
 def doctor(as_json: Json = False) -> None:

@@ -23,6 +23,7 @@ from tasks.publish import publish_report
 from tasks.reconcile import reconcile_books
 from tasks.require import require_margin
 from tasks.revalue import revalue
+from tasks.run_names import due_at
 from tasks.settle import settle_day
 from tasks.validate import validate_rows
 
@@ -43,7 +44,7 @@ def end_of_day(
             `generated:<netting sets>`; empty for the market's own.
         force: Run a finished date again, as a new sequence with a difference report.
     """
-    order = make_order(business_date, market, book, force)
+    order = make_order(business_date, market, book, force, due_at())
     with sole_run(order):
         run = begin_run(order)
         with failures_recorded(run.run_id):

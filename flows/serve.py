@@ -12,8 +12,10 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.end_of_day import end_of_day
 from flows.schedules import CUT_OFFS, ON_DEMAND
+from tasks.catch_up import missed_dates
 from tasks.deadman import overdue
 from tasks.orders import scheduled_inputs
+from tasks.serving import StartNow
 
 
 def deployments() -> list[RunnerDeployment]:
@@ -55,6 +57,24 @@ def _deployment(
         tags=["close"],
     )
     return cast(RunnerDeployment, made)
+
+
+def missed(tell: Callable[[str], None]) -> list[StartNow]:
+    """Return the closes that were due while no service ran; say which cannot be caught up."""
+    runs = []
+    for found in missed_dates():
+        if found.obstacle:
+            tell(f"{found.business_date} is not closed and cannot be: {found.obstacle}")
+            continue
+        tell(f"{found.business_date} is not closed: starting it now")
+        runs.append(
+            StartNow(
+                ON_DEMAND,
+                f"end-of-day {found.business_date} (missed)",
+                {**scheduled_inputs(), "business_date": found.business_date.isoformat()},
+            )
+        )
+    return runs
 
 
 class Watch:

@@ -50,11 +50,13 @@ def make_order(
     market: str | None = None,
     book: str | None = None,
     force: bool = False,
+    due_at: datetime | None = None,
 ) -> Order:
     """Return the order with every default filled in.
 
-    Without a date it is the last one that has closed; without a market the one of the settings,
-    else the sample world; without a book the market's own.
+    Without a date it is the last one that had closed at ``due_at`` (now, if not given), so that a
+    run that starts late closes the date it was meant for; without a market the one of the
+    settings, else the sample world; without a book the market's own.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def make_order(
         If the date has not closed yet, or a book is to be generated without a whole number.
     """
     now = utc_now()
-    found_date = business_date or last_closed(now)
+    found_date = business_date or last_closed(min(due_at or now, now))
     if found_date > last_closed(now):
         raise ParameterError(
             f"business date {found_date} closes at {found_date + timedelta(days=1)}T00:00Z, which "

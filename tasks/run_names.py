@@ -1,13 +1,22 @@
-"""Give the flow run of this process a name that people recognise."""
+"""What a flow run is called, and when it was due."""
 
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from prefect.client.orchestration import get_client
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 
 _logger = logging.getLogger(__name__)
+
+
+def due_at() -> datetime | None:
+    """Return the instant at which the present flow run was due; None outside any."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None
+    return context.flow_run.expected_start_time
 
 
 def name_flow_run(name: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from engine.errors import StateError
@@ -86,17 +86,30 @@ def served(host: str, port: int | None) -> Iterator[ServedAt]:
             close_clusters()
 
 
+@dataclass(frozen=True, slots=True)
+class StartNow:
+    """A run to start as soon as the service is up."""
+
+    deployment: str
+    name: str
+    parameters: Mapping[str, Any]
+
+
 def run_deployments(
     deployments: Sequence[RunnerDeployment],
+    start_now: Sequence[StartNow],
     on_ready: Callable[[list[NextRun]], None],
     on_watch: Callable[[], None],
 ) -> None:
     """Run what is scheduled or asked for until SIGINT or SIGTERM.
 
-    A restart neither pauses schedules nor deletes runs; a run that was due meanwhile starts late.
+    A restart does not pause schedules. It does make their future runs anew, and Prefect forgets
+    those that were due meanwhile: the caller names them in ``start_now``.
 
     Parameters
     ----------
+    start_now : sequence of StartNow
+        Runs that do not wait for a schedule.
     on_ready : callable
         Told the next run of each deployment, once they exist.
     on_watch : callable
@@ -107,11 +120,12 @@ def run_deployments(
     InfrastructureError
         If the server dies, or does not create the scheduled runs.
     """
-    asyncio.run(_run(deployments, on_ready, on_watch))
+    asyncio.run(_run(deployments, start_now, on_ready, on_watch))
 
 
 async def _run(
     deployments: Sequence[RunnerDeployment],
+    start_now: Sequence[StartNow],
     on_ready: Callable[[list[NextRun]], None],
     on_watch: Callable[[], None],
 ) -> None:
@@ -121,6 +135,7 @@ async def _run(
     ids = [await runner.aadd_deployment(deployment) for deployment in deployments]
     names = dict(zip(ids, (deployment.name for deployment in deployments), strict=True))
     await _end_orphans(names)
+    await _start(start_now, {name: key for key, name in names.items()})
     running = asyncio.create_task(runner.start())
     stop = asyncio.Event()
     while not runner.started and not running.done():
@@ -137,6 +152,16 @@ async def _run(
             await runner.astop()
         await asyncio.wait([running], timeout=_STOP_SECONDS_MAX)
         running.cancel()
+
+
+async def _start(runs: Sequence[StartNow], ids: Mapping[str, UUID]) -> None:
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        for run in runs:
+            await client.create_flow_run_from_deployment(
+                ids[run.deployment], name=run.name, parameters=dict(run.parameters)
+            )
 
 
 async def _announce(
