@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from engine.kernels.black76 import scenario_option_values
 from engine.pricing.black76 import OptionTerms, option_value
 from engine.pricing.implied_volatility import implied_volatility
-from engine.pricing.payoffs import profit
 from engine.pricing.smile import fit_surface
 
 # The first call imports or compiles, and the machine may be busy.
@@ -82,16 +81,6 @@ def test_implied_volatility_gives_the_price_back(
     assert abs(again - price) <= 1e-13 * scale
     if 1e-6 * bound < price < 0.9 * bound and k * (1 if is_call else -1) > 0.0:
         assert abs(found - volatility) <= 1e-8 * volatility
-
-
-@given(prices, prices, st.floats(-1e6, 1e6), st.sampled_from(["linear", "inverse", "quanto"]))
-@unhurried
-def test_profit_of_a_long_position_is_the_loss_of_a_short_one(
-    entry: float, leaving: float, quantity: float, payoff: str
-) -> None:
-    gain = profit(payoff, quantity, 0.01, entry, leaving)
-    assert gain == -profit(payoff, -quantity, 0.01, entry, leaving)
-    assert gain * quantity * (leaving - entry) >= 0.0
 
 
 @given(st.lists(st.tuples(moneyness, volatilities), min_size=1, max_size=8), years, moneyness)

@@ -11,7 +11,6 @@ from engine.errors import ModelInputError
 from engine.kernels.black76 import scenario_option_values
 from engine.pricing.black76 import OptionTerms, option_value
 from engine.pricing.implied_volatility import implied_volatility, solve_implied_volatilities
-from engine.pricing.payoffs import profit, scenario_profit
 from engine.pricing.smile import fit_surface
 
 
@@ -228,27 +227,3 @@ def test_real_chains_of_a_crash_day_are_revalued_to_their_marks(real_data: Path)
     assert solved.has_solution.mean() > 0.97
     in_coins = (np.abs(solved.volatility - mark_iv) * value.vega)[solved.has_solution]
     assert in_coins.max() < 5e-3
-
-
-def test_inverse_profit_is_coins_and_linear_profit_is_quote() -> None:
-    # 10,000 dollars long at 50,000 are worth 0.2 coins, and 0.25 at 40,000.
-    assert profit("inverse", 100.0, 100.0, 50_000.0, 40_000.0) == pytest.approx(-0.05)
-    assert profit("linear", -2.0, 0.1, 50_000.0, 40_000.0) == pytest.approx(2_000.0)
-    assert profit("quanto", 3.0, 1e-6, 50_000.0, 40_000.0) == pytest.approx(-0.03)
-
-
-def test_equal_prices_earn_exactly_nothing() -> None:
-    for payoff in ("linear", "inverse", "quanto"):
-        assert profit(payoff, 7.0, 0.3, 0.1, 0.1) == 0.0
-
-
-def test_scenario_profit_has_one_row_for_each_instrument() -> None:
-    found = scenario_profit(
-        "inverse", np.array([100.0, 200.0]), np.array([1.0, 10.0]), np.array([0.5, 1.0, 2.0])
-    )
-    np.testing.assert_allclose(found, [[-0.01, 0.0, 0.005], [-0.05, 0.0, 0.025]], rtol=1e-14)
-
-
-def test_unknown_payoff_is_refused() -> None:
-    with pytest.raises(ModelInputError, match="payoff 'power' is unknown"):
-        profit("power", 1.0, 1.0, 1.0, 1.0)
