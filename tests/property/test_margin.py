@@ -17,8 +17,15 @@ from engine.rules import RuleBook
 from engine.snapshot import PositionSet, Snapshot
 from tests.worlds import small
 
-HELD = ("binance:BTCUSDT", "binance:ETHUSDT", "binance:SOLUSDT", "deribit:BTC-PERPETUAL",
-        "deribit:BTC-26JUN26-60000-C", "deribit:BTC-26JUN26-60000-P", "bybit:ETH-26JUN26-3000-C")  # fmt: skip
+HELD = (
+    "binance:BTCUSDT",
+    "binance:ETHUSDT",
+    "binance:SOLUSDT",
+    "deribit:BTC-PERPETUAL",
+    "deribit:BTC-26JUN26-60000-C",
+    "deribit:BTC-26JUN26-60000-P",
+    "bybit:ETH-26JUN26-3000-C",
+)
 quantities = st.floats(-50.0, 50.0).map(lambda value: round(value, 3))
 books = st.dictionaries(st.sampled_from(HELD), quantities, min_size=1, max_size=5)
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
