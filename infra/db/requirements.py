@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TEXTS: Final = ("netting_set_id", "client_id", "currency", "status", "reason", "call_action")
 _AMOUNTS: Final = ("requirement_amount", "collateral_amount", "call_amount")
+_EXACT: Final = "exact"
 _NOT_FINITE: Final = {"inf": math.inf, "-inf": -math.inf}
 
 # The recursive part walks the index from netting set to netting set, so that the time grows with
@@ -165,9 +166,14 @@ def _amount(value: object, name: str) -> Decimal | None:
 
 
 def _recorded(value: Any) -> object:
-    """Return a figure in the form that JSON can hold: absent for NaN, text for infinity."""
+    """Return a figure in the form that JSON can hold.
+
+    NaN is absent, infinity a text, and an exact amount a text that says so.
+    """
     if value is None or value is pd.NA:
         return None
+    if isinstance(value, Decimal):
+        return {_EXACT: str(value)}
     if isinstance(value, float):
         if math.isnan(value):
             return None
@@ -179,10 +185,14 @@ def _column(values: list[Any]) -> pd.Series:
     kinds = {type(value) for value in values}
     if str in kinds:
         return pd.Series(values, dtype="str")
+    if Decimal in kinds:
+        return pd.Series(values, dtype=object)
     # A column without any figure had figures that were NaN.
     dtype = "bool" if kinds == {bool} else "int64" if kinds == {int} else "float64"
     return pd.Series(values, dtype=dtype)
 
 
 def _restored(value: object) -> object:
+    if isinstance(value, dict):
+        return Decimal(value[_EXACT])
     return _NOT_FINITE.get(value, value) if isinstance(value, str) else value

@@ -69,6 +69,17 @@ def test_saving_again_changes_nothing_and_other_figures_are_refused(database: Da
     assert len(database.requirements.of_run(run.run_id)) == 2
 
 
+def test_another_exact_amount_among_the_components_comes_back_exactly(database: Database) -> None:
+    run = begin(database)
+    frame = requirements("NS-1").assign(withheld_amount=[Decimal("0.10")])
+    database.requirements.save(run.run_id, frame)
+    database.requirements.save(run.run_id, frame)
+    found = database.requirements.of_run(run.run_id)
+    assert found["withheld_amount"].tolist() == [Decimal("0.10")]
+    with pytest.raises(InvariantBroken):
+        database.requirements.save(run.run_id, frame.assign(withheld_amount=[Decimal("0.11")]))
+
+
 def test_a_float_amount_or_a_missing_column_is_refused(database: Database) -> None:
     run = begin(database)
     with pytest.raises(ModelInputError, match="call_amount needs a Decimal"):
