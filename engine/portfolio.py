@@ -210,7 +210,7 @@ def _located(books: _Books, market: PreparedMarket) -> _Located:
     expired = known & market.has_expired[row]
     faulty = np.array([bool(fault) for fault in market.fault], dtype=np.bool_)[row]
     unusable = known & faulty & ~market.settles[row] & ~expired
-    failure = _reasons(netting_set, wanted, ~known, "unknown instrument")
+    failure = _reasons(netting_set, _why_unknown(wanted, market), ~known, "unknown instrument")
     for key, text in _reasons(netting_set, wanted, expired, "expired instrument").items():
         failure[key] = "; ".join(part for part in (failure.get(key, ""), text) if part)
     faults = np.array(market.fault, dtype=object)[row]
@@ -230,6 +230,14 @@ def _located(books: _Books, market: PreparedMarket) -> _Located:
         hold=_reasons(netting_set, faults, unusable, ""),
         n_positions=np.bincount(counts["netting_set"], minlength=n_netting_sets),
     )
+
+
+def _why_unknown(instruments: np.ndarray, market: PreparedMarket) -> np.ndarray:
+    """Return the identifiers, with the reason of those whose row is in quarantine."""
+    lost = market.faults[market.faults["dataset"] == "instruments"]
+    reasons = dict(zip(lost["identifier"].astype(str), lost["reason"].astype(str), strict=True))
+    texts = [f"{i} ({reasons[i]})" if i in reasons else i for i in instruments.tolist()]
+    return np.array(texts, dtype=object)
 
 
 def _with_quarantine(

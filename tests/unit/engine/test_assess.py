@@ -362,3 +362,19 @@ def test_quarantined_collateral_blocks_returns(identifier: str, blocked: list[st
         faults=quarantined("collateral", identifier),
     ).requirements
     assert found.loc[found["call_action"] == "blocked", "netting_set_id"].tolist() == blocked
+
+
+def test_position_in_a_quarantined_instrument_fails_with_the_reason() -> None:
+    table = small.instruments()
+    fault = pd.DataFrame(
+        {"dataset": ["instruments"], "identifier": [PERP], "reason": ["contract_multiplier is 0"]}
+    )
+    found = margined(
+        ("A", PERP, 1.0),
+        ("B", ETH, 1.0),
+        instruments=table[table["instrument_id"] != PERP].reset_index(drop=True),
+        faults=fault,
+    )
+    assert row_of(found, "A")["status"] == "failed"
+    assert row_of(found, "A")["reason"] == (f"unknown instrument {PERP} (contract_multiplier is 0)")
+    assert row_of(found, "B")["status"] == "assessed"
