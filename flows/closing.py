@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from tasks.display import progress
 from tasks.lookup import finished_run, incomplete_run_of, require_complete
 from tasks.orders import Order, make_order
 from tasks.session import prefect_session
@@ -47,6 +48,7 @@ def close_dates(
 
         require_inputs(undone[0])
 
+    progress().begin("start")
     with prefect_session(workplace().settings, meanwhile=check_inputs):
         from flows.end_of_day import end_of_day
 
@@ -60,6 +62,7 @@ def _collected(orders: Sequence[Order], close: Callable[[Order], str | None]) ->
     run_ids: list[str] = []
     failure: Exception | None = None
     for order in orders:
+        progress().begin(f"end of day {order.business_date}")
         try:
             run_ids.append(str(close(order)))
             require_complete(run_ids[-1])

@@ -45,12 +45,12 @@ def show_failure(sentence: str, next_step: str) -> None:
 @contextmanager
 def progress_shown() -> Iterator[None]:
     """Show the steps of the work in this process: bars on a terminal, else a line per step."""
-    if not sys.stderr.isatty():
-        with show_progress_on(_Lines()):
+    display = _Bars() if sys.stderr.isatty() else _Lines()
+    with show_progress_on(display):
+        try:
             yield
-        return
-    with _bars() as bars, show_progress_on(_Bars(bars)):
-        yield
+        finally:
+            display.end()
 
 
 class _Lines:
@@ -58,33 +58,56 @@ class _Lines:
 
     def __init__(self) -> None:
         self._started: dict[str, float] = {}
+        self._done: set[str] = set()
+
+    def begin(self, title: str) -> None:
+        """Write the title."""
+        self.end()
+        sys.stderr.write(f"{title}\n")
 
     def report(self, step: Step) -> None:
         """Write the step when it is done."""
         started = self._started.setdefault(step.name, time.monotonic())
-        if step.is_done and started >= 0.0:
-            self._started[step.name] = -1.0
+        if step.is_done and step.name not in self._done:
+            self._done.add(step.name)
             seconds = time.monotonic() - started
-            sys.stderr.write(f"{step.name}: {step.note or 'done'} ({seconds:.1f} s)\n")
+            sys.stderr.write(f"  {step.name}: {step.note or 'done'} ({seconds:.1f} s)\n")
+
+    def end(self) -> None:
+        """Forget the steps."""
+        self._started.clear()
+        self._done.clear()
 
 
 class _Bars:
     """One bar per step."""
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    def __init__(self) -> None:
+        self._bars: Progress | None = None
         self._rows: dict[str, TaskID] = {}
+
+    def begin(self, title: str) -> None:
+        """Leave the bars so far on the screen and start new ones below the title."""
+        self.end()
+        tell(f"[bold]{title}[/]")
 
     def report(self, step: Step) -> None:
         """Move the step's bar."""
+        if self._bars is None:
+            self._bars = _bars()
+            self._bars.start()
         if step.name not in self._rows:
             self._rows[step.name] = self._bars.add_task(step.name, total=step.n_total, note="")
         self._bars.update(
-            self._rows[step.name],
-            completed=step.n_done,
-            total=step.n_total,
-            note=step.note,
+            self._rows[step.name], completed=step.n_done, total=step.n_total, note=step.note
         )
+
+    def end(self) -> None:
+        """Leave the bars on the screen as they are."""
+        if self._bars is not None:
+            self._bars.stop()
+        self._bars = None
+        self._rows.clear()
 
 
 def _bars() -> Progress:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.settings import Settings
+from infra.telemetry import Step, progress
 from tasks.failures import InfrastructureError
 from tasks.prefect_environment import apply_prefect_environment
 from tasks.prefect_server import PrefectServer, ServerOptions, is_healthy, start_server
@@ -88,12 +89,14 @@ def prefect_session(
         with _quiet_session(settings, served.api_url):
             yield
         return
+    progress().report(Step("prefect", 0, 1))
     with start_server(ServerOptions(home=settings.home_path, auth=auth)) as server:
         meanwhile()
         apply_prefect_environment(settings.home_path, server.api_url)
         import prefect  # noqa: F401 - two seconds that the server uses to start
 
         server.wait_until_healthy()
+        progress().report(Step("prefect", 1, 1, "a server of this process, on loopback"))
         with _quiet_session(settings, server.api_url):
             yield
         _wait_for_records(server)

@@ -30,12 +30,18 @@ class Step:
 class Progress(Protocol):
     """Whoever shows progress."""
 
+    def begin(self, title: str) -> None:
+        """Start a new piece of work; steps of the same name after it are new steps."""
+
     def report(self, step: Step) -> None:
         """Show the newest state of a step; states of one step arrive in order."""
 
 
 class SilentProgress:
     """Shows nothing: the default, and what scheduled runs use."""
+
+    def begin(self, title: str) -> None:
+        """Forget the title."""
 
     def report(self, step: Step) -> None:
         """Forget the step."""

@@ -12,6 +12,9 @@ class Recorder:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
+    def begin(self, title: str) -> None:
+        self.steps.append(Step(title, 0, 0))
+
     def report(self, step: Step) -> None:
         self.steps.append(step)
 
