@@ -116,6 +116,8 @@ def _settings(on_page: bool) -> dict[str, Any]:
 
 def _svg(figure: Any, name: str, summary: str, on_page: bool) -> str:
     buffer = io.StringIO()
+    # Off the page nobody knows what is behind: a card brings its own background.
+    figure.patch.set_alpha(0.0 if on_page else 1.0)
     figure.savefig(
         buffer,
         format="svg",

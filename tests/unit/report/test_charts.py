@@ -39,6 +39,16 @@ def test_a_chart_as_a_file_is_well_formed_and_stands_alone(name: str, content: D
 
 
 @pytest.mark.parametrize("name", sorted(_MAKERS))
+def test_a_chart_as_a_file_brings_its_own_background(name: str, content: Document) -> None:
+    chart = _MAKERS[name](content)
+    assert chart is not None
+    # The first path is the whole sheet; readers with dark pages would see dark text on it.
+    sheet = chart.svg[chart.svg.index("<path") :].split("/>", 1)[0]
+    assert "fill: #" in sheet
+    assert "opacity: 0" not in sheet
+
+
+@pytest.mark.parametrize("name", sorted(_MAKERS))
 def test_drawing_twice_gives_the_same_bytes(name: str, content: Document) -> None:
     assert _MAKERS[name](content) == _MAKERS[name](content)
 
