@@ -38,8 +38,11 @@ def test_answers_come_in_the_order_of_the_blocks_with_equal_bytes_for_any_number
 
 
 def test_both_workers_compute_and_this_process_does_not() -> None:
-    work = FanOut("who", dask_work.process_of, None, list(range(12)))
-    processes = set(fan_out(work, TWO_WORKERS))
+    # A cluster that no other test has killed workers of, and work for longer than a busy machine
+    # may need to give the second worker its first block.
+    untouched = ClusterOptions(n_workers=2, memory_limit="640MiB")
+    work = FanOut("who", dask_work.process_of, None, list(range(60)))
+    processes = set(fan_out(work, untouched))
     assert len(processes) == 2
     assert os.getpid() not in processes
 
