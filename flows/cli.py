@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -52,6 +53,7 @@ def plimsoll(
 
 def main() -> None:
     """Run the command line and end the process with a documented exit code."""
+    _quieten_libraries()
     try:
         app()
     except BrokenPipeError:
@@ -63,7 +65,26 @@ def main() -> None:
     except Exception as error:
         if os.environ.get(_DEBUG):
             raise
-        sys.exit(_fail(error))
+        _end(_fail(error))
+
+
+def _quieten_libraries() -> None:
+    """Keep what libraries log off the terminal: a failure is told in our own sentence."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.raiseExceptions = False
+
+
+def _end(code: ExitCode) -> NoReturn:
+    if code is not ExitCode.INFRASTRUCTURE:
+        sys.exit(code)
+    # Prefect's queues would try for minutes to reach the API that has just been given up; what
+    # is of value is in our database, and child processes end with this one.
+    from tasks.cluster import close_clusters
+
+    close_clusters()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _fail(error: Exception) -> ExitCode:

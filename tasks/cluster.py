@@ -123,10 +123,11 @@ def _attach(address: str) -> Client:
 
 def _start_local(options: ClusterOptions) -> Client:
     import dask
-    from distributed import Client, LocalCluster
 
     dask.config.set(
         {
+            # Read when distributed is imported: what it has to say goes into our own sentences.
+            "logging": {"distributed": "critical"},
             "distributed.scheduler.allowed-failures": _WORKER_DEATHS_MAX,
             "distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS_MAX}s",
             "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
@@ -134,6 +135,8 @@ def _start_local(options: ClusterOptions) -> Client:
             "distributed.admin.large-graph-warning-threshold": "1TiB",
         }
     )
+    from distributed import Client, LocalCluster
+
     try:
         local = LocalCluster(
             n_workers=options.n_workers,
