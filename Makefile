@@ -41,7 +41,7 @@ test-all: check ## the default tests and the slow ones
 	$(BIN)/python -m pytest -n 2 -m 'not fault and not benchmark'
 
 fault: setup ## kill, crash and starve: the same bytes must come out
-	$(BIN)/python -m pytest -m fault tests/fault
+	$(BIN)/python -m pytest -m fault tests
 
 bench: setup ## time and memory against peers, side by side in one run
 	$(BIN)/python -m tests.benchmark

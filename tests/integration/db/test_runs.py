@@ -265,6 +265,7 @@ def _work_and_die(report: Callable[[str], None], url: str) -> None:
     database.runs.finish(run.run_id, "completed", {})
 
 
+@pytest.mark.fault
 def test_a_run_killed_between_steps_goes_on_after_the_last_one(database_url: str) -> None:
     killed = -signal.SIGKILL
     seen = [until_killed(_work_and_die, database_url) for _ in range(4)]
