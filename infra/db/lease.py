@@ -120,7 +120,8 @@ def _holder(connection: Connection, key: str) -> str:
         text(
             "SELECT a.application_name, a.client_addr::text, a.backend_start "
             "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
-            "AND l.granted AND (l.classid::bigint << 32) | l.objid::bigint = :key"
+            "AND l.granted AND (l.classid::bigint << 32) | l.objid::bigint = :key "
+            "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         ),
         {"key": _lock_number(key)},
     ).first()

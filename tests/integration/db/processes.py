@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import traceback
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from typing import Any
@@ -29,10 +30,13 @@ def race(function: Callable[..., Any], *arguments: Any, n: int = 8) -> list[Any]
 
 
 def until_killed(function: Callable[..., Any], *arguments: Any) -> tuple[list[Any], int]:
-    """Return what a process reported through its first argument, and its exit code."""
+    """Return what a process reported through its first argument, and its exit code.
+
+    The last report of a process that raised is its traceback.
+    """
     context = multiprocessing.get_context("fork")
     reader, writer = context.Pipe(duplex=False)
-    process = context.Process(target=function, args=(writer.send, *arguments))
+    process = context.Process(target=_reporting, args=(writer.send, function, arguments))
     process.start()
     writer.close()
     seen = []
@@ -51,3 +55,11 @@ def _run(start: Barrier, answers: Any, function: Callable[..., Any], arguments: 
         answers.put(function(*arguments))
     except Exception as error:
         answers.put(f"{type(error).__name__}: {error}")
+
+
+def _reporting(report: Callable[[Any], None], function: Callable[..., Any], arguments: Any) -> None:
+    try:
+        function(report, *arguments)
+    except Exception:
+        report(traceback.format_exc())
+        raise

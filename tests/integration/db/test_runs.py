@@ -283,8 +283,10 @@ def test_a_lease_lost_with_its_session_is_noticed(postgresql_database: Database)
         lease.require_held()
         with postgresql_database.writing() as connection:
             connection.exec_driver_sql(
+                # Locks of all databases are in one table, and other tests use the server too.
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-                "AND pid <> pg_backend_pid()"
+                "AND pid <> pg_backend_pid() "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         with pytest.raises(StateError, match="lease k was lost"):
             lease.require_held()
