@@ -15,14 +15,35 @@ import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from engine.errors import ParameterError
+from engine.limits import STRICT as _STRICT
+from engine.limits import Confidence, Fraction, HaircutTier, NonNegative, Positive
+from engine.venue_rules import VenueRules
 
-Fraction = Annotated[float, Ge(0.0), Le(1.0)]
-NonNegative = Annotated[float, Ge(0.0)]
-Positive = Annotated[float, Gt(0.0)]
-Confidence = Annotated[float, Ge(0.9), Lt(1.0)]
+__all__ = [
+    "MPOR_DAYS_MAX",
+    "Agreement",
+    "AntiProcyclicality",
+    "CollateralAsset",
+    "Confidence",
+    "Filter",
+    "Fraction",
+    "Gap",
+    "HaircutTier",
+    "Hold",
+    "HouseParameters",
+    "Liquidity",
+    "Mpor",
+    "MporDays",
+    "NonNegative",
+    "Positive",
+    "Proxy",
+    "RuleBook",
+    "StressScenario",
+    "Surface",
+]
+
 MPOR_DAYS_MAX = 5
 MporDays = Annotated[int, Ge(1), Le(MPOR_DAYS_MAX)]
-_STRICT = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +196,6 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class HaircutTier:
-    """Marginal haircut from ``floor`` on. [USD]"""
-
-    __pydantic_config__ = _STRICT
-    floor: NonNegative
-    haircut: Fraction
-
-
-@dataclass(frozen=True, slots=True)
 class CollateralAsset:
     """Eligibility, haircut and scale of one collateral asset."""
 
@@ -245,3 +257,5 @@ class RuleBook:
     rule_book_hash: str
     house: HouseParameters
     agreements: Mapping[str, Agreement]
+    venues: VenueRules = field(default_factory=VenueRules)
+    """The venues' own parameters in force."""
