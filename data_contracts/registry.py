@@ -22,6 +22,8 @@ VERSIONS: Final[dict[str, int]] = {
     "collateral": 1,
     "open_orders": 1,
     "agreements": 1,
+    "accounts": 1,
+    "venue_margin": 1,
 }
 """Datasets with the major version in force."""
 

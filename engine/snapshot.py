@@ -20,6 +20,32 @@ def _no_faults() -> pd.DataFrame:
     return pd.DataFrame({"dataset": [], "identifier": [], "reason": []}, dtype="str")
 
 
+def no_accounts() -> pd.DataFrame:
+    """Return contract ``accounts`` without a row: no venue margin is computed."""
+    texts = ("account_id", "venue", "client_id", "netting_set_id", "account_mode")
+    return pd.DataFrame(
+        {
+            "account_id": pd.Series([], dtype="str"),
+            "effective_date": pd.Series([], dtype="datetime64[ms]"),
+            **{name: pd.Series([], dtype="str") for name in texts[1:]},
+            "leverage": pd.Series([], dtype="float64"),
+        }
+    )
+
+
+def no_venue_margin() -> pd.DataFrame:
+    """Return contract ``venue_margin`` without a row: no venue has reported."""
+    amounts = ("reported_initial_margin", "reported_maintenance_margin", "reported_equity")
+    return pd.DataFrame(
+        {
+            "business_date": pd.Series([], dtype="datetime64[ms]"),
+            **{name: pd.Series([], dtype="str") for name in ("account_id", "bucket", "currency")},
+            **{name: pd.Series([], dtype="float64") for name in amounts},
+            "observed_utc": pd.Series([], dtype="datetime64[ms, UTC]"),
+        }
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The market at ``as_of``, named by the hash of its content.
@@ -81,10 +107,16 @@ class PositionSet:
         and margins the worse one while a break is open.
     open_orders : pandas.DataFrame
         Contract ``open_orders``.
+    accounts : pandas.DataFrame
+        Contract ``accounts`` up to the business date; without a row no venue margin is computed.
+    venue_margin : pandas.DataFrame
+        Contract ``venue_margin`` of the business date: what the venues say they demand.
     """
 
     positions: pd.DataFrame
     open_orders: pd.DataFrame
+    accounts: pd.DataFrame = field(default_factory=no_accounts)
+    venue_margin: pd.DataFrame = field(default_factory=no_venue_margin)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,9 @@ from tasks.steps import Achievement, achieve, step
 from tasks.validate import accepted_path
 from tasks.workplace import Workplace
 
-_HOLDINGS = ("positions", "collateral", "open_orders", "agreements")
+_HOLDINGS = (
+    "positions", "collateral", "open_orders", "agreements", "accounts", "venue_margin",
+)  # fmt: skip
 
 
 @step("freeze")
@@ -54,7 +56,12 @@ def _freeze(place: Workplace, run_id: str) -> Achievement:
         faults=place.store.read_frame(faults_path(run_id)),
         **{name: accepted[name] for name in _market_frames()},
     )
-    positions = PositionSet(accepted["positions"], accepted["open_orders"])
+    positions = PositionSet(
+        accepted["positions"],
+        accepted["open_orders"],
+        accepted["accounts"],
+        accepted["venue_margin"],
+    )
     frozen = freeze(place.store, parts, positions, CollateralSet(accepted["collateral"]))
     house, text = read_house_parameters(DEFAULT_PARAMETERS, run.business_date)
     rules = rule_book(house, text, agreements_from(accepted["agreements"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from data_contracts.preparation import empty_frame
 from data_contracts.registry import contract
 from data_contracts.validation import Judge, validate
 from engine.errors import ParameterError
@@ -96,9 +97,13 @@ def _generated(order: Order, size: int, market: dict[str, RawRows]) -> dict[str,
     frames = {name: _accepted(name, market[name], order) for name in _OF_BOOK_MARKET}
     book = generate_book(BookMarket(**frames), size, BOOK_SEED, [order.business_date])
     origin = f"generated book of {size:,} netting sets, seed {BOOK_SEED}"
-    return {
+    rows = {
         name: raw_rows(getattr(book, name), origin)
         for name in ("positions", "agreements", "collateral", "open_orders")
+    }
+    absent = (d.name for d in DATASETS if d.origin == "book" and d.name not in rows)
+    return rows | {
+        name: raw_rows(empty_frame(contract(name)), "a generated book has none") for name in absent
     }
 
 

@@ -43,6 +43,8 @@ DATASETS: Final[tuple[DailyDataset, ...]] = (
     DailyDataset("agreements", "book", required=True),
     DailyDataset("collateral", "book", required=False),
     DailyDataset("open_orders", "book", required=False),
+    DailyDataset("accounts", "book", required=False),
+    DailyDataset("venue_margin", "book", required=False),
 )
 """In the order in which a run ingests them."""
 

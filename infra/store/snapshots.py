@@ -33,7 +33,12 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "positions": ("netting_set_id", "account_id", "instrument_id", "source", "business_date"),
     "open_orders": ("netting_set_id", "account_id", "order_id", "business_date"),
     "collateral": ("netting_set_id", "source", "location", "asset", "state", "business_date"),
+    "accounts": ("account_id", "effective_date"),
+    "venue_margin": ("account_id", "bucket", "business_date"),
 }
+# These enter the name only where they hold a row, so that a close without them is called the same
+# as before they existed.
+_OPTIONAL: Final = ("accounts", "venue_margin")
 _MARKET: Final = tuple(_KEYS)[:10]
 _FORMAT: Final = "plimsoll-snapshot-1"
 
@@ -96,8 +101,11 @@ def freeze(
         "positions": positions.positions,
         "open_orders": positions.open_orders,
         "collateral": collateral.holdings,
+        "accounts": positions.accounts,
+        "venue_margin": positions.venue_margin,
     }
-    tables = {name: to_table(_sorted(frames[name], name)) for name in _KEYS}
+    kept = [name for name in _KEYS if name not in _OPTIONAL or len(frames[name])]
+    tables = {name: to_table(_sorted(frames[name], name)) for name in kept}
     hashes = {name: table_hash(table) for name, table in tables.items()}
     as_of = require_utc(parts.as_of, "as_of")
     snapshot_id = _name(parts.business_date, as_of, hashes)
@@ -142,13 +150,14 @@ def load_snapshot(store: Store, snapshot_id: str) -> LoadedSnapshot:
         as_of=frozen.as_of,
         **{name: frames[name] for name in _MARKET},
     )
-    positions = PositionSet(frames["positions"], frames["open_orders"])
+    optional = {name: frames[name] for name in _OPTIONAL if name in frames}
+    positions = PositionSet(frames["positions"], frames["open_orders"], **optional)
     return LoadedSnapshot(snapshot, positions, CollateralSet(frames["collateral"]))
 
 
 def _name(business_date: date, as_of: datetime, hashes: Mapping[str, str]) -> SnapshotId:
     lines = [_FORMAT, business_date.isoformat(), as_of.astimezone(UTC).isoformat()]
-    lines += [f"{name} {hashes[name]}" for name in _KEYS]
+    lines += [f"{name} {hashes[name]}" for name in _KEYS if name in hashes]
     return SnapshotId(hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
@@ -182,7 +191,9 @@ def _read_contents(store: Store, snapshot_id: str) -> FrozenSnapshot:
     path = _contents_path(snapshot_id)
     try:
         facts = json.loads(store.read_bytes(path))
-        hashes = {name: str(facts["frames"][name]) for name in _KEYS}
+        frames = facts["frames"]
+        named = [name for name in _KEYS if name not in _OPTIONAL or name in frames]
+        hashes = {name: str(frames[name]) for name in named}
         business_date = date.fromisoformat(facts["business_date"])
         as_of = require_utc(datetime.fromisoformat(facts["as_of"]), "as_of")
     except (ValueError, KeyError, TypeError, ModelInputError) as error:
