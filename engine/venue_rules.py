@@ -79,8 +79,8 @@ class ParameterSet:
     venue: str
     model: str
     scope: str
-    """Venue symbol, underlying, settlement asset, collateral asset or name of an account mode;
-    ``*`` for every scope without a set of its own."""
+    """Venue symbol, underlying, settlement asset, collateral asset or name of an account mode. One
+    that ends in ``*`` stands for every scope that begins so and has no set of its own."""
     effective_date: date
     source: str
     evidence: Evidence
@@ -106,14 +106,21 @@ class VenueRules:
     sets: Mapping[tuple[str, str, str], ParameterSet] = field(default_factory=dict)
 
     def find(self, venue: str, model: str, scope: str) -> ParameterSet:
-        """Return the set of ``scope``, or else the one for every scope of the venue's model.
+        """Return the set of ``scope``, or else the one with the longest beginning of it.
+
+        Dated contracts come and go while their parameters stay: ``BTCUSDT_*`` serves every one of
+        them, and ``*`` every scope of the venue's model.
 
         Raises
         ------
         ParameterError
             If there is neither: a missing parameter is never taken as zero.
         """
-        found = self.sets.get((venue, model, scope)) or self.sets.get((venue, model, EVERY_SCOPE))
+        found = self.sets.get((venue, model, scope))
+        n_shared = len(scope)
+        while found is None and n_shared >= 0:
+            found = self.sets.get((venue, model, f"{scope[:n_shared]}{EVERY_SCOPE}"))
+            n_shared -= 1
         if found is None:
             raise ParameterError(
                 f"no parameters {venue}/{model}/{scope} are in force: import the venue's payload "
