@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.arrays import Float64Array1D, Float64Array2D, Int64Array1D
-from engine.kernels.tail import COLLATERAL
-from engine.margin.block import Block
+from engine.arrays import Float64Array1D
+from engine.margin.book_figures import LegFigures
 from engine.market import PreparedMarket
+from engine.rules import Gap
 
 
-def gap_losses(
-    market: PreparedMarket,
-    block: Block,
-    leg_special: Float64Array2D,
-    leg_group: Int64Array1D,
-) -> Float64Array1D:
+def gap_losses(market: PreparedMarket, gap: Gap, legs: LegFigures, n_groups: int) -> Float64Array1D:
     """Return the combined gap loss of each book.
 
     Each underlying jumps by itself over its grid; its worst loss is g. Underlyings combine as
@@ -24,31 +19,31 @@ def gap_losses(
 
     Parameters
     ----------
-    leg_special : Float64Array2D, shape (n_legs, n_stress + n_gap)
-        P&L of each leg; the gap columns are the last ones. [USD]
-    leg_group : Int64Array1D, shape (n_legs,)
-        Book of each leg.
+    gap : Gap
+        Correlations of the rule book.
+    legs : LegFigures
+        The gap columns of ``special`` are the last ones.
+    n_groups : int
+        Number of books.
 
     Returns
     -------
     Float64Array1D, shape (n_groups,)
         Loss >= 0. [USD]
     """
-    rows, gap = block.rows, block.house.gap
-    held = rows.leg_role != COLLATERAL
-    worst = np.maximum(-leg_special[:, market.scenarios.n_stress :].min(axis=1, initial=0.0), 0.0)
-    worst = np.where(held, worst, 0.0)
-    n_groups = rows.n_groups
-    total = np.bincount(leg_group, weights=worst, minlength=n_groups)
-    squares = np.bincount(leg_group, weights=worst * worst, minlength=n_groups)
+    jumps = legs.special[:, market.scenarios.n_stress :]
+    worst = np.maximum(-jumps.min(axis=1, initial=0.0), 0.0)
+    worst = np.where(legs.is_held, worst, 0.0)
+    total = np.bincount(legs.group, weights=worst, minlength=n_groups)
+    squares = np.bincount(legs.group, weights=worst * worst, minlength=n_groups)
     # All pairs share the default correlation; listed assets add what theirs differs by.
     rho = gap.correlation_default
     combined = rho * total * total + (1.0 - rho) * squares
     row_of = {asset: row for row, asset in enumerate(market.assets)}
     of_asset = [
         np.bincount(
-            leg_group,
-            weights=np.where(block.leg_asset == row_of.get(asset, -2), worst, 0.0),
+            legs.group,
+            weights=np.where(legs.asset == row_of.get(asset, -2), worst, 0.0),
             minlength=n_groups,
         )
         for asset in gap.correlation_assets

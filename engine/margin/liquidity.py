@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.arrays import Float64Array1D, Int64Array1D
-from engine.kernels.tail import COLLATERAL
-from engine.margin.block import Block
+from engine.arrays import Float64Array1D
+from engine.margin.book_figures import BookFigures, LegFigures, sum_by_group
 from engine.market import PreparedMarket
+from engine.rules import Liquidity
 
 
 def liquidation_costs(
-    market: PreparedMarket, block: Block, leg_group: Int64Array1D
+    market: PreparedMarket, liquidity: Liquidity, legs: LegFigures, books: BookFigures
 ) -> Float64Array1D:
     """Return the cost of liquidating each book: half spreads plus market impact.
 
@@ -29,19 +29,9 @@ def liquidation_costs(
     .. [1] R. Almgren, C. Thum, E. Hauptmann and H. Li, "Direct estimation of equity market
        impact," Risk, vol. 18, pp. 58-62, 2005.
     """
-    rows, liquidity = block.rows, block.house.liquidity
-    held = rows.leg_role != COLLATERAL
-    leg_of = np.repeat(np.arange(rows.n_legs), np.diff(rows.leg_ptr))
-    row = np.minimum(rows.index, market.n_instruments - 1)
-    counts = held[leg_of]
-    crossing = np.where(counts, np.abs(rows.weight) * market.half_spread[row], 0.0)
-    delta = np.where(counts, rows.weight * market.delta_notional[row], 0.0)
-    net = np.abs(np.bincount(leg_of, weights=delta, minlength=rows.n_legs))
-    asset = np.maximum(block.leg_asset, 0)
+    net = np.abs(legs.net_delta)
+    asset = np.maximum(legs.asset, 0)
     share = np.maximum(net / market.average_daily_volume[asset] - liquidity.volume_share_free, 0.0)
     impact = liquidity.impact_coefficient * market.daily_volatility[asset] * net * np.sqrt(share)
-    of_impact: Float64Array1D = np.bincount(
-        leg_group, weights=np.where(held, impact, 0.0), minlength=rows.n_groups
-    ).astype(np.float64)
-    of_spread = np.bincount(leg_group[leg_of], weights=crossing, minlength=rows.n_groups)
-    return of_impact + of_spread
+    of_impact = sum_by_group(np.where(legs.is_held, impact, 0.0), legs.group, books.n_groups)
+    return of_impact + books.spread_cost

@@ -8,7 +8,8 @@ from dataclasses import fields, replace
 import numpy as np
 
 from engine.margin.block import WORST_SCENARIOS, Block
-from engine.margin.filtered_historical import BlockMargins, BookMargins
+from engine.margin.book_margins import BookMargins
+from engine.margin.filtered_historical import BlockMargins
 from engine.portfolio import Portfolio
 
 
