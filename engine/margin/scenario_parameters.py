@@ -195,6 +195,14 @@ class ScenarioGridParameters:
             )
 
     def _require_tails_beyond_the_grid(self) -> None:
+        if self.extended_price_shocks and not 0.0 < self.price_range < 1.0:
+            raise ParameterError(
+                f"extended_price_shocks scale by the grid's range {self.price_range}, limit: "
+                "above 0, below 1",
+                identifier="price_shocks",
+                value=self.price_range,
+                limit="above 0, below 1",
+            )
         for shock in self.extended_price_shocks:
             if shock == 0.0 or abs(shock) < self.price_range:
                 raise ParameterError(
@@ -206,8 +214,8 @@ class ScenarioGridParameters:
                 )
         if self.extended_price_shocks and not self.extended_fraction > 0.0:
             raise ParameterError(
-                f"extended_fraction is {self.extended_fraction} with {len(self.extended_price_shocks)}"
-                " extended_price_shocks, limit > 0",
+                f"extended_fraction is {self.extended_fraction} with "
+                f"{len(self.extended_price_shocks)} extended_price_shocks, limit > 0",
                 identifier="extended_fraction",
                 value=self.extended_fraction,
                 limit="> 0",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -14,7 +15,12 @@ from pydantic_core import PydanticUndefined
 from infra.compute.fields import Inputs, JsonType, Limit
 from infra.compute.registry import CALCULATION_NAMES, find_calculation
 
-_PLURALS: Final = {"number": "numbers", "whole number": "whole numbers", "object": "objects"}
+_PLURALS: Final = {
+    "number": "numbers",
+    "whole number": "whole numbers",
+    "word": "words",
+    "object": "objects",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +30,10 @@ class FieldDescription:
     Attributes
     ----------
     name : str
-        Path in the body, ``items[].haircut``.
+        Path in the body, ``items[].haircut``, ``market.<key>.spot_price``.
     type_name : str
-        ``number``, ``whole number``, ``flag``, ``text``, ``word``, ``date``, ``object`` or a list.
+        ``number``, ``whole number``, ``flag``, ``text``, ``word``, ``date``, ``instant``,
+        ``object`` or a list.
     default : str
         ``required``, ``optional``, ``empty`` or the value that an absent field has.
     limits : str
@@ -53,11 +60,12 @@ class CalculationDescription:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What an annotation says: type, limits, and the model of an object or of list items."""
+    """What an annotation says: type, limits, and the model of an object or of its items."""
 
     type_name: str
     limits: tuple[str, ...] = ()
     model: type[Inputs] | None = None
+    separator: str = "."
 
 
 def describe() -> tuple[CalculationDescription, ...]:
@@ -81,8 +89,7 @@ def _fields(model: type[Inputs], prefix: str) -> Iterator[FieldDescription]:
             meaning=declared.description or "",
         )
         if shape.model is not None:
-            inner = "[]." if shape.type_name.startswith("list") else "."
-            yield from _fields(shape.model, f"{prefix}{name}{inner}")
+            yield from _fields(shape.model, f"{prefix}{name}{shape.separator}")
 
 
 def _default(declared: FieldInfo) -> str:
@@ -93,6 +100,8 @@ def _default(declared: FieldInfo) -> str:
         return "optional"
     if default == () or isinstance(default, Inputs):
         return "empty"
+    if isinstance(default, tuple):
+        return json.dumps(default)
     if isinstance(default, bool):
         return "true" if default else "false"
     return f"{default:g}" if isinstance(default, float | int) else str(default)
@@ -110,8 +119,11 @@ def _shape(annotation: Any, metadata: tuple[object, ...]) -> _Shape:
     own = tuple(text for text in map(_limit, metadata) if text)
     if origin is tuple:
         item = _shape(arguments[0], ())
-        each = tuple(f"each {limit}" for limit in item.limits)
-        return _Shape(f"list of {_PLURALS[item.type_name]}", (*own, *each), item.model)
+        listed = item.limits if item.type_name != "word" else (", ".join(item.limits),)
+        each = tuple(f"each {limit}" for limit in listed)
+        return _Shape(f"list of {_PLURALS[item.type_name]}", (*own, *each), item.model, "[].")
+    if origin is Mapping:
+        return _Shape("object", own, _shape(arguments[1], ()).model, ".<key>.")
     if isinstance(annotation, type) and issubclass(annotation, Inputs):
         return _Shape("object", own, annotation)
     named = next(each.name for each in metadata if isinstance(each, JsonType))

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -48,6 +48,9 @@ _VALUE_FAULTS: Final = frozenset(
     }
 )
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_INSTANT: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,22 @@ def _date(value: object) -> object:
     return found
 
 
+def _instant(value: object) -> object:
+    if not isinstance(value, str):
+        raise contract_fault("Input should be a valid instant")
+    try:
+        # Without an offset an instant would be read in some machine's time zone.
+        is_instant = _INSTANT.fullmatch(value)
+        found = datetime.fromisoformat(value).astimezone(UTC) if is_instant else None
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise PydanticCustomError(
+            VALUE_FAULT, "Input should be an instant with offset like 2026-02-15T08:00:00Z"
+        )
+    return found
+
+
 def contract_fault(text: str) -> PydanticCustomError:
     """Return a fault of shape for validators to raise."""
     return PydanticCustomError(CONTRACT_FAULT, "{text}", {"text": text})
@@ -110,6 +129,8 @@ PositiveCount: TypeAlias = Annotated[Whole, Ge(1)]
 Flag: TypeAlias = Annotated[bool, Strict(), JsonType("flag")]
 Text: TypeAlias = Annotated[str, Strict(), JsonType("text")]
 Date: TypeAlias = Annotated[date, BeforeValidator(_date), JsonType("date")]
+Instant: TypeAlias = Annotated[datetime, BeforeValidator(_instant), JsonType("instant")]
+"""Instant in UTC."""
 
 _Item = TypeVar("_Item")
 NotEmpty: TypeAlias = Annotated[tuple[_Item, ...], MinLen(1)]
