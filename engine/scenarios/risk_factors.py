@@ -81,44 +81,123 @@ def factor_moves(
     ModelInputError
         If the proxy asset itself has fewer than 250 returns: nothing could stand in for it.
     """
-    if house.proxy.asset not in assets:
-        raise ModelInputError(f"proxy asset {house.proxy.asset} is not among the assets")
+    return moves_of(_factor_history(snapshot, assets, house), house)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorHistory:
+    """What was observed of every factor up to one business date, in log returns and changes.
+
+    Attributes
+    ----------
+    assets : tuple of str
+        Column names of all matrices.
+    dates : numpy.ndarray, shape (n_days,), datetime64[D]
+        Consecutive days; the last is the business date.
+    index : DailyReturns, shape (n_days, n_assets)
+        Log returns of closes in USD; the long-run window or more. [-]
+    volatility_level, basis : Float64Array2D, shape (n_rows, n_assets)
+        Log changes of the 30-day volatility [-] and changes of the annual basis [1/year] of the
+        last ``n_rows`` days, the lookback or more; NaN where nothing was observed.
+    """
+
+    assets: tuple[str, ...]
+    dates: np.ndarray[tuple[int], np.dtype[np.datetime64]]
+    index: DailyReturns
+    volatility_level: Float64Array2D
+    basis: Float64Array2D
+
+
+def history_days(house: HouseParameters) -> tuple[int, int]:
+    """Return how many days of closes, and how many moves of every factor, a close looks at."""
     n_lookback = house.filter.lookback_days + MPOR_DAYS_MAX - 1
-    n_days = max(n_lookback, house.anti_procyclicality.long_run_days) + 1
-    closes = daily_series(
-        usd_closes(snapshot.price_history), "close", assets, snapshot.business_date, n_days
-    )
-    own = log_returns(closes)
-    n_usable = _usable_days(own, assets.index(house.proxy.asset), n_lookback, house)
-    window = _Window(n_usable=n_usable, n_days=n_days, assets=assets)
-    returns, is_standalone, notes = _without_gaps(own, window, house)
+    return max(n_lookback, house.anti_procyclicality.long_run_days) + 1, n_lookback
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexMoves:
+    """The filtered moves of the indices, and what the other factors need of them.
+
+    ``index`` and ``daily_volatility`` are those of ``FactorMoves``; ``volatility`` has a row for
+    each day of the history and one for the day after it. [1/sqrt(day)]
+    """
+
+    index: Float64Array2D
+    volatility: Float64Array2D
+    daily_volatility: Float64Array1D
+    is_standalone: BoolArray1D
+    notes: tuple[ProxyNote, ...]
+
+
+def index_moves(history: FactorHistory, house: HouseParameters) -> IndexMoves:
+    """Return the filtered index moves over the lookback that ends on the history's last day.
+
+    Raises
+    ------
+    ModelInputError
+        If the proxy asset is absent or has fewer than 250 returns.
+    """
+    window = _window(history, house)
+    returns, is_standalone, notes = _without_gaps(history.index, window, house)
     volatility = ewma_volatility(returns, decay=house.filter.decay)
-    today = _floored(volatility[-1], own, house)
+    today = _floored(volatility[-1], history.index, house)
     index = filtered_returns(
-        returns[-n_usable:],
-        volatility[-1 - n_usable : -1],
+        returns[-window.n_usable :],
+        volatility[-1 - window.n_usable : -1],
         today,
         ratio_floor=house.filter.ratio_floor,
         ratio_cap=house.filter.ratio_cap,
     )
-    level, level_notes = _volatility_level(snapshot, window, volatility, house)
-    basis, basis_notes = _basis(snapshot, window, index, house)
+    return IndexMoves(index, volatility, today, is_standalone, tuple(notes))
+
+
+def moves_of(history: FactorHistory, house: HouseParameters) -> FactorMoves:
+    """Return the filtered moves of all factors, as ``factor_moves`` does for a snapshot."""
+    window = _window(history, house)
+    found = index_moves(history, house)
+    level, level_notes = _volatility_level(history, window, found.volatility, house)
+    basis, basis_notes = _basis(history, window, found.index, house)
     return FactorMoves(
-        assets=assets,
-        dates=closes.dates[-n_usable:],
-        index=index,
+        assets=history.assets,
+        dates=history.dates[-window.n_usable :],
+        index=found.index,
         volatility_level=level,
         basis=basis,
-        daily_volatility=today,
-        is_standalone=is_standalone,
-        notes=(*notes, *level_notes, *basis_notes),
+        daily_volatility=found.daily_volatility,
+        is_standalone=found.is_standalone,
+        notes=(*found.notes, *level_notes, *basis_notes),
     )
+
+
+def _factor_history(
+    snapshot: Snapshot, assets: tuple[str, ...], house: HouseParameters
+) -> FactorHistory:
+    n_days, n_lookback = history_days(house)
+    day = snapshot.business_date
+    closes = daily_series(usd_closes(snapshot.price_history), "close", assets, day, n_days)
+    levels = daily_series(snapshot.volatility_history, "atm_iv_30d", assets, day, n_lookback + 1)
+    basis = daily_series(snapshot.basis_history, "annual_basis", assets, day, n_lookback + 1)
+    return FactorHistory(
+        assets=assets,
+        dates=closes.dates,
+        index=log_returns(closes),
+        volatility_level=log_returns(levels).values[1:],
+        basis=differences(basis).values[1:],
+    )
+
+
+def _window(history: FactorHistory, house: HouseParameters) -> _Window:
+    if house.proxy.asset not in history.assets:
+        raise ModelInputError(f"proxy asset {house.proxy.asset} is not among the assets")
+    n_lookback = history_days(house)[1]
+    column = history.assets.index(house.proxy.asset)
+    n_usable = _usable_days(history.index, column, n_lookback, house)
+    return _Window(n_usable, history.assets)
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
     n_usable: int
-    n_days: int
     assets: tuple[str, ...]
 
 
@@ -219,34 +298,20 @@ def _floored(today: Float64Array1D, own: DailyReturns, house: HouseParameters) -
 
 
 def _volatility_level(
-    snapshot: Snapshot, window: _Window, volatility: Float64Array2D, house: HouseParameters
+    history: FactorHistory, window: _Window, volatility: Float64Array2D, house: HouseParameters
 ) -> tuple[Float64Array2D, list[ProxyNote]]:
     """Return changes of the volatility level; without history, those of the index's own EWMA."""
-    levels = daily_series(
-        snapshot.volatility_history,
-        "atm_iv_30d",
-        window.assets,
-        snapshot.business_date,
-        window.n_usable + 1,
-    )
-    own = log_returns(levels).values[1:]
-    realised = np.diff(np.log(volatility), axis=0)[-window.n_usable :]
+    own = history.volatility_level[-window.n_usable :]
+    realised = np.diff(np.log(volatility[-1 - window.n_usable :]), axis=0)
     stand_in = house.proxy.volatility_level_multiplier * realised
     return _own_or_stand_in(own, stand_in, "volatility", "index EWMA volatility", window, house)
 
 
 def _basis(
-    snapshot: Snapshot, window: _Window, index: Float64Array2D, house: HouseParameters
+    history: FactorHistory, window: _Window, index: Float64Array2D, house: HouseParameters
 ) -> tuple[Float64Array2D, list[ProxyNote]]:
     """Return changes of the annual basis; without history it moves with the index."""
-    levels = daily_series(
-        snapshot.basis_history,
-        "annual_basis",
-        window.assets,
-        snapshot.business_date,
-        window.n_usable + 1,
-    )
-    own = differences(levels).values[1:]
+    own = history.basis[-window.n_usable :]
     stand_in = house.proxy.basis_beta * index
     return _own_or_stand_in(own, stand_in, "basis", "index return", window, house)
 

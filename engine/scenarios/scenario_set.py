@@ -78,16 +78,16 @@ def scenario_set(moves: FactorMoves, house: HouseParameters) -> ScenarioSet:
     every h, hence overlapping windows; each day has been rescaled by itself.
     """
     n_historical = moves.index.shape[0] - MPOR_DAYS_MAX + 1
-    stress = _stress_shocks(moves.assets, house)
-    gap = _gap_shocks(moves.assets, house)
+    stress = stress_shocks(moves.assets, house)
+    gap = gap_shocks(moves.assets, house)
     bound = house.surface.volatility_log_change_max
     by_mpor = {}
     for mpor_days in range(1, MPOR_DAYS_MAX + 1):
-        level = np.clip(_window_sums(moves.volatility_level, mpor_days), -bound, bound)
+        level = np.clip(window_sums(moves.volatility_level, mpor_days), -bound, bound)
         by_mpor[mpor_days] = Shocks(
-            index=_joined(_window_sums(moves.index, mpor_days), stress.index, gap.index),
+            index=_joined(window_sums(moves.index, mpor_days), stress.index, gap.index),
             volatility_level=_joined(level, stress.volatility_level, gap.volatility_level),
-            basis=_joined(_window_sums(moves.basis, mpor_days), stress.basis, gap.basis),
+            basis=_joined(window_sums(moves.basis, mpor_days), stress.basis, gap.basis),
         )
     ends = moves.dates[-n_historical:]
     n_gap = gap.index.shape[1]
@@ -108,7 +108,7 @@ def scenario_set(moves: FactorMoves, house: HouseParameters) -> ScenarioSet:
     )
 
 
-def _window_sums(moves: Float64Array2D, mpor_days: int) -> Float64Array2D:
+def window_sums(moves: Float64Array2D, mpor_days: int) -> Float64Array2D:
     """Return, for each end date, the sum of the last ``mpor_days`` moves, added oldest first."""
     n_ends = moves.shape[0] - MPOR_DAYS_MAX + 1
     total = np.zeros((n_ends, moves.shape[1]))
@@ -124,7 +124,8 @@ def _joined(
     return np.ascontiguousarray(np.concatenate([historical, stress, gap], axis=1))
 
 
-def _stress_shocks(assets: tuple[str, ...], house: HouseParameters) -> Shocks:
+def stress_shocks(assets: tuple[str, ...], house: HouseParameters) -> Shocks:
+    """Return the moves of the named stress days, a column each; pegged assets follow their peg."""
     index = np.zeros((len(assets), len(house.stress)))
     level = np.zeros_like(index)
     basis = np.zeros_like(index)
@@ -143,7 +144,8 @@ def _stressed_return(scenario: StressScenario, asset: str) -> float:
     return scenario.index.get(asset, scenario.index.get("default", 0.0))
 
 
-def _gap_shocks(assets: tuple[str, ...], house: HouseParameters) -> Shocks:
+def gap_shocks(assets: tuple[str, ...], house: HouseParameters) -> Shocks:
+    """Return the jumps of the gap grid, a column each; pegged assets do not jump."""
     n_gap = max(len(house.gap.shocks_major), len(house.gap.shocks_minor))
     index = np.zeros((len(assets), n_gap))
     level = np.zeros_like(index)
