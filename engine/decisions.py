@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, ObjectArray1D
+from engine.binding import withholds_returns
 from engine.calls.margin_call import Holdings, decide_calls
 from engine.money import REQUIREMENT_DECIMALS_MAX, Rounding, round_amounts
 from engine.requirements import ASSESSED, FAILED
@@ -22,11 +23,13 @@ def with_calls(
     collateral: pd.DataFrame,
     has_break: pd.Series,
     rules: RuleBook,
+    venue: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return ``requirements`` with collateral value, excess, ratio and call decision.
 
     Requirements round up and collateral rounds down to the currency's decimals before they are
     compared. A failed netting set has no requirement: nothing is called and nothing returned.
+    Where venue margins are known, collateral is compared with what is owed, the larger of both.
 
     Parameters
     ----------
@@ -36,12 +39,19 @@ def with_calls(
         From ``engine.collateral.valuation.value_collateral``.
     has_break : pandas.Series of bool
         Whether reconciliation found a difference, in the order of ``requirements``.
+    venue : pandas.DataFrame, optional
+        From ``engine.binding.venue_columns``, in the order of ``requirements``; joins the result
+        with the exact ``venue_amount`` and ``owed_amount``. Without it, the house's requirement
+        is owed.
     """
     frame = requirements.copy()
     value = collateral.groupby("netting_set_id", sort=True)["collateral_value"].sum()
     frame["collateral_value"] = value.reindex(frame["netting_set_id"]).fillna(0.0).to_numpy()
-    frame["excess"] = frame["collateral_value"] - frame["requirement"]
-    frame["margin_ratio"] = _ratio(frame)
+    owed: Float64Array1D = (frame if venue is None else venue)[
+        "requirement" if venue is None else "owed"
+    ].to_numpy(dtype=np.float64)
+    frame["excess"] = frame["collateral_value"] - owed
+    frame["margin_ratio"] = _ratio(owed, frame["collateral_value"].to_numpy(dtype=np.float64))
     scale = {asset: terms.scale for asset, terms in rules.house.collateral.items()}
     decimals = np.array(
         [
@@ -57,11 +67,21 @@ def with_calls(
     held = round_amounts(value_held, decimals, Rounding.COLLATERAL_VALUE)
     is_failed = (frame["status"] == FAILED).to_numpy()
     releasable = (frame["status"] == ASSESSED).to_numpy() & ~has_break.to_numpy()
+    called_for = required
+    if venue is not None:
+        releasable &= ~withholds_returns(venue, frame["netting_set_id"], rules)
+        frame = pd.concat([frame, venue], axis=1)
+        called_for = round_amounts(np.nan_to_num(owed), decimals, Rounding.REQUIREMENT)
+        demanded: Float64Array1D = venue["venue_initial_margin"].to_numpy(dtype=np.float64)
+        unrated = ~np.isfinite(demanded)
+        exact = round_amounts(np.nan_to_num(demanded), decimals, Rounding.REQUIREMENT)
+        frame["venue_amount"] = _replaced(exact, unrated, None)
+        frame["owed_amount"] = _replaced(called_for, is_failed, None)
     agreements = [rules.agreements[str(name)] for name in frame["netting_set_id"]]
     decided = decide_calls(
         Holdings(
             agreements=agreements,
-            requirement=_replaced(required, is_failed, Decimal(0)),
+            requirement=_replaced(called_for, is_failed, Decimal(0)),
             collateral=_replaced(held, is_failed, Decimal(0)),
             pending=np.full(len(frame), Decimal(0), dtype=object),
             is_releasable=releasable,
@@ -81,11 +101,9 @@ def _replaced(values: ObjectArray1D, where: BoolArray1D, value: object) -> Objec
     return replaced
 
 
-def _ratio(frame: pd.DataFrame) -> Float64Array1D:
-    """Return requirement over collateral value; infinite without collateral, 0 for no need."""
-    need = frame["requirement"].to_numpy(dtype=np.float64)
-    held = frame["collateral_value"].to_numpy(dtype=np.float64)
-    ratio: Float64Array1D = np.divide(need, held, out=np.full(len(frame), np.inf), where=held > 0.0)
-    ratio[need == 0.0] = 0.0
-    ratio[np.isnan(need)] = np.nan
+def _ratio(owed: Float64Array1D, held: Float64Array1D) -> Float64Array1D:
+    """Return what is owed over collateral value; infinite without collateral, 0 for no need."""
+    ratio: Float64Array1D = np.divide(owed, held, out=np.full(owed.size, np.inf), where=held > 0.0)
+    ratio[owed == 0.0] = 0.0
+    ratio[np.isnan(owed)] = np.nan
     return ratio

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
@@ -248,6 +248,8 @@ class Agreement:
     independent_amount: NonNegative
     cure_hours: Positive
     effective_date: date
+    call_basis: Literal["larger", "house"] = "larger"
+    """What is called for: the larger of house and venue margin, or the house's alone."""
 
 
 @dataclass(frozen=True, slots=True)

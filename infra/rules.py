@@ -59,7 +59,10 @@ def agreements_from(rows: pd.DataFrame) -> dict[str, Agreement]:
     found: dict[str, Agreement] = {}
     ordered = rows.sort_values(["netting_set_id", "effective_date"])
     for record in ordered.to_dict(orient="records"):
-        row: dict[str, object] = {str(key): value for key, value in record.items()}
+        # An empty cell of an optional term takes the term's default.
+        row: dict[str, object] = {
+            str(key): value for key, value in record.items() if not pd.isna(value)
+        }
         row["effective_date"] = pd.Timestamp(str(row["effective_date"])).date().isoformat()
         netting_set_id = str(row["netting_set_id"])
         found[netting_set_id] = _checked(Agreement, row, f"agreements[{netting_set_id}]")
@@ -71,8 +74,10 @@ def rule_book(
 ) -> RuleBook:
     """Return the rule book, named by the hash of parameters and agreements."""
     to_json = TypeAdapter(Agreement)
+    # Without defaults, so that a term which came later does not rename what was agreed before.
     agreement_rows = [
-        to_json.dump_python(agreements[key], mode="json") for key in sorted(agreements)
+        to_json.dump_python(agreements[key], mode="json", exclude_defaults=True)
+        for key in sorted(agreements)
     ]
     canonical = json.dumps(agreement_rows, sort_keys=True)
     digest = hashlib.sha256(f"{parameters_text}\0{canonical}".encode()).hexdigest()

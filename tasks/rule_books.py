@@ -29,7 +29,7 @@ def rule_book_content(rules: RuleBook, text: RuleBookText) -> str:
             "file_name": text.file_name,
             "parameters": text.parameters,
             "agreements": [
-                to_json.dump_python(rules.agreements[key], mode="json")
+                to_json.dump_python(rules.agreements[key], mode="json", exclude_defaults=True)
                 for key in sorted(rules.agreements)
             ],
         },

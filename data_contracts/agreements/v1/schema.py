@@ -31,6 +31,9 @@ CONTRACT: Final = Contract(
                at_least=0.0, at_most=1e15),
         Column("cure_hours", Kind.NUMBER, "time to meet a call", "hours", above=0.0,
                at_most=8760.0),
+        Column("call_basis", Kind.IDENTIFIER, "called for is the larger of house and venue "
+               "margin (also where empty), or the house's alone", optional=True,
+               words=("larger", "house")),
     ),
     key=("netting_set_id", "effective_date"),
     identifier="netting_set_id",

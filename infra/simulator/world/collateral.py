@@ -8,6 +8,7 @@ limit.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,8 +95,9 @@ def agree(
             "rounding_increment": np.where(size < 2.0e5, 1_000.0, 10_000.0),
             "independent_amount": independent,
             "cure_hours": _pick({4.0: 0.25, 8.0: 0.35, 24.0: 0.40}, n, rng).astype(np.float64),
+            "call_basis": _call_bases(population.netting_set_id),
         }
-    ).astype({"netting_set_id": "str", "client_id": "str", "currency": "str"})
+    ).astype(dict.fromkeys(("netting_set_id", "client_id", "currency", "call_basis"), "str"))
     frame["effective_date"] = frame["effective_date"].astype("datetime64[ms]")
     factor = np.array([_CONFIDENCE_FACTOR[value] for value in confidence])
     owed = np.maximum(factor * requirement + (independent - threshold) * rate, 0.0)
@@ -205,6 +207,11 @@ def _venue_accounts(
         f"{population.netting_set_id[o]}-{population.venues[v]}"
         for o, v in zip(owners.tolist(), chosen.tolist(), strict=True)
     ]
+
+
+def _call_bases(netting_sets: np.ndarray) -> list[str]:
+    """One in twelve funds its venues itself, so the house calls for its own margin alone."""
+    return ["larger" if zlib.crc32(str(n).encode()) % 12 else "house" for n in netting_sets]
 
 
 def _utilisation(n: int, rng: np.random.Generator) -> Float64Array1D:
