@@ -16,12 +16,13 @@ from decimal import (
     Decimal,
     FloatOperation,
     InvalidOperation,
+    localcontext,
 )
 from enum import Enum
 
 import numpy as np
 
-from engine.arrays import Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.errors import ModelInputError
 
 GUARD_DIGITS = 4
@@ -171,18 +172,52 @@ def round_amounts(
     """
     if not np.isfinite(amounts).all():
         raise ModelInputError("money needs finite amounts, found NaN or infinity")
-    # One pair of ticks per scale: building them per amount would cost more than the rounding.
-    ticks = {
-        scale: (Decimal(1).scaleb(-(scale + GUARD_DIGITS)), Decimal(1).scaleb(-scale))
-        for scale in np.unique(decimals).tolist()
-    }
     rounded: ObjectArray1D = np.empty(len(amounts), dtype=object)
-    direction = rounding.value
-    for row, (amount, scale) in enumerate(zip(amounts.tolist(), decimals.tolist(), strict=True)):
-        guard, tick = ticks[scale]
-        noiseless = Decimal(repr(amount)).quantize(guard, ROUND_HALF_EVEN, MONEY_CONTEXT)
-        rounded[row] = MONEY_CONTEXT.plus(noiseless.quantize(tick, direction, MONEY_CONTEXT))
+    for scale in np.unique(decimals).tolist():
+        rows = np.flatnonzero(decimals == scale)
+        rounded[rows] = _round_at_scale(amounts[rows], scale, rounding)
     return rounded
+
+
+def _round_at_scale(amounts: Float64Array1D, scale: int, rounding: Rounding) -> ObjectArray1D:
+    """Return amounts of one scale, rounded as decimals only where floats cannot tell the tick."""
+    ticks, is_certain = _certain_ticks(amounts, scale, rounding)
+    rounded: ObjectArray1D = np.empty(len(amounts), dtype=object)
+    tick = Decimal(1).scaleb(-scale)
+    guard = Decimal(1).scaleb(-(scale + GUARD_DIGITS))
+    whole = ticks[is_certain].astype(np.int64)
+    with localcontext(MONEY_CONTEXT):
+        rounded[is_certain] = np.fromiter(
+            map(tick.__mul__, whole.tolist()), dtype=object, count=len(whole)
+        )
+    for row in np.flatnonzero(~is_certain).tolist():
+        noiseless = exact(amounts[row]).quantize(guard, ROUND_HALF_EVEN, MONEY_CONTEXT)
+        rounded[row] = MONEY_CONTEXT.plus(noiseless.quantize(tick, rounding.value, MONEY_CONTEXT))
+    return rounded
+
+
+def _certain_ticks(
+    amounts: Float64Array1D, scale: int, rounding: Rounding
+) -> tuple[Float64Array1D, BoolArray1D]:
+    """Return amounts in whole ticks, and where decimal arithmetic would give the same ticks.
+
+    The decimal that is rounded lies within half a guard digit of the amount as it is written, which
+    lies within half a unit in the last place of the float; the product below adds another half.
+    Twice that is left as a margin: an amount further than it from any tie or tick that would change
+    its direction cannot go another way.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        exact_ticks = amounts * float(10**scale)
+        noise = 10.0**-GUARD_DIGITS + np.abs(exact_ticks) * 2.0**-51
+        if rounding is Rounding.SETTLEMENT:
+            ticks = np.rint(exact_ticks)
+            is_certain = np.abs(exact_ticks - ticks) < 0.5 - noise
+        else:
+            upwards = rounding is Rounding.REQUIREMENT
+            ticks = np.ceil(exact_ticks) if upwards else np.floor(exact_ticks)
+            inside = np.abs(exact_ticks - ticks)
+            is_certain = (inside > noise) & (inside < 1.0 - noise)
+    return ticks, is_certain | (amounts == 0.0)
 
 
 def round_to_increment(amount: Decimal, increment: Decimal, rounding: Rounding) -> Decimal:
