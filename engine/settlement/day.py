@@ -7,13 +7,14 @@ book is financed by the house and marked like a linear contract.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.money import Rounding, round_amounts
 from engine.rules import RuleBook
 from engine.settlement.terms import SettlementTerms, settlement_terms
@@ -34,6 +35,10 @@ AMOUNT_MAX: Final = 1e27
 
 _TOO_LARGE: Final = f"amount is no money: limit {AMOUNT_MAX:g}"
 _KEYS: Final = ["netting_set_id", "account_id", "instrument_id"]
+# In order of their names, so that a place in it sorts as the name does.
+_KINDS: Final = (EXPIRY, FUNDING, VARIATION)
+# What has to hold of each position, and what to say of one that fails it.
+_Check: TypeAlias = tuple[BoolArray1D, Callable[[int], str]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,101 +80,172 @@ def settle_day(snapshot: Snapshot, positions: pd.DataFrame, rules: RuleBook) -> 
         A perpetual settles twice: variation, and funding at the day's mark for the sum of the
         day's rates. Nothing is settled on a missing, stale or unusable price.
     """
-    held = positions[positions["quantity"] != 0.0].sort_values(
-        _KEYS, ignore_index=True, kind="stable"
-    )
+    held = _held(positions)
     table = settlement_terms(snapshot, rules.house)
-    row = pd.Index(table.instrument_id).get_indexer(pd.Index(held["instrument_id"]))
-    by_price = _by_price(held, table, row)
-    by_funding = _by_funding(held, table, row)
-    parts = [_settled(held, table, row, part, rules) for part in (by_price, by_funding)]
-    missing = [_unsettled(held, part) for part in (by_price, by_funding)]
-    order = [*_KEYS, "kind"]
+    # One more for an instrument that has no name.
+    known = np.append(pd.Index(table.instrument_id).get_indexer(held.instruments), -1)
+    row = known[held.instrument]
+    parts = (_by_price(held, table, row), _by_funding(held, table, row))
     return DaySettlement(
-        settlements=pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True),
-        unsettled=pd.concat(missing, ignore_index=True).sort_values(order, ignore_index=True),
+        settlements=_settlements(held, parts, table, row, rules),
+        unsettled=_unsettled(held, parts),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """Positions that are not 0, in the order of their keys; equal keys share a rank."""
+
+    keys: pd.DataFrame
+    """Of all positions, as they were given."""
+    origin: Int64Array1D
+    """Row of each held position in ``keys``."""
+    rank: Int64Array1D
+    instruments: pd.Index
+    instrument: Int64Array1D
+    """Place of each position's instrument in ``instruments``."""
+    quantity: Float64Array1D
+    settled_price: Float64Array1D
+
+    def keys_of(self, position: Int64Array1D) -> pd.DataFrame:
+        """Return the keys of the positions, numbered afresh."""
+        return self.keys.take(self.origin[position]).reset_index(drop=True)
+
+
+def _held(positions: pd.DataFrame) -> _Held:
+    """Return positions sorted by their keys, each distinct name compared once."""
+    quantity = positions["quantity"].to_numpy(dtype=np.float64)
+    kept = np.flatnonzero(quantity != 0.0)
+    codes, names = zip(*(pd.factorize(positions[key], sort=True) for key in _KEYS), strict=True)
+    # A netting set and an account in one number: neither count exceeds the number of rows.
+    account = (codes[0] * max(len(names[1]), 1) + codes[1])[kept]
+    instrument = codes[2][kept]
+    order = np.lexsort((instrument, account))
+    account, instrument, kept = account[order], instrument[order], kept[order]
+    is_new = np.ones(len(kept), dtype=np.bool_)
+    is_new[1:] = (account[1:] != account[:-1]) | (instrument[1:] != instrument[:-1])
+    return _Held(
+        keys=positions[_KEYS],
+        origin=kept,
+        rank=np.cumsum(is_new),
+        instruments=pd.Index(names[2]),
+        instrument=instrument,
+        quantity=quantity[kept],
+        settled_price=positions["settled_price"].to_numpy(dtype=np.float64)[kept],
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Settlements of some kinds, one element per position; those with a reason do not count."""
+    """Settlements of some kinds: the held positions to which they apply, and which fail.
 
-    kind: ObjectArray1D
+    ``kind`` is a place in ``_KINDS``; ``failing`` holds places in this part, each with a reason.
+    """
+
+    position: Int64Array1D
+    kind: Int64Array1D
     amount: Float64Array1D
-    reason: ObjectArray1D
-    applies: BoolArray1D
+    failing: Int64Array1D
+    reason: tuple[str, ...]
+
+    def settling(self) -> BoolArray1D:
+        """Return which of the part settle."""
+        settles = np.ones(len(self.position), dtype=np.bool_)
+        settles[self.failing] = False
+        return settles
 
 
-def _by_price(held: pd.DataFrame, table: SettlementTerms, row: Int64Array1D) -> _Part:
+def _by_price(held: _Held, table: SettlementTerms, row: Int64Array1D) -> _Part:
     """Return variation margin, or the final settlement of what has expired."""
-    quantity: Float64Array1D = held["quantity"].to_numpy(dtype=np.float64)
-    settled: Float64Array1D = held["settled_price"].to_numpy(dtype=np.float64)
-    is_settled_usable = np.isfinite(settled) & (settled > 0.0)
-    reason: ObjectArray1D = table.fault[row]
-    reason[~np.isfinite(quantity)] = "quantity is not finite"
-    for position in np.flatnonzero((reason == "") & ~is_settled_usable):
-        reason[position] = f"settled price is {settled[position]}, limit > 0"
+    quantity, settled = held.quantity, held.settled_price
+    is_number: BoolArray1D = np.isfinite(quantity)
+    is_usable: BoolArray1D = np.isfinite(settled) & (settled > 0.0)
     amount = variation_margin(
-        np.where(np.isfinite(quantity), quantity, 0.0),
+        np.where(is_number, quantity, 0.0),
         table.multiplier[row],
-        np.where(is_settled_usable, settled, 1.0),
+        np.where(is_usable, settled, 1.0),
         table.price[row],
         table.is_reciprocal[row],
     )
-    reason[(reason == "") & ~(np.abs(amount) < AMOUNT_MAX)] = _TOO_LARGE
-    kind = np.where(table.is_expired[row], EXPIRY, VARIATION).astype(object)
-    return _Part(kind, amount, reason, np.ones(len(held), dtype=np.bool_))
+    checks: tuple[_Check, ...] = (
+        (is_number, lambda _: "quantity is not finite"),
+        ((table.fault == "")[row], lambda place: str(table.fault[row[place]])),
+        (is_usable, lambda place: f"settled price is {settled[place]}, limit > 0"),
+        (np.abs(amount) < AMOUNT_MAX, lambda _: _TOO_LARGE),
+    )
+    kind = np.where(table.is_expired, _KINDS.index(EXPIRY), _KINDS.index(VARIATION))[row]
+    return _Part(np.arange(len(row)), kind, amount, *_failures(checks))
 
 
-def _by_funding(held: pd.DataFrame, table: SettlementTerms, row: Int64Array1D) -> _Part:
+def _by_funding(held: _Held, table: SettlementTerms, row: Int64Array1D) -> _Part:
+    """Return what perpetuals receive for the day's funding."""
+    position = np.flatnonzero(table.is_perpetual[row])
+    row, quantity = row[position], held.quantity[position]
     rate: Float64Array1D = table.funding_rate[row]
-    has_rate = np.isfinite(rate)
-    quantity: Float64Array1D = held["quantity"].to_numpy(dtype=np.float64)
+    is_number: BoolArray1D = np.isfinite(quantity)
+    has_rate: BoolArray1D = np.isfinite(rate)
     amount = funding_received(
-        np.where(np.isfinite(quantity), quantity, 0.0),
+        np.where(is_number, quantity, 0.0),
         table.multiplier[row],
         table.price[row],
         np.where(has_rate, rate, 0.0),
         table.is_reciprocal[row],
     )
-    reason: ObjectArray1D = table.fault[row]
-    reason[~np.isfinite(quantity)] = "quantity is not finite"
-    reason[(reason == "") & ~has_rate] = "no funding rate of the date"
-    reason[(reason == "") & ~(np.abs(amount) < AMOUNT_MAX)] = _TOO_LARGE
-    kind = np.full(len(held), FUNDING, dtype=object)
-    return _Part(kind, amount, reason, table.is_perpetual[row])
+    checks: tuple[_Check, ...] = (
+        (is_number, lambda _: "quantity is not finite"),
+        ((table.fault == "")[row], lambda place: str(table.fault[row[place]])),
+        (has_rate, lambda _: "no funding rate of the date"),
+        (np.abs(amount) < AMOUNT_MAX, lambda _: _TOO_LARGE),
+    )
+    kind = np.full(len(position), _KINDS.index(FUNDING))
+    return _Part(position, kind, amount, *_failures(checks))
 
 
-def _settled(
-    held: pd.DataFrame, table: SettlementTerms, row: Int64Array1D, part: _Part, rules: RuleBook
+def _failures(checks: tuple[_Check, ...]) -> tuple[Int64Array1D, tuple[str, ...]]:
+    """Return the places at which a check fails, and what the first such check says of each."""
+    passes = np.logical_and.reduce([holds for holds, _ in checks])
+    failing = np.flatnonzero(~passes)
+    reasons = tuple(
+        next(say(place) for holds, say in checks if not holds[place]) for place in failing.tolist()
+    )
+    return failing, reasons
+
+
+def _settlements(
+    held: _Held,
+    parts: tuple[_Part, ...],
+    table: SettlementTerms,
+    row: Int64Array1D,
+    rules: RuleBook,
 ) -> pd.DataFrame:
-    chosen = np.flatnonzero(part.applies & (part.reason == ""))
-    amount = part.amount[chosen]
-    instrument = row[chosen]
-    assets = table.asset[instrument]
-    scales = {
-        asset: rules.house.collateral[asset].scale
-        if asset in rules.house.collateral
-        else SCALE_DEFAULT
-        for asset in sorted(set(assets.tolist()))
-    }
-    decimals: Int64Array1D = np.array([scales[asset] for asset in assets], dtype=np.int64)
-    frame = held[_KEYS].iloc[chosen].reset_index(drop=True)
-    return frame.assign(
-        kind=pd.Series(part.kind[chosen], dtype="str"),
-        asset=pd.Series(assets, dtype="str"),
+    settles = [part.settling() for part in parts]
+    pairs = list(zip(parts, settles, strict=True))
+    position = np.concatenate([part.position[chosen] for part, chosen in pairs])
+    kind = np.concatenate([part.kind[chosen] for part, chosen in pairs])
+    order = np.lexsort((kind, held.rank[position]))
+    amount = np.concatenate([part.amount[chosen] for part, chosen in pairs])[order]
+    position, kind = position[order], kind[order]
+    instrument = row[position]
+    scales = [
+        rules.house.collateral[asset].scale if asset in rules.house.collateral else SCALE_DEFAULT
+        for asset in table.asset
+    ]
+    decimals: Int64Array1D = np.array(scales, dtype=np.int64)[instrument]
+    exact_amount = round_amounts(amount, decimals, Rounding.SETTLEMENT)
+    return held.keys_of(position).assign(
+        kind=pd.Series(pd.array(_KINDS, dtype="str").take(kind)),
+        asset=pd.Series(pd.array(table.asset[:-1], dtype="str").take(instrument)),
         amount=amount,
-        amount_exact=pd.Series(
-            round_amounts(amount, decimals, Rounding.SETTLEMENT), dtype="object"
-        ),
+        amount_exact=pd.Series(exact_amount, dtype="object"),
     )
 
 
-def _unsettled(held: pd.DataFrame, part: _Part) -> pd.DataFrame:
-    chosen = np.flatnonzero(part.applies & (part.reason != ""))
-    frame = held[_KEYS].iloc[chosen].reset_index(drop=True)
-    return frame.assign(
-        kind=pd.Series(part.kind[chosen], dtype="str"),
-        reason=pd.Series(part.reason[chosen], dtype="str"),
+def _unsettled(held: _Held, parts: tuple[_Part, ...]) -> pd.DataFrame:
+    position = np.concatenate([part.position[part.failing] for part in parts])
+    kind = np.concatenate([part.kind[part.failing] for part in parts])
+    order = np.lexsort((kind, held.rank[position]))
+    reason = np.array([text for part in parts for text in part.reason], dtype=object)
+    return held.keys_of(position[order]).assign(
+        kind=pd.Series(pd.array(_KINDS, dtype="str").take(kind[order])),
+        reason=pd.Series(reason[order], dtype="str"),
     )
