@@ -6,9 +6,12 @@ done there all the same, in exact decimals.
 
 from __future__ import annotations
 
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Literal
 
+import numpy as np
+
+from engine.arrays import Float64Array1D
 from engine.errors import ModelInputError
 from engine.money import Rounding, exact, round_to_increment
 
@@ -47,13 +50,59 @@ def round_to_tick(value: float, tick: float, direction: Direction) -> float:
     >>> round_to_tick(-549.9, 1.0, "toward_zero")
     -549.0
     """
+    return float(exact_to_tick(exact(value), tick, direction))
+
+
+def exact_to_tick(value: Decimal, tick: float, direction: Direction) -> Decimal:
+    """Return an exact number rounded as ``round_to_tick`` does, for rules that go on from there.
+
+    Raises
+    ------
+    ModelInputError
+        As ``round_to_tick``.
+    """
     upward = direction == "up" or (direction == "toward_zero" and value < 0)
     rounding = Rounding.REQUIREMENT if upward else Rounding.COLLATERAL_VALUE
     try:
-        return float(round_to_increment(exact(value), exact(tick), rounding))
+        return round_to_increment(value, exact(tick), rounding)
     except InvalidOperation as error:
         raise ModelInputError(
-            f"{value!r} cannot be rounded to tick {tick!r}: the ratio has too many digits",
+            f"{value} cannot be rounded to tick {tick!r}: the ratio has too many digits",
             value=value,
             limit="46 digits",
         ) from error
+
+
+def round_each_to_tick(
+    values: Float64Array1D, ticks: Float64Array1D, direction: Direction
+) -> Float64Array1D:
+    """Return each value as ``round_to_tick`` rounds it; a NaN tick leaves its value as it is.
+
+    Parameters
+    ----------
+    values : Float64Array1D, shape (n,)
+        Numbers to round.
+    ticks : Float64Array1D, shape (n,)
+        Step of each number, above 0; NaN where there is none.
+    direction : {"up", "down", "toward_zero"}
+        Ceiling, floor or truncation.
+
+    Raises
+    ------
+    ModelInputError
+        As ``round_to_tick``; also where a value with a tick is not finite.
+    """
+    rows = np.flatnonzero(~np.isnan(ticks))
+    if not len(rows):
+        return values
+    unusable = rows[~np.isfinite(values[rows])]
+    if len(unusable):
+        found = values[unusable[0]]
+        raise ModelInputError(f"{found} cannot be rounded to a tick", value=float(found))
+    rounded = values.copy()
+    # Exact decimals, one by one: venues with ticks are few, and a tick too many is an error.
+    rounded[rows] = [
+        round_to_tick(value, tick, direction)
+        for value, tick in zip(values[rows].tolist(), ticks[rows].tolist(), strict=True)
+    ]
+    return rounded

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Generic, TypeVar
+from enum import Enum
+from typing import Final, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from engine.errors import InvariantBroken, ModelInputError
 from infra.compute.fields import Inputs, parse_inputs
 
 _Model = TypeVar("_Model", bound=Inputs)
+
+
+class _NoFigure(Enum):
+    NO_FIGURE = "null"
+
+
+NO_FIGURE: Final[Literal[_NoFigure.NO_FIGURE]] = _NoFigure.NO_FIGURE
+"""An output that applies and has no figure: null in the answer, where ``None`` is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,8 @@ def _plain(value: object, name: str) -> object:
     """Return ``value`` in the types of JSON; a number that is not finite is a ModelInputError."""
     if isinstance(value, bool | str | int | None):
         return value
+    if value is NO_FIGURE:
+        return None
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ModelInputError(f"{name} is {value}: inputs too large or too small", value=value)

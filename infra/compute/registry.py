@@ -17,6 +17,12 @@ _PACKAGE: Final = "infra.compute.calculations"
 _MODULES: Final[Mapping[str, str]] = {
     "option_value": "options",
     "implied_volatility": "options",
+    "tiered_margin": "tiered",
+    "liquidation_price": "liquidation",
+    "close_out_price": "liquidation",
+    "margin_levels": "levels",
+    "lognormal_risk_factors": "levels",
+    "unified_margin_ratio": "unified",
     "collateral_value": "collateral",
     "margin_call": "calls",
     "loan_margin_call": "calls",

@@ -17,7 +17,7 @@ from infra.compute.description import describe
 from tests.vectors.agreement import differences
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "vectors"
-FIELD_ROW = re.compile(r"\| `([\w.\[\]]+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$")
+FIELD_ROW = re.compile(r"\| `([\w.\[\]<>]+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$")
 
 
 @pytest.fixture(scope="module")
