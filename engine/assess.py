@@ -89,7 +89,7 @@ def combine(
     """Return the assessment from the margins of all blocks, in block order."""
     governing = governing_margins(book, blocks)
     requirements = requirement_frame(
-        book, governing, rules, last_fresh or LastFresh(), snapshot.business_date
+        book.netting_sets, governing, rules, last_fresh or LastFresh(), snapshot.business_date
     )
     collateral = _collateral(market, book, rules)
     decided = with_calls(requirements, collateral, book.netting_sets["has_break"], rules)

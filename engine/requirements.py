@@ -8,8 +8,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from engine.arrays import Float64Array1D, Int64Array1D
+from engine.arrays import Float64Array1D
 from engine.assessment import COMPONENT_COLUMNS
+from engine.margin.book_margins import BookMargins
 from engine.margin.filtered_historical import BlockMargins
 from engine.portfolio import Portfolio
 from engine.rules import Hold, RuleBook
@@ -22,37 +23,42 @@ ASSESSED, HELD, FAILED = "assessed", "held", "failed"
 class GoverningMargins:
     """Components of the governing book of each netting set, all blocks joined. [USD]"""
 
-    group: Int64Array1D
-    """Governing book, counted over the whole portfolio."""
+    book: tuple[str, ...]
+    """Label of the governing book."""
     components: dict[str, Float64Array1D]
     """By column of ``COMPONENT_COLUMNS`` but the hold, and ``stressed_margin``."""
 
 
 def governing_margins(book: Portfolio, blocks: list[BlockMargins]) -> GoverningMargins:
     """Return the governing components, in the order of the portfolio's netting sets."""
-    groups: list[Int64Array1D] = []
+    labels: list[str] = []
     parts: dict[str, list[Float64Array1D]] = {}
     first_group = 0
     for block in blocks:
         margins = block.margins
-        groups.append(block.governing + first_group)
+        labels += [book.group_book[group] for group in (block.governing + first_group).tolist()]
         first_group += margins.core.size
-        for name, values in (
-            ("core_margin", margins.core),
-            ("stressed_margin", margins.stressed),
-            ("offset_margin", margins.offset),
-            ("anti_procyclicality", margins.anti_procyclicality),
-            ("gap_add_on", margins.gap),
-            ("liquidity_add_on", margins.liquidity),
-            ("wrong_way_add_on", margins.wrong_way),
-        ):
+        for name, values in margin_components(margins).items():
             parts.setdefault(name, []).append(values[block.governing])
     joined = {name: np.concatenate(values) for name, values in parts.items()}
-    return GoverningMargins(group=np.concatenate(groups), components=joined)
+    return GoverningMargins(book=tuple(labels), components=joined)
+
+
+def margin_components(margins: BookMargins) -> dict[str, Float64Array1D]:
+    """Return margins of books by column of the requirement frame. [USD]"""
+    return {
+        "core_margin": margins.core,
+        "stressed_margin": margins.stressed,
+        "offset_margin": margins.offset,
+        "anti_procyclicality": margins.anti_procyclicality,
+        "gap_add_on": margins.gap,
+        "liquidity_add_on": margins.liquidity,
+        "wrong_way_add_on": margins.wrong_way,
+    }
 
 
 def requirement_frame(
-    book: Portfolio,
+    sets: pd.DataFrame,
     governing: GoverningMargins,
     rules: RuleBook,
     last_fresh: LastFresh,
@@ -63,8 +69,14 @@ def requirement_frame(
     A held netting set owes the larger of its last fresh requirement and what its still usable
     positions need, times one plus the add-on, which grows with the age of the last fresh day.
     Without a last fresh requirement there is nothing to hold it at: it fails.
+
+    Parameters
+    ----------
+    sets : pandas.DataFrame
+        ``Portfolio.netting_sets``.
+    governing : GoverningMargins
+        In the order of ``sets``.
     """
-    sets = book.netting_sets
     fx_rate = sets["fx_rate"].to_numpy(dtype=np.float64)
     frame = sets[["netting_set_id", "client_id", "currency"]].copy()
     for name, values in governing.components.items():
@@ -82,7 +94,7 @@ def requirement_frame(
     frame["hold_add_on"] = np.where(is_held, held_at - usable, 0.0)
     frame["status"] = np.where(is_failed, FAILED, np.where(is_held, HELD, ASSESSED))
     frame["reason"] = np.where(is_failed, failure, np.where(is_held, sets["hold"], ""))
-    frame["book"] = [book.group_book[group] for group in governing.group.tolist()]
+    frame["book"] = list(governing.book)
     frame["n_positions"] = sets["n_positions"].to_numpy()
     frame["requirement"] = np.where(is_held, held_at, usable)
     for name in (*COMPONENT_COLUMNS, "stressed_margin", "requirement"):
