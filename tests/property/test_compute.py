@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ JSON = st.recursive(
     max_leaves=20,
 )
 DATES = st.dates().map(lambda day: day.isoformat())
+INSTANTS = st.integers(0, 10**6).map(
+    lambda seconds: (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
+)
+# Objects by name have these keys, so that other fields often name one of them.
+KEYS = ("A", "B")
 EDGES = st.sampled_from(
     [0, -0.0, 1, -1, 0.5, 1e-320, 1e-12, 1e15, 2**53, 1e308, -1e308, 10**400, math.nan, math.inf]
 )
@@ -74,9 +80,11 @@ def value_of(field: FieldDescription) -> st.SearchStrategy[object]:
         "number": numbers(limits, whole=False),
         "whole number": numbers(limits, whole=True),
         "flag": st.booleans(),
-        "text": st.text(max_size=3),
+        "text": st.sampled_from(KEYS) | st.text(max_size=3),
         "word": st.sampled_from(limits.split(", ")),
         "date": DATES,
+        "instant": INSTANTS,
+        "list of words": st.lists(st.sampled_from(limits.removeprefix("each ").split(", "))),
         "list of numbers": st.lists(numbers(limits, whole=False), min_size=1, max_size=90),
         "list of whole numbers": st.lists(st.integers(1, 20), max_size=5, unique=True),
     }
@@ -94,7 +102,10 @@ def bodies(draw: st.DrawFn, fields: tuple[FieldDescription, ...], prefix: str = 
         is_absent = field.default != "required" and draw(st.booleans())
         if is_absent or draw(st.integers(0, 99)) == 0:
             continue
-        if field.type_name in ("object", "list of objects"):
+        if any(each.name.startswith(f"{field.name}.<key>.") for each in fields):
+            inner = bodies(fields, f"{field.name}.<key>.")
+            body[name] = draw(st.dictionaries(st.sampled_from(KEYS), inner))
+        elif field.type_name in ("object", "list of objects"):
             inner = bodies(fields, f"{field.name}{'[].' if 'list' in field.type_name else '.'}")
             several = st.lists(inner, min_size=1, max_size=3)
             body[name] = draw(several if "list" in field.type_name else inner)
