@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
+from engine.books import Books, books_of
 from engine.errors import MissingDataError, ParameterError
 from engine.kernels.tail import COLLATERAL, NETTED, STANDALONE, LegRows
 from engine.market import PreparedMarket
@@ -21,7 +22,6 @@ from engine.reconciliation import Reconciliation, reconcile
 from engine.rules import Agreement, RuleBook
 from engine.snapshot import CollateralSet, PositionSet
 
-AGREED: Final = "agreed"
 HOLDINGS_THAT_ADD_RISK: Final = ("positions", "open_orders")
 HOLDINGS: Final = (*HOLDINGS_THAT_ADD_RISK, "collateral")
 
@@ -79,7 +79,7 @@ def portfolio(
     names = _netting_set_names(positions, collateral)
     agreements = _agreements_of(names, rules)
     row_of = {name: row for row, name in enumerate(names)}
-    books = _books(found, positions.open_orders, row_of)
+    books = books_of(found, positions.open_orders, row_of)
     located = _located(books, market)
     hold = _with_quarantine(located.hold, market.faults, row_of)
     located = replace(located, hold=hold)
@@ -117,77 +117,6 @@ def _agreements_of(names: tuple[str, ...], rules: RuleBook) -> list[Agreement]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Books:
-    """Every book of every netting set, and what it holds by instrument."""
-
-    netting_set: Int64Array1D
-    """Netting set of each book."""
-    label: tuple[str, ...]
-    contents: pd.DataFrame
-    """Columns group, instrument_id, quantity."""
-
-
-def _books(found: Reconciliation, open_orders: pd.DataFrame, row_of: dict[str, int]) -> _Books:
-    sources = [c for c in found.quantities.columns if c not in ("netting_set_id", "instrument_id")]
-    broken = found.quantities["netting_set_id"].isin(found.broken_netting_sets)
-    agreed = found.quantities[~broken]
-    parts = [_held(agreed, sources[0], AGREED)]
-    parts += [_held(found.quantities[broken], source, source) for source in sources]
-    base = pd.concat(parts, ignore_index=True)
-    labels = base[["netting_set_id", "book"]].drop_duplicates()
-    only_orders = sorted(set(row_of) - set(labels["netting_set_id"]))
-    extra = pd.DataFrame({"netting_set_id": only_orders, "book": AGREED}, dtype="str")
-    labels = pd.concat([labels, extra], ignore_index=True)
-    filled, filled_labels = _filled_orders(base, labels, open_orders)
-    contents = pd.concat([base, filled], ignore_index=True)
-    labels = pd.concat([labels, filled_labels], ignore_index=True)
-    labels["netting_set"] = labels["netting_set_id"].map(row_of)
-    labels = labels.sort_values(["netting_set", "book"], ignore_index=True)
-    labels["group"] = np.arange(len(labels))
-    contents = contents.merge(labels, on=["netting_set_id", "book"], how="left")
-    return _Books(
-        netting_set=labels["netting_set"].to_numpy(dtype=np.int64),
-        label=tuple(labels["book"].astype(str)),
-        contents=contents[["group", "instrument_id", "quantity"]],
-    )
-
-
-def _held(rows: pd.DataFrame, source: str, book: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "netting_set_id": rows["netting_set_id"],
-            "book": pd.Series(book, index=rows.index, dtype="str"),
-            "instrument_id": rows["instrument_id"],
-            "quantity": rows[source],
-        }
-    )
-
-
-def _filled_orders(
-    base: pd.DataFrame, labels: pd.DataFrame, open_orders: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return, for each book with open orders, the book as it were if one side filled whole."""
-    contents, names = [base.iloc[:0]], [labels.iloc[:0]]
-    if open_orders.empty:
-        return contents[0], names[0]
-    for side, sign in (("buy", 1.0), ("sell", -1.0)):
-        orders = open_orders[open_orders["side"] == side]
-        summed = orders.groupby(["netting_set_id", "instrument_id"], sort=True)[
-            "remaining_quantity"
-        ].sum()
-        added = (sign * summed).rename("quantity").reset_index()
-        touched = labels[labels["netting_set_id"].isin(added["netting_set_id"])]
-        renamed = touched.assign(filled=touched["book"] + f" + {side}s")
-        held = base.merge(renamed, on=["netting_set_id", "book"])
-        coming = added.merge(renamed, on="netting_set_id")
-        both = pd.concat([held, coming], ignore_index=True)
-        total = both.groupby(["netting_set_id", "filled", "instrument_id"], sort=True)["quantity"]
-        contents.append(total.sum().reset_index().rename(columns={"filled": "book"}))
-        names.append(renamed[["netting_set_id", "filled"]].rename(columns={"filled": "book"}))
-    return pd.concat(contents, ignore_index=True), pd.concat(names, ignore_index=True)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Located:
     """Positions found in the market, and why the others were not."""
 
@@ -200,7 +129,7 @@ class _Located:
     """Instruments held by each netting set in its largest book."""
 
 
-def _located(books: _Books, market: PreparedMarket) -> _Located:
+def _located(books: Books, market: PreparedMarket) -> _Located:
     contents = books.contents[books.contents["quantity"] != 0.0]
     wanted = contents["instrument_id"].to_numpy(dtype=object)
     row = np.searchsorted(market.instrument_id, wanted)
@@ -349,7 +278,7 @@ class _Nested:
     leg_asset: Int64Array1D
 
 
-def _nested(held: pd.DataFrame, books: _Books, market: PreparedMarket) -> _Nested:
+def _nested(held: pd.DataFrame, books: Books, market: PreparedMarket) -> _Nested:
     """Return books as legs by underlying, collateral last, instruments in order inside a leg."""
     is_collateral = held["group"].isna()
     positions = held[~is_collateral]
