@@ -133,6 +133,8 @@ class StressScenario:
     basis: float
     """Change of the annual basis. [1/year]"""
     peg: Mapping[str, float] = field(default_factory=dict)
+    known_since: date | None = None
+    """First business date whose close could know of it; a back-test leaves it out before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.registry import contract
 from data_contracts.validation import validate
-from engine.backtest.coverage import CoverageBook, first_testable_date
+from engine.backtest.books import CoverageBook
+from engine.backtest.coverage import first_testable_date
 from engine.errors import MissingDataError
 from infra.market.source import open_source
 from infra.report import coverage_of

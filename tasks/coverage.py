@@ -8,7 +8,8 @@ from typing import Final
 
 import pandas as pd
 
-from engine.backtest.coverage import CoverageBook, first_testable_date
+from engine.backtest.books import CoverageBook
+from engine.backtest.coverage import first_testable_date
 from engine.rules import Agreement, HouseParameters
 from engine.snapshot import Snapshot
 from infra.telemetry import Step, progress

@@ -11,7 +11,8 @@ from datetime import date
 
 import pandas as pd
 
-from engine.backtest.coverage import COVERAGE_COLUMNS, CoverageBook, coverage
+from engine.backtest.books import CoverageBook
+from engine.backtest.coverage import COVERAGE_COLUMNS, coverage
 from engine.errors import MissingDataError
 from engine.rules import HouseParameters
 from tasks.cluster import ClusterOptions

@@ -118,11 +118,13 @@ def history_days(house: HouseParameters) -> tuple[int, int]:
 class IndexMoves:
     """The filtered moves of the indices, and what the other factors need of them.
 
-    ``index`` and ``daily_volatility`` are those of ``FactorMoves``; ``volatility`` has a row for
-    each day of the history and one for the day after it. [1/sqrt(day)]
+    ``index`` and ``daily_volatility`` are those of ``FactorMoves``; ``returns`` are the moves
+    before the filter [-], and ``volatility`` has a row for each day of the lookback and one for
+    the day after it. [1/sqrt(day)]
     """
 
     index: Float64Array2D
+    returns: Float64Array2D
     volatility: Float64Array2D
     daily_volatility: Float64Array1D
     is_standalone: BoolArray1D
@@ -141,14 +143,25 @@ def index_moves(history: FactorHistory, house: HouseParameters) -> IndexMoves:
     returns, is_standalone, notes = _without_gaps(history.index, window, house)
     volatility = ewma_volatility(returns, decay=house.filter.decay)
     today = _floored(volatility[-1], history.index, house)
-    index = filtered_returns(
-        returns[-window.n_usable :],
-        volatility[-1 - window.n_usable : -1],
+    returns, volatility = returns[-window.n_usable :], volatility[-1 - window.n_usable :]
+    index = rescaled(returns, volatility, today, house)
+    return IndexMoves(index, returns, volatility, today, is_standalone, tuple(notes))
+
+
+def rescaled(
+    returns: Float64Array2D,
+    volatility: Float64Array2D,
+    today: Float64Array1D,
+    house: HouseParameters,
+) -> Float64Array2D:
+    """Return each day's returns brought from its volatility to ``today``, within the bounds."""
+    return filtered_returns(
+        returns,
+        volatility[:-1],
         today,
         ratio_floor=house.filter.ratio_floor,
         ratio_cap=house.filter.ratio_cap,
     )
-    return IndexMoves(index, volatility, today, is_standalone, tuple(notes))
 
 
 def moves_of(history: FactorHistory, house: HouseParameters) -> FactorMoves:
@@ -302,7 +315,7 @@ def _volatility_level(
 ) -> tuple[Float64Array2D, list[ProxyNote]]:
     """Return changes of the volatility level; without history, those of the index's own EWMA."""
     own = history.volatility_level[-window.n_usable :]
-    realised = np.diff(np.log(volatility[-1 - window.n_usable :]), axis=0)
+    realised = np.diff(np.log(volatility), axis=0)
     stand_in = house.proxy.volatility_level_multiplier * realised
     return _own_or_stand_in(own, stand_in, "volatility", "index EWMA volatility", window, house)
 

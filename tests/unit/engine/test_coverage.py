@@ -7,7 +7,8 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 
-from engine.backtest.coverage import CoverageBook, coverage, first_testable_date
+from engine.backtest.books import CoverageBook
+from engine.backtest.coverage import coverage, first_testable_date
 from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from tests.worlds import small
 

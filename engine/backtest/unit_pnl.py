@@ -1,0 +1,173 @@
+"""Profit and loss of one dollar of each kind of leg: in a scenario, and as it came.
+
+The scenario side repeats ``engine/scenarios/revaluation.py`` for contracts of one dollar, without
+its tables; a back-test compares the two on whole assessments.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.arrays import Float64Array1D
+from engine.backtest.books import STRADDLE_DAYS, LegKind
+from engine.backtest.panel import Panel
+from engine.kernels.black76 import scenario_option_values
+from engine.rules import HouseParameters
+from engine.scenarios.scenario_set import Shocks
+
+_STRADDLE_YEARS = STRADDLE_DAYS / 365.0
+
+
+def scenario_pnl(
+    kind: LegKind, column: int, shocks: Shocks, house: HouseParameters, volatility: float
+) -> Float64Array1D:
+    """Return the P&L of one dollar held long, in each scenario.
+
+    Parameters
+    ----------
+    kind : LegKind
+        Of a straddle, one dollar of its call.
+    column : int
+        Row of the asset in the shock matrices.
+    shocks : Shocks
+        Moves over the leg's margin period of risk.
+    house : HouseParameters
+        How volatilities and bases reach an instrument.
+    volatility : float
+        Of a straddle. [1/sqrt(year)]
+
+    Returns
+    -------
+    Float64Array1D, shape (n_scenarios,)
+        [USD]
+    """
+    index, basis = shocks.index[column], shocks.basis[column]
+    pnl: Float64Array1D
+    if kind == "straddle":
+        return _straddle(index, basis, shocks.volatility_level[column], house, volatility)
+    if kind in ("perpetual", "inverse_perpetual"):
+        ratio = np.exp(index + basis * house.surface.perpetual_basis_tenor_years)
+        pnl = ratio - 1.0 if kind == "perpetual" else (1.0 - 1.0 / ratio) * np.exp(index)
+    else:
+        pnl = np.exp(index) - 1.0
+    return pnl
+
+
+def collateral_pnl(
+    index: Float64Array1D, asset: str, house: HouseParameters, n_historical: int
+) -> Float64Array1D:
+    """Return minus the fall of one dollar of collateral beyond its first haircut.
+
+    Stress and gap scenarios, which follow the first ``n_historical``, leave collateral alone.
+    """
+    pnl = -np.maximum(1.0 - np.exp(index) - _haircut(asset, house), 0.0)
+    pnl[n_historical:] = 0.0
+    return pnl
+
+
+def realised_pnl(
+    kind: LegKind, asset: str, panel: Panel, horizon_days: int, house: HouseParameters
+) -> Float64Array1D:
+    """Return the P&L of one dollar held from each day's close for ``horizon_days``.
+
+    Returns
+    -------
+    Float64Array1D, shape (n_days,)
+        NaN where a price is absent on either day, or the history has ended. [USD]
+    """
+    column = panel.column_of(asset)
+    series = {"venue_spot": panel.venue_spot, "perpetual": panel.perpetual}
+    prices = series.get(kind, panel.close)[:, column]
+    moved = _ratio(prices, horizon_days)
+    # A book is margined at the close: without the index there is none.
+    moved[~np.isfinite(panel.close[:, column])] = np.nan
+    if kind == "straddle":
+        return _straddle_outcome(moved, panel.level[:, column], horizon_days)
+    if kind == "collateral":
+        fell: Float64Array1D = -np.maximum(1.0 - moved - _haircut(asset, house), 0.0)
+        return fell
+    return moved - 1.0
+
+
+def worst_pnl(kind: LegKind, asset: str, panel: Panel, row: int, horizon_days: int) -> float:
+    """Return the P&L of one dollar long at the lowest price inside the horizon; NaN if unknown.
+
+    Of one dollar short it is minus the P&L at the highest price, which is asked for with a
+    negative ``horizon_days``.
+    """
+    if kind not in ("spot", "inverse_perpetual"):
+        return float("nan")
+    column, days = panel.column_of(asset), slice(row + 1, row + 1 + abs(horizon_days))
+    extremes = (panel.low if horizon_days > 0 else panel.high)[days, column]
+    if extremes.size < abs(horizon_days) or not np.isfinite(extremes).all():
+        return float("nan")
+    worst = extremes.min() if horizon_days > 0 else extremes.max()
+    return float(worst / panel.close[row, column] - 1.0)
+
+
+def _ratio(prices: Float64Array1D, horizon_days: int) -> Float64Array1D:
+    moved = np.full(prices.size, np.nan)
+    moved[:-horizon_days] = prices[horizon_days:] / prices[:-horizon_days]
+    return moved
+
+
+def _haircut(asset: str, house: HouseParameters) -> float:
+    terms = house.collateral.get(asset)
+    return terms.haircut_tiers[0].haircut if terms is not None and terms.eligible else 1.0
+
+
+def _straddle(
+    index: Float64Array1D,
+    basis: Float64Array1D,
+    level: Float64Array1D,
+    house: HouseParameters,
+    volatility: float,
+) -> Float64Array1D:
+    surface = house.surface
+    tenor = max(STRADDLE_DAYS, surface.tenor_days_min)
+    weight = (surface.reference_tenor_days / tenor) ** surface.tenor_exponent
+    index_factor, forward_factor = np.exp(index), np.exp(index + basis * _STRADDLE_YEARS)
+    both = np.ones(2)
+    values = scenario_option_values(
+        forward=both,
+        strike=both,
+        is_call=np.array([True, False]),
+        volatility=np.full(2, volatility),
+        years=np.full(2, _STRADDLE_YEARS),
+        forward_factor=np.concatenate([[1.0], forward_factor]),
+        volatility_factor=np.concatenate([[1.0], np.exp(weight * level)]),
+    )
+    # Paid in coin: value over forward coins, each worth the shocked index.
+    worth = values[0] + values[1]
+    pnl: Float64Array1D = worth[1:] * (index_factor / forward_factor) - worth[0]
+    return pnl
+
+
+def _straddle_outcome(
+    moved: Float64Array1D, level: Float64Array1D, horizon_days: int
+) -> Float64Array1D:
+    """Return the gain of a straddle that was at the money, without a basis or a smile."""
+    later = np.full(level.size, np.nan)
+    later[:-horizon_days] = level[horizon_days:]
+    known = np.isfinite(moved) & np.isfinite(level) & np.isfinite(later)
+    outcome = np.full(level.size, np.nan)
+    years = _STRADDLE_YEARS - horizon_days / 365.0
+    outcome[known] = _value(moved[known], later[known], years) - _value(
+        np.ones(int(known.sum())), level[known], _STRADDLE_YEARS
+    )
+    return outcome
+
+
+def _value(forward: Float64Array1D, volatility: Float64Array1D, years: float) -> Float64Array1D:
+    total = np.zeros(forward.size)
+    for is_call in (True, False):
+        total += scenario_option_values(
+            forward=forward,
+            strike=np.ones(forward.size),
+            is_call=np.full(forward.size, is_call),
+            volatility=volatility,
+            years=np.full(forward.size, years),
+            forward_factor=np.ones(1),
+            volatility_factor=np.ones(1),
+        )[:, 0]
+    return total
