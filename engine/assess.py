@@ -7,7 +7,6 @@ same bytes either way.
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from engine.assessment import Assessment
@@ -110,12 +109,8 @@ def combine(
 
 
 def _collateral(market: PreparedMarket, book: Portfolio, rules: RuleBook) -> pd.DataFrame:
-    prices = {
-        asset: rate
-        for asset, rate in zip(market.assets, market.usd_rate.tolist(), strict=True)
-        if np.isfinite(rate)
-    }
-    return value_collateral(book.reconciliation.collateral, prices, rules, prices)
+    rates = market.known_rates
+    return value_collateral(book.reconciliation.collateral, rates, rules, rates)
 
 
 def _settled(snapshot: Snapshot, positions: PositionSet, rules: RuleBook) -> DaySettlement:

@@ -50,6 +50,10 @@ class MissingDataError(MarginPlatformError):
     """Data that the run cannot do without is absent: no market data, empty book, no folder."""
 
 
+class OpenBreak(MarginPlatformError):
+    """Sources disagree on a holding, and the answer would depend on which one is right."""
+
+
 class LedgerError(MarginPlatformError):
     """A posting or balance rule is broken."""
 

@@ -80,6 +80,12 @@ class PreparedMarket:
         """Number of instrument rows; collateral rows follow them."""
         return len(self.fault)
 
+    @property
+    def known_rates(self) -> dict[str, float]:
+        """Return the USD price of one unit of each asset that has one."""
+        pairs = zip(self.assets, self.usd_rate.tolist(), strict=True)
+        return {asset: rate for asset, rate in pairs if np.isfinite(rate)}
+
 
 def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
     """Return the market-wide half of an assessment.

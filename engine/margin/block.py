@@ -53,16 +53,32 @@ def blocks_of(
     netting_sets_per_block: int = NETTING_SETS_PER_BLOCK,
 ) -> list[Block]:
     """Return the portfolio as blocks of at most ``netting_sets_per_block`` netting sets."""
-    confidence = book.netting_sets["confidence"].to_numpy(dtype=np.float64)
-    # Rounding removes binary noise: a tenth of ten scenarios is one, not 0.9999999999999998.
-    n_tail = np.round((1.0 - confidence) * market.scenarios.n_historical, 9)
-    n_tail = np.maximum(n_tail, 1.0)[book.group_netting_set]
+    n_tail = _tail_sizes(book, market)
     blocks = []
     for first in range(0, book.n_netting_sets, netting_sets_per_block):
         last = min(first + netting_sets_per_block, book.n_netting_sets)
         groups = slice(*np.searchsorted(book.group_netting_set, [first, last]).tolist())
         blocks.append(_cut(book, groups, (first, last), n_tail, house))
     return blocks
+
+
+def block_of(
+    book: Portfolio, market: PreparedMarket, house: HouseParameters, netting_set: int
+) -> Block:
+    """Return one netting set of the portfolio, named by its row, as a block."""
+    groups = slice(
+        *np.searchsorted(book.group_netting_set, [netting_set, netting_set + 1]).tolist()
+    )
+    return _cut(book, groups, (netting_set, netting_set + 1), _tail_sizes(book, market), house)
+
+
+def _tail_sizes(book: Portfolio, market: PreparedMarket) -> Float64Array1D:
+    """Return the number of scenarios in the tail of each book."""
+    confidence = book.netting_sets["confidence"].to_numpy(dtype=np.float64)
+    # Rounding removes binary noise: a tenth of ten scenarios is one, not 0.9999999999999998.
+    n_tail = np.round((1.0 - confidence) * market.scenarios.n_historical, 9)
+    sizes: Float64Array1D = np.maximum(n_tail, 1.0)[book.group_netting_set]
+    return sizes
 
 
 def _cut(
