@@ -18,6 +18,7 @@ from tasks.failures import describe_failure
 from tasks.inputs import require_inputs
 from tasks.kinds import KIND
 from tasks.orders import Order
+from tasks.orphans import end_with_service
 from tasks.run_names import name_flow_run
 from tasks.steps import RETRIES_MAX, RETRY_SECONDS, helps_to_retry
 from tasks.workplace import workplace
@@ -34,6 +35,7 @@ class Begun:
 @contextmanager
 def sole_run(order: Order) -> Iterator[None]:
     """Hold the lease of the business date: a second process that starts it is refused at once."""
+    end_with_service()
     place = workplace()
     place.database.prepare()
     with place.database.lease(f"{KIND}:{order.business_date.isoformat()}"):

@@ -16,6 +16,7 @@ from engine.errors import StateError
 from infra.settings import ENVIRONMENT_PREFIX
 from tasks.cluster import close_clusters, connect
 from tasks.failures import InfrastructureError
+from tasks.orphans import announce_service
 from tasks.prefect_environment import apply_prefect_environment
 from tasks.prefect_server import (
     PrefectServer,
@@ -75,6 +76,7 @@ def served(host: str, port: int | None) -> Iterator[ServedAt]:
         if options.auth:
             os.environ["PREFECT_API_AUTH_STRING"] = options.auth
         apply_prefect_environment(settings.home_path, server.api_url)
+        announce_service()
         try:
             dask_address = _dask_address(place)
             server.wait_until_healthy()
