@@ -1,8 +1,8 @@
-"""Read a rule book from its files and refuse what is out of range.
+"""Read house parameters and agreements, refuse what is out of range, and name the rule book.
 
-Parameters are TOML files named by effective date; agreements come as validated rows. The limits
-stand on the types in ``engine/rules.py``; pydantic checks them and this module words the refusal
-so that it names file, key, value and limit.
+House parameters are TOML documents named by effective date; agreements come as validated rows. The
+limits stand on the types in ``engine/rules.py``; pydantic checks them and the refusal names file,
+key, value and limit. Where documents come from is a matter of ``infra/rule_layers.py``.
 """
 
 from __future__ import annotations
@@ -10,19 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import ParameterError
 from engine.rules import Agreement, HouseParameters, RuleBook
+from engine.venue_rules import ParameterSet, VenueRules
+from infra.refusals import refusal
 
+HOUSE: Final = "house"
+HOUSE_PARAMETERS: Final = "house_parameters"
 DEFAULT_PARAMETERS = Path(__file__).parent.parent / "data_contracts" / "parameters"
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseDocument:
+    """House parameters as they were written: the text says what each section rests on."""
+
+    file_name: str
+    text: str
+
+    def parameters(self) -> HouseParameters:
+        """Return the checked parameters; ParameterError if the text is out of range."""
+        return parse_house_parameters(self.text, self.file_name)
 
 
 def read_house_parameters(folder: Path, business_date: date) -> tuple[HouseParameters, str]:
@@ -70,18 +87,32 @@ def agreements_from(rows: pd.DataFrame) -> dict[str, Agreement]:
 
 
 def rule_book(
-    house: HouseParameters, parameters_text: str, agreements: dict[str, Agreement]
+    house: HouseParameters,
+    parameters_text: str,
+    agreements: dict[str, Agreement],
+    venues: VenueRules | None = None,
 ) -> RuleBook:
-    """Return the rule book, named by the hash of parameters and agreements."""
+    """Return the rule book, named by the hash of house parameters, agreements and venue sets."""
     to_json = TypeAdapter(Agreement)
-    # Without defaults, so that a term which came later does not rename what was agreed before.
     agreement_rows = [
-        to_json.dump_python(agreements[key], mode="json", exclude_defaults=True)
-        for key in sorted(agreements)
+        to_json.dump_python(agreements[key], mode="json") for key in sorted(agreements)
     ]
-    canonical = json.dumps(agreement_rows, sort_keys=True)
-    digest = hashlib.sha256(f"{parameters_text}\0{canonical}".encode()).hexdigest()
-    return RuleBook(rule_book_hash=digest, house=house, agreements=agreements)
+    parts = [parameters_text, json.dumps(agreement_rows, sort_keys=True)]
+    venues = venues or VenueRules()
+    if len(venues):
+        parts.append(json.dumps(set_names(venues)))
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return RuleBook(rule_book_hash=digest, house=house, agreements=agreements, venues=venues)
+
+
+def set_names(venues: VenueRules) -> list[list[str]]:
+    """Return what names each set: key, effective date, source, evidence and parameters' hash."""
+    return [_set_name(one) for one in venues]
+
+
+def _set_name(one: ParameterSet) -> list[str]:
+    effective = one.effective_date.isoformat()
+    return [*one.key, effective, one.source, one.evidence, one.parameters_hash]
 
 
 def _checked(kind: type[_T], content: dict[str, object], origin: str) -> _T:
@@ -89,16 +120,6 @@ def _checked(kind: type[_T], content: dict[str, object], origin: str) -> _T:
         # Strict JSON mode: dates are text and tuples are lists, yet no text passes for a number.
         return TypeAdapter(kind).validate_json(json.dumps(content, default=str))
     except ValidationError as error:
-        raise ParameterError(_refusal(error, origin), identifier=origin) from error
+        raise ParameterError(refusal(error, origin), identifier=origin) from error
     except ParameterError as error:
         raise ParameterError(f"{origin}: {error}", identifier=origin) from error
-
-
-def _refusal(error: ValidationError, origin: str) -> str:
-    lines = []
-    for fault in error.errors()[:5]:
-        key = ".".join(str(part) for part in fault["loc"])
-        value = "" if fault["type"] == "missing" else f", found {fault['input']!r:.60}"
-        lines.append(f"{origin}: {key}: {fault['msg']}{value}")
-    more = error.error_count() - len(lines)
-    return "; ".join(lines) + (f"; and {more} more" if more > 0 else "")

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     """Market directory that scheduled runs read; the sample world without it."""
     book: str | None = None
     """Book directory that scheduled runs read; the market's own without it."""
+    parameters: Path | None = None
+    """Folder of one's own parameter files, over the shipped ones: ``<effective date>.toml`` for the
+    house, ``venues/<venue>.toml``."""
+    principal: str | None = None
+    """Who acts, where several people share a login of the operating system; that login without
+    it. Proposals and their activation need two."""
     prefect_api_url: str | None = None
     """API of a running Prefect server; without it a run starts one for itself on loopback."""
     prefect_auth: SecretStr | None = None

@@ -31,7 +31,8 @@ def load_basis(place: Workplace, run_id: str) -> RunBasis:
     frozen = facts_of(run_id, "freeze")
     snapshot, positions, collateral = load_snapshot(place.store, frozen["snapshot_id"])
     known = place.database.records.rule_book(frozen["rule_book_hash"])
-    rules = rule_book_from(known.content, known.rule_book_hash)
+    bodies = place.database.parameters.bodies
+    rules = rule_book_from(known.content, known.rule_book_hash, bodies)
     last_fresh = place.store.read_frame(
         last_fresh_path(run_id), content_hash=frozen["last_fresh_hash"]
     )

@@ -8,18 +8,13 @@ import pandas as pd
 
 from engine.snapshot import CollateralSet, PositionSet
 from engine.times import close_of
-from infra.rules import (
-    DEFAULT_PARAMETERS,
-    agreements_from,
-    read_house_parameters,
-    rule_book,
-)
+from infra.rules import agreements_from, rule_book
 from infra.store import SnapshotParts, freeze
 from tasks import artifacts
 from tasks.assessments import joint_hash
 from tasks.closes import last_fresh_path
 from tasks.quality import faults_path
-from tasks.rule_books import RuleBookText, rule_book_content
+from tasks.rule_books import current_rules, rule_book_content
 from tasks.steps import Achievement, achieve, step
 from tasks.validate import accepted_path
 from tasks.workplace import Workplace
@@ -38,7 +33,8 @@ def freeze_snapshot(run_id: str) -> None:
         "| | |\n|---|---|\n"
         f"| snapshot | `{facts['snapshot_id']}` |\n"
         f"| rule book | `{facts['rule_book_hash']}` |\n"
-        f"| parameters | {facts['parameters']} |\n"
+        f"| house parameters | {facts['parameters']} |\n"
+        f"| parameter sets of venues | {facts.get('venue_sets', 0):,} |\n"
         f"| instruments | {facts['instruments']:,} |\n"
         f"| agreements | {facts['agreements']:,} |\n"
         f"| held at earlier requirements if not fresh | {facts['last_fresh']:,} |\n",
@@ -63,9 +59,13 @@ def _freeze(place: Workplace, run_id: str) -> Achievement:
         accepted["venue_margin"],
     )
     frozen = freeze(place.store, parts, positions, CollateralSet(accepted["collateral"]))
-    house, text = read_house_parameters(DEFAULT_PARAMETERS, run.business_date)
-    rules = rule_book(house, text, agreements_from(accepted["agreements"]))
-    file_name = f"{house.effective_date.isoformat()}.toml"
+    current = current_rules(place, run.business_date)
+    rules = rule_book(
+        current.house.parameters(),
+        current.house.text,
+        agreements_from(accepted["agreements"]),
+        current.venues,
+    )
     records = place.database.records
     records.record_snapshot(
         run_id, frozen.snapshot_id, run.business_date, as_of, frozen.content_hashes
@@ -73,16 +73,17 @@ def _freeze(place: Workplace, run_id: str) -> Achievement:
     records.record_rule_book(
         run_id,
         rules.rule_book_hash,
-        house.effective_date,
-        file_name,
-        rule_book_content(rules, RuleBookText(file_name, text)),
+        rules.house.effective_date,
+        current.house.file_name,
+        rule_book_content(rules, current.house),
     )
     last_fresh = place.database.requirements.last_fresh(run.business_date)
     last_fresh_hash = place.store.write_frame(last_fresh_path(run_id), last_fresh)
     facts = {
         "snapshot_id": str(frozen.snapshot_id),
         "rule_book_hash": rules.rule_book_hash,
-        "parameters": file_name,
+        "parameters": current.house.file_name,
+        "venue_sets": len(rules.venues),
         "instruments": len(parts.instruments),
         "agreements": len(rules.agreements),
         "last_fresh": len(last_fresh),

@@ -12,9 +12,11 @@ from engine.rules import Agreement
 from infra.market.daily import DATASETS
 from infra.market.raw import RawRows, raw_rows
 from infra.market.source import open_source
-from infra.rules import DEFAULT_PARAMETERS, agreements_from, read_house_parameters
+from infra.rules import agreements_from
 from infra.telemetry import Step, progress
 from tasks.orders import Order, generated_book_size
+from tasks.rule_books import current_rules
+from tasks.workplace import workplace
 
 BOOK_SEED = 20261120
 _OF_BOOK_MARKET = (
@@ -39,7 +41,7 @@ def require_inputs(order: Order) -> None:
     ContractViolation
         If a file cannot be read at all.
     """
-    read_house_parameters(DEFAULT_PARAMETERS, order.business_date)
+    current_rules(workplace(), order.business_date)
     rows = read_inputs(order)
     agreements = _agreements(rows["agreements"], order)
     held = {

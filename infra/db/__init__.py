@@ -10,21 +10,28 @@ if TYPE_CHECKING:
     from infra.db.calls import call_id
     from infra.db.database import Database, open_database
     from infra.db.ledger import Entry, Posting, PostingSummary
+    from infra.db.parameters import KnownSet, NewSet, Wanted
+    from infra.db.proposals import Approval, Proposal
     from infra.db.records import KnownRuleBook, KnownSnapshot
     from infra.db.runs import RunHandle, StepResult
     from infra.db.settlements import collateral_account, margin_account, settlement_account
 
 # Resolved on first use: SQLAlchemy stays out of the start of a command.
 _HOMES = {
+    "Approval": "proposals",
     "ChainReport": "audit",
     "Database": "database",
     "Entry": "ledger",
     "KnownRuleBook": "records",
+    "KnownSet": "parameters",
     "KnownSnapshot": "records",
+    "NewSet": "parameters",
     "Posting": "ledger",
     "PostingSummary": "ledger",
+    "Proposal": "proposals",
     "RunHandle": "runs",
     "StepResult": "runs",
+    "Wanted": "parameters",
     "call_id": "calls",
     "collateral_account": "settlements",
     "margin_account": "settlements",
@@ -33,15 +40,20 @@ _HOMES = {
 }
 
 __all__ = [
+    "Approval",
     "ChainReport",
     "Database",
     "Entry",
     "KnownRuleBook",
+    "KnownSet",
     "KnownSnapshot",
+    "NewSet",
     "Posting",
     "PostingSummary",
+    "Proposal",
     "RunHandle",
     "StepResult",
+    "Wanted",
     "call_id",
     "collateral_account",
     "margin_account",

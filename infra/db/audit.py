@@ -1,4 +1,4 @@
-"""Hash chains: audit, ledger entries and call events cannot be altered unnoticed.
+"""Hash chains: audit, ledger entries, call events and parameters cannot be altered unnoticed.
 
 Each row holds the hash of its content and of the row before. The heads are also written to the
 store, where the user of the database cannot reach: cutting off the end is noticed as well.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from engine.errors import StateError
 from infra.db.canonical import GENESIS, link
+from infra.db.rule_tables import ParameterSetRow
 from infra.db.tables import AuditRow, CallEventRow, EntryRow, PostingRow
 
 if TYPE_CHECKING:
@@ -53,13 +54,22 @@ class Audit:
             self.append_within(connection, action, subject, details)
 
     def append_within(
-        self, connection: Connection, action: str, subject: str, details: Mapping[str, object]
+        self,
+        connection: Connection,
+        action: str,
+        subject: str,
+        details: Mapping[str, object],
+        *,
+        actor: str | None = None,
     ) -> None:
-        """Record it in the transaction of what was done: both are there or neither."""
+        """Record it in the transaction of what was done: both are there or neither.
+
+        ``actor`` is the person who did it, where that is not the actor of this database.
+        """
         last = chain_head(connection, AuditRow.position, AuditRow.hash)
         row = {
             "recorded_at": self._database.clock(),
-            "actor": self._database.actor,
+            "actor": actor or self._database.actor,
             "action": action,
             "subject": subject,
             "details": dict(details),
@@ -95,6 +105,7 @@ class Audit:
                 ("audit", _audit_rows(connection)),
                 ("ledger", _ledger_rows(connection)),
                 ("call_events", _call_event_rows(connection)),
+                ("parameter_sets", _parameter_rows(connection)),
             ):
                 wanted = {position: digest for name, position, digest in anchors if name == chain}
                 heads[chain] = _verify_chain(chain, rows, wanted)
@@ -118,6 +129,7 @@ def _heads(connection: Connection) -> dict[str, Head]:
         "audit": chain_head(connection, AuditRow.position, AuditRow.hash),
         "ledger": chain_head(connection, EntryRow.position, EntryRow.hash),
         "call_events": chain_head(connection, CallEventRow.position, CallEventRow.hash),
+        "parameter_sets": chain_head(connection, ParameterSetRow.position, ParameterSetRow.hash),
     }
 
 
@@ -155,7 +167,15 @@ def _audit_rows(connection: Connection) -> Iterator[_Row]:
 
 
 def _call_event_rows(connection: Connection) -> Iterator[_Row]:
-    query = select(CallEventRow.__table__).order_by(CallEventRow.position)
+    return _plain_rows(connection, select(CallEventRow.__table__).order_by(CallEventRow.position))
+
+
+def _parameter_rows(connection: Connection) -> Iterator[_Row]:
+    query = select(ParameterSetRow.__table__).order_by(ParameterSetRow.position)
+    return _plain_rows(connection, query)
+
+
+def _plain_rows(connection: Connection, query: Select[Any]) -> Iterator[_Row]:
     for row in connection.execute(query).yield_per(_BATCH).mappings():
         content = dict(row)
         del content["position"], content["hash"]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from infra.db.calls import Calls
     from infra.db.lease import Lease
     from infra.db.ledger import Ledger
+    from infra.db.parameters import Parameters
+    from infra.db.proposals import Proposals
     from infra.db.records import Records
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
@@ -162,6 +164,20 @@ class Database:
         from infra.db.breaks import Breaks
 
         return Breaks(self)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Return the registry of parameters."""
+        from infra.db.parameters import Parameters
+
+        return Parameters(self)
+
+    @cached_property
+    def proposals(self) -> Proposals:
+        """Return proposals of new parameters."""
+        from infra.db.proposals import Proposals
+
+        return Proposals(self)
 
     @cached_property
     def audit(self) -> Audit:

@@ -93,26 +93,6 @@ class Records:
                 raise InvariantBroken(f"two rule books have the hash {rule_book_hash}")
             _bind(connection, run_id, "rule_book_hash", rule_book_hash)
 
-    def rule_book_known(
-        self, business_date: date, known_at: datetime | None = None
-    ) -> KnownRuleBook | None:
-        """Return the rule book in force on the date, as it was known at the instant.
-
-        Of those effective by the date and recorded by ``known_at`` (default: now), the one with
-        the latest effective date counts, and of several the one recorded last.
-        """
-        query = (
-            select(RuleBookRow.__table__)
-            .where(RuleBookRow.effective_date <= business_date)
-            .order_by(RuleBookRow.effective_date.desc(), RuleBookRow.recorded_at.desc())
-            .limit(1)
-        )
-        if known_at is not None:
-            query = query.where(RuleBookRow.recorded_at <= known_at)
-        with self._database.reading() as connection:
-            row = connection.execute(query).mappings().first()
-        return None if row is None else KnownRuleBook(**row)
-
     def rule_book(self, rule_book_hash: str) -> KnownRuleBook:
         """Return the rule book of that hash, or raise MissingDataError."""
         query = select(RuleBookRow.__table__).where(RuleBookRow.rule_book_hash == rule_book_hash)

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from multiprocessing.synchronize import Event
 
 import pytest
@@ -145,24 +145,6 @@ def test_a_run_rests_on_one_snapshot_and_one_rule_book(database: Database) -> No
     for unknown in (database.records.snapshot, database.records.rule_book):
         with pytest.raises(MissingDataError):
             unknown("absent")
-
-
-def test_a_past_day_replays_with_the_rules_known_then(database_url: str) -> None:
-    now = [datetime(2026, 1, 1, tzinfo=UTC)]
-    database = open_database(database_url, clock=lambda: now[0])
-    for name, effective in (("a", date(2020, 1, 1)), ("b", date(2026, 1, 1)), ("a2", None)):
-        run = database.runs.begin("eod", now[0].date(), {}, "1")
-        effective = effective or date(2020, 1, 1)
-        database.records.record_rule_book(run.run_id, name, effective, "file", name)
-        now[0] += timedelta(days=1)
-    known = database.records.rule_book_known
-    assert known(date(2019, 12, 31)) is None
-    assert known(date(2025, 6, 1)).rule_book_hash == "a2"
-    assert known(date(2025, 6, 1), datetime(2026, 1, 2, 12, tzinfo=UTC)).rule_book_hash == "a"
-    assert known(date(2026, 6, 1)).rule_book_hash == "b"
-    assert known(date(2026, 6, 1), datetime(2025, 1, 1, tzinfo=UTC)) is None
-    assert database.records.rule_book("a2").content == "a2"
-    database.close()
 
 
 # --- leases, races and kills ------------------------------------------------------------------

@@ -22,10 +22,14 @@ from infra.db.ledger import Entry
 from infra.db.tables import Base, CallRow, RequirementRow
 from tests.integration.db.facts import DAY, begin, bound, breaks, calls, requirements
 from tests.integration.db.processes import race
+from tests.integration.db.sets import recorded
 
+NEWEST = "0002"
 APPEND_ONLY = (
     "snapshots", "rule_books", "steps", "requirements", "call_events", "ledger_assets",
     "ledger_accounts", "ledger_entries", "ledger_postings", "break_events", "audit",
+    "parameter_bodies", "parameter_sets", "parameter_files", "rule_proposals",
+    "rule_proposal_events",
 )  # fmt: skip
 
 
@@ -50,6 +54,10 @@ def fill(database: Database) -> Database:
         Entry("k-1", "test", DAY, run.run_id, (Posting("a:1", "b:1", "USD", 10025),))
     )
     database.breaks.update(run.run_id, breaks(("B-1", 1.0)))
+    one = recorded("BTCUSDT", 0.01, DAY)
+    database.parameters.take_over("shipped", {"venues/binance.toml": "00"}, [one])
+    proposal = database.proposals.propose("brackets", "alice", [one], {})
+    database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
 
 
@@ -243,7 +251,7 @@ def test_only_an_embedded_database_prepares_itself(empty_database_url: str) -> N
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:
     begin(database)
-    assert database.upgrade() == "0001"
+    assert database.upgrade() == NEWEST
     assert database.runs.list()[0].run_id == "eod-2026-11-20-1"
 
 
@@ -260,13 +268,13 @@ def test_an_older_database_is_told_to_upgrade(
 ) -> None:
     from alembic.script import ScriptDirectory
 
-    monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda self: "0002")
-    with pytest.raises(StateError, match="at revision 0001, this code needs 0002: run `plimsoll"):
+    monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda self: "9999")
+    with pytest.raises(StateError, match=f"at revision {NEWEST}, this code needs 9999: run"):
         database.check_schema()
 
 
 def test_eight_processes_may_upgrade_at_once(empty_database_url: str) -> None:
-    assert race(_upgrade, empty_database_url) == ["0001"] * 8
+    assert race(_upgrade, empty_database_url) == [NEWEST] * 8
 
 
 def test_eight_processes_may_prepare_a_first_home_at_once(tmp_path: Path) -> None:

@@ -8,8 +8,14 @@ import pandas as pd
 import pytest
 
 from engine.errors import StateError
-from infra.rules import DEFAULT_PARAMETERS, agreements_from, read_house_parameters, rule_book
-from tasks.rule_books import RuleBookText, rule_book_content, rule_book_from
+from infra.rules import (
+    DEFAULT_PARAMETERS,
+    HouseDocument,
+    agreements_from,
+    read_house_parameters,
+    rule_book,
+)
+from tasks.rule_books import rule_book_content, rule_book_from
 
 AGREEMENTS = pd.DataFrame(
     {
@@ -30,14 +36,14 @@ AGREEMENTS = pd.DataFrame(
 def test_a_rule_book_comes_back_exactly_from_its_text() -> None:
     house, text = read_house_parameters(DEFAULT_PARAMETERS, date(2026, 11, 20))
     rules = rule_book(house, text, agreements_from(AGREEMENTS))
-    content = rule_book_content(rules, RuleBookText("2019-01-01.toml", text))
+    content = rule_book_content(rules, HouseDocument(file_name="2019-01-01.toml", text=text))
     assert rule_book_from(content, rules.rule_book_hash) == rules
 
 
 def test_an_altered_text_is_refused_by_its_hash() -> None:
     house, text = read_house_parameters(DEFAULT_PARAMETERS, date(2026, 11, 20))
     rules = rule_book(house, text, agreements_from(AGREEMENTS))
-    content = rule_book_content(rules, RuleBookText("2019-01-01.toml", text))
+    content = rule_book_content(rules, HouseDocument(file_name="2019-01-01.toml", text=text))
     with pytest.raises(StateError, match="was altered"):
         rule_book_from(content.replace('"confidence":0.99', '"confidence":0.95'), "h")
     with pytest.raises(StateError, match="was altered"):
