@@ -7,9 +7,12 @@ same bytes either way.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from engine.assessment import Assessment
+from engine.arrays import Float64Array1D
+from engine.assessment import VENUE_FRAMES, Assessment
+from engine.binding import venue_columns, with_house_shares
 from engine.collateral.valuation import value_collateral
 from engine.decisions import with_calls
 from engine.explanation import (
@@ -26,6 +29,7 @@ from engine.requirements import governing_margins, requirement_frame
 from engine.rules import RuleBook
 from engine.settlement.day import DaySettlement, settle_day
 from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
+from engine.venue_accounts.assembly import VenueMargins, venue_margins
 
 __all__ = [
     "NETTING_SETS_PER_BLOCK",
@@ -91,7 +95,12 @@ def combine(
         book.netting_sets, governing, rules, last_fresh or LastFresh(), snapshot.business_date
     )
     collateral = _collateral(market, book, rules)
-    decided = with_calls(requirements, collateral, book.netting_sets["has_break"], rules)
+    venues = _venues(book, snapshot, positions, rules)
+    demanded = (
+        venue_columns(requirements, venues.margins, _fx_rates(book), rules) if venues else None
+    )
+    has_break = book.netting_sets["has_break"]
+    decided = with_calls(requirements, collateral, has_break, rules, demanded)
     contributions = contribution_frame(market, book, blocks, requirements)
     settled = _settled(snapshot, positions, rules)
     exposure = contributions["delta_notional"].abs().groupby(contributions["underlying"]).sum()
@@ -105,7 +114,36 @@ def combine(
         breaks=book.reconciliation.breaks,
         proxies=proxy_frame(market),
         scenarios=scenario_frame(market, exposure),
+        **_venue_frames(venues, contributions, book),
     )
+
+
+def _venues(
+    book: Portfolio, snapshot: Snapshot, positions: PositionSet, rules: RuleBook
+) -> VenueMargins | None:
+    """Return what the venues demand; None where no venue account is known."""
+    if positions.accounts.empty:
+        return None
+    # What the sources agree on already, as if one of them had said it.
+    confirmed = book.reconciliation.collateral.assign(source=SETTLEMENT_SOURCES[0])
+    return venue_margins(snapshot, positions, CollateralSet(confirmed), rules)
+
+
+def _fx_rates(book: Portfolio) -> Float64Array1D:
+    rates: Float64Array1D = book.netting_sets["fx_rate"].to_numpy(dtype=np.float64)
+    return rates
+
+
+def _venue_frames(
+    venues: VenueMargins | None, contributions: pd.DataFrame, book: Portfolio
+) -> dict[str, pd.DataFrame]:
+    """Return the venue frames of the assessment, with each account's share of house margin."""
+    if venues is None:
+        return {}
+    rate = dict(zip(book.netting_sets["netting_set_id"], _fx_rates(book), strict=True))
+    margins = with_house_shares(venues.margins, venues.positions, contributions, rate)
+    frames = {name: getattr(venues, name.removeprefix("venue_")) for name in VENUE_FRAMES}
+    return {**frames, "venue_margins": margins}
 
 
 def _collateral(market: PreparedMarket, book: Portfolio, rules: RuleBook) -> pd.DataFrame:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
+
+from engine.drift import DRIFT_TYPES
+from engine.venue_accounts.columns import (
+    BUCKET_COLUMNS,
+    MARGIN_COLUMNS,
+    POSITION_COLUMNS,
+    SCENARIO_COLUMNS,
+    without_rows,
+)
+from engine.venue_accounts.columns import COMPONENT_COLUMNS as VENUE_COMPONENT_COLUMNS
 
 REQUIREMENT_COLUMNS = (
     "netting_set_id", "client_id", "currency", "status", "reason", "book", "n_positions",
@@ -12,6 +22,12 @@ REQUIREMENT_COLUMNS = (
     "liquidity_add_on", "wrong_way_add_on", "hold_add_on", "requirement",
     "collateral_value", "excess", "margin_ratio", "call_amount", "call_action",
 )  # fmt: skip
+
+VENUE_FRAMES = (
+    "venue_margins", "venue_buckets", "venue_components", "venue_positions", "venue_scenarios",
+    "venue_drift",
+)  # fmt: skip
+"""Frames that are kept where venue accounts are known, and absent elsewhere."""
 
 # These add up to ``requirement``; ``stressed_margin`` is a memorandum item, part of
 # ``anti_procyclicality`` by its weight.
@@ -36,6 +52,10 @@ class Assessment:
         return that is blocked) are exact ``Decimal``.
         ``call_action`` is ``call``, ``return``, ``none`` or ``blocked`` (a return withheld because
         inputs are not fresh or a break is open).
+
+        Where venue accounts are known, also ``engine.binding.VENUE_REQUIREMENT_COLUMNS`` and the
+        exact ``venue_amount`` and ``owed_amount``: what the venues demand, which side binds, and
+        what is owed. ``excess``, ``margin_ratio`` and the call are then measured on what is owed.
     contributions : pandas.DataFrame
         netting_set_id, instrument_id, underlying, quantity, mark_value, core, add_ons,
         contribution; contributions of a netting set sum to its requirement.
@@ -58,6 +78,10 @@ class Assessment:
     scenarios : pandas.DataFrame
         scenario (the last day of a historical window, or a name), kind (historical, stress, gap)
         and the one-day shocks of the most held assets.
+    venue_margins, venue_buckets, venue_components : pandas.DataFrame
+    venue_positions, venue_scenarios, venue_drift : pandas.DataFrame
+        Frames of ``engine.venue_accounts.VenueMargins``; without a row where no venue account is
+        known.
     """
 
     requirements: pd.DataFrame
@@ -69,3 +93,16 @@ class Assessment:
     breaks: pd.DataFrame
     proxies: pd.DataFrame
     scenarios: pd.DataFrame
+    venue_margins: pd.DataFrame = field(default_factory=lambda: without_rows(MARGIN_COLUMNS))
+    venue_buckets: pd.DataFrame = field(default_factory=lambda: without_rows(BUCKET_COLUMNS))
+    venue_components: pd.DataFrame = field(
+        default_factory=lambda: without_rows(VENUE_COMPONENT_COLUMNS)
+    )
+    venue_positions: pd.DataFrame = field(default_factory=lambda: without_rows(POSITION_COLUMNS))
+    venue_scenarios: pd.DataFrame = field(default_factory=lambda: without_rows(SCENARIO_COLUMNS))
+    venue_drift: pd.DataFrame = field(default_factory=lambda: without_rows(DRIFT_TYPES))
+
+    @property
+    def has_venues(self) -> bool:
+        """Whether venue accounts are known."""
+        return len(self.venue_margins) > 0

@@ -84,7 +84,9 @@ def attribute_change(
 
 
 def _requirements(snapshot: Snapshot, close: Close) -> pd.Series:
-    found = assess(snapshot, close.positions, close.collateral, close.rules, LastFresh())
+    # The house's requirement alone: what venues demand is not split by cause.
+    positions = PositionSet(close.positions.positions, close.positions.open_orders)
+    found = assess(snapshot, positions, close.collateral, close.rules, LastFresh())
     rows = found.requirements.set_index("netting_set_id")
     return rows["requirement"].astype("float64")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -90,6 +91,38 @@ def withholds_returns(columns: pd.DataFrame, names: pd.Series, rules: RuleBook) 
         takes_larger, dtype=np.bool_
     )
     return withheld
+
+
+def with_house_shares(
+    venue_margins: pd.DataFrame,
+    venue_positions: pd.DataFrame,
+    contributions: pd.DataFrame,
+    usd_per_unit: Mapping[str, float],
+) -> pd.DataFrame:
+    """Return ``venue_margins`` with ``house_share``: what the house requires for each account.
+
+    A netting set's contributions are by instrument; where several of its accounts hold one, each
+    takes the part of its absolute quantity. Shares of all accounts of a netting set add up to its
+    requirement where every position lies in an account that is assessed. [USD]
+    """
+    owner = dict(zip(venue_margins["account_id"], venue_margins["netting_set_id"], strict=True))
+    held = venue_positions[["account_id", "instrument_id"]].assign(
+        netting_set_id=[owner[name] for name in venue_positions["account_id"]],
+        size=venue_positions["quantity"].abs(),
+    )
+    whole = held.groupby(["netting_set_id", "instrument_id"], sort=True)["size"].transform("sum")
+    table = held.assign(part=held["size"] / whole).merge(
+        contributions[["netting_set_id", "instrument_id", "contribution"]],
+        on=["netting_set_id", "instrument_id"],
+        how="left",
+    )
+    rate = np.array([usd_per_unit[str(name)] for name in table["netting_set_id"]])
+    table["share"] = table["contribution"].to_numpy() * table["part"].to_numpy() * rate
+    # A failed netting set has no contributions: the shares of its accounts are unknown.
+    shares = table.groupby("account_id", sort=True)["share"].sum(min_count=1)
+    found = shares.reindex(venue_margins["account_id"]).to_numpy(dtype=np.float64)
+    is_empty = (venue_margins["status"] == "assessed") & (venue_margins["n_positions"] == 0)
+    return venue_margins.assign(house_share=np.where(is_empty, 0.0, found))
 
 
 def _reindexed(values: pd.Series, names: pd.Series) -> Float64Array1D:

@@ -75,10 +75,10 @@ def reconcile(positions: pd.DataFrame, holdings: pd.DataFrame) -> Reconciliation
     positions, holdings : pandas.DataFrame
         Contracts ``positions`` and ``collateral`` of one business date.
     """
-    by_account = _by_source(positions, ["netting_set_id", "account_id", "instrument_id"])
-    by_holding = _by_source(holdings, ["netting_set_id", "location", "asset", "state"])
+    by_account = reporting_quantities(positions, ["netting_set_id", "account_id", "instrument_id"])
+    by_holding = reporting_quantities(holdings, ["netting_set_id", "location", "asset", "state"])
     net = by_account.groupby(["netting_set_id", "instrument_id"], sort=True).sum()
-    disagreeing = _differs(net.to_numpy())
+    disagreeing = sources_differ(net.to_numpy())
     broken = net.index.get_level_values("netting_set_id")[disagreeing]
     agreed_net = pd.Series(~disagreeing, index=net.index)
     breaks = pd.concat(
@@ -87,19 +87,20 @@ def reconcile(positions: pd.DataFrame, holdings: pd.DataFrame) -> Reconciliation
     return Reconciliation(
         quantities=net.reset_index(),
         broken_netting_sets=frozenset(str(name) for name in broken),
-        collateral=_smallest(by_holding),
+        collateral=smallest_confirmed(by_holding),
         breaks=breaks.sort_values("break_id", ignore_index=True),
     )
 
 
-def _by_source(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def reporting_quantities(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return quantities by key (rows) and reporting source (columns), zero where unreported."""
     reporting = [source for source in SOURCES if (rows["source"] == source).any()]
     summed = rows.groupby([*keys, "source"], sort=True)["quantity"].sum()
     return summed.unstack("source", fill_value=0).reindex(columns=reporting, fill_value=0.0)
 
 
-def _differs(quantities: Float64Array2D) -> BoolArray1D:
+def sources_differ(quantities: Float64Array2D) -> BoolArray1D:
+    """Return whether the sources (columns) disagree on each quantity beyond the tolerance."""
     if quantities.shape[1] < 2:
         return np.zeros(quantities.shape[0], dtype=np.bool_)
     spread = quantities.max(axis=1) - quantities.min(axis=1)
@@ -116,7 +117,7 @@ def _tolerance(quantities: Float64Array2D) -> np.ndarray[tuple[int], np.dtype[np
 
 
 def _position_breaks(by_account: pd.DataFrame, agreed_net: pd.Series) -> pd.DataFrame:
-    found = by_account[_differs(by_account.to_numpy())]
+    found = by_account[sources_differ(by_account.to_numpy())]
     if found.empty:
         return _break_frame([])
     rows = []
@@ -132,7 +133,7 @@ def _position_breaks(by_account: pd.DataFrame, agreed_net: pd.Series) -> pd.Data
 
 
 def _balance_breaks(by_holding: pd.DataFrame) -> pd.DataFrame:
-    found = by_holding[_differs(by_holding.to_numpy())]
+    found = by_holding[sources_differ(by_holding.to_numpy())]
     rows = []
     for key, row in zip(found.index, found.to_dict(orient="records"), strict=True):
         netting_set_id, location, asset, state = (str(part) for part in key)
@@ -152,7 +153,7 @@ def _kind_of(by_source: dict[str, float]) -> str:
         return "sign"
     for source, quantity in by_source.items():
         others = np.array([[q for name, q in by_source.items() if name != source]])
-        if others.shape[1] > 1 and not _differs(others)[0] and quantity != others[0, 0]:
+        if others.shape[1] > 1 and not sources_differ(others)[0] and quantity != others[0, 0]:
             return f"quantity_{source}" if others[0, 0] != 0.0 else f"missing_at_{missing[0]}"
     return "quantity_all"
 
@@ -184,6 +185,7 @@ def _break_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
     return frame.astype(kinds)
 
 
-def _smallest(by_holding: pd.DataFrame) -> pd.DataFrame:
+def smallest_confirmed(by_holding: pd.DataFrame) -> pd.DataFrame:
+    """Return each holding at the smallest quantity that any source confirms."""
     confirmed = by_holding.min(axis=1) if by_holding.shape[1] else by_holding.sum(axis=1)
     return confirmed.rename("quantity").reset_index()

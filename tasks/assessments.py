@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import fields
 
-from engine.assessment import Assessment
+from engine.assessment import VENUE_FRAMES, Assessment
 from infra.store import Store
 from tasks.records import run_folder
 
@@ -13,18 +13,20 @@ FRAMES = tuple(field.name for field in fields(Assessment))
 
 
 def write_assessment(store: Store, run_id: str, assessment: Assessment) -> dict[str, str]:
-    """Write every frame and return its SHA-256 by name."""
+    """Write every frame and return its SHA-256 by name; venue frames where there are accounts."""
+    kept = [name for name in FRAMES if assessment.has_venues or name not in VENUE_FRAMES]
     return {
         name: store.write_frame(assessment_path(run_id, name), getattr(assessment, name))
-        for name in FRAMES
+        for name in kept
     }
 
 
 def read_assessment(store: Store, run_id: str, hashes: dict[str, str]) -> Assessment:
     """Return the assessment of a run, refusing a frame that was altered since."""
     frames = {
-        name: store.read_frame(assessment_path(run_id, name), content_hash=hashes.get(name))
+        name: store.read_frame(assessment_path(run_id, name), content_hash=hashes[name])
         for name in FRAMES
+        if name in hashes
     }
     return Assessment(**frames)
 

@@ -100,6 +100,7 @@ def replay_run(run_id: str) -> Verdict:
     frames = tuple(
         _frame_verdict(place, run.run_id, name, hashes[name], getattr(found, name))
         for name in FRAMES
+        if name in hashes
     )
     return Verdict(
         run_id=run.run_id,

@@ -1,0 +1,235 @@
+"""Drift: what each venue says it demands, against our replica of its rules.
+
+A replica that nobody compares is an opinion. Every close puts each account's reported margin
+beside ours, bucket by bucket, in a tolerance class, and names the probable cause of what neither
+rounding nor the seconds between two snapshots explain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from engine.arrays import BoolArray1D, Float64Array1D
+
+EXACT: Final = "exact"
+SNAPSHOT_SKEW: Final = "snapshot_skew"
+MODEL_ONLY: Final = "model_only"
+UNREPORTED: Final = "unreported"
+UNMODELLED: Final = "unmodelled"
+DRIFT_CLASSES: Final = (EXACT, SNAPSHOT_SKEW, MODEL_ONLY, UNMODELLED, UNREPORTED)
+
+EXACT_RELATIVE: Final = 1e-9
+SKEW_RELATIVE: Final = 2e-4
+"""Venues take positions and prices of one payload seconds apart; their own samples are as far off
+as this from their own rules."""
+_AMOUNT_NOISE: Final = 1e-8
+
+MISSING_POSITION: Final = "missing_position"
+PARAMETERS: Final = "parameters"
+UNKNOWN: Final = "unknown"
+CAUSES: Final = ("", MISSING_POSITION, PARAMETERS, SNAPSHOT_SKEW, UNKNOWN)
+
+DRIFT_TYPES: Final[dict[str, str]] = {
+    "account_id": "str", "venue": "str", "netting_set_id": "str", "account_mode": "str",
+    "bucket": "str", "currency": "str", "initial_margin": "float64",
+    "reported_initial_margin": "float64", "maintenance_margin": "float64",
+    "reported_maintenance_margin": "float64", "difference": "float64",
+    "relative_difference": "float64", "drift_class": "str", "cause": "str", "detail": "str",
+}  # fmt: skip
+DRIFT_COLUMNS: Final = tuple(DRIFT_TYPES)
+WITHOUT_COLUMNS: Final = (
+    "account_id", "bucket", "without", "initial_margin", "maintenance_margin",
+)  # fmt: skip
+
+_FIGURES: Final = ("initial_margin", "maintenance_margin")
+_KEY: Final = ["account_id", "bucket"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replica:
+    """Our side of the comparison.
+
+    Attributes
+    ----------
+    accounts : pandas.DataFrame
+        One row per account: account_id, venue, netting_set_id, account_mode, status
+        (``assessed``, ``failed`` or ``unmodelled``), reason.
+    buckets : pandas.DataFrame
+        One row per assessed account and bucket: account_id, bucket, currency, initial_margin,
+        maintenance_margin. [currency]
+    usd_rates : dict of str to float
+        USD per unit, for venues that report in another currency than the bucket's.
+    """
+
+    accounts: pd.DataFrame
+    buckets: pd.DataFrame
+    usd_rates: dict[str, float]
+
+
+def measure_drift(replica: Replica, reported: pd.DataFrame) -> pd.DataFrame:
+    """Return each account's drift by bucket, largest class of trouble first within an account.
+
+    Parameters
+    ----------
+    replica : Replica
+        Our margins.
+    reported : pandas.DataFrame
+        Contract ``venue_margin`` of the date.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``DRIFT_COLUMNS`` sorted by account and bucket. Amounts in ``currency``, that of
+        the report where there is one. ``difference`` is reported less ours, of the figure that
+        is further off; ``relative_difference`` is that over the larger of both. ``drift_class``:
+        ``exact`` up to 1e-9, ``snapshot_skew`` up to 2e-4, ``model_only`` beyond;
+        ``unmodelled`` without a figure of ours, ``unreported`` without one of the venue's.
+        ``cause`` and ``detail`` are empty; see ``with_causes``.
+    """
+    table = _matched(replica, reported)
+    ours, theirs = table[list(_FIGURES)], table[[f"reported_{name}" for name in _FIGURES]]
+    off: np.ndarray = theirs.to_numpy() - ours.to_numpy()
+    larger = np.maximum(np.abs(theirs.to_numpy()), np.abs(ours.to_numpy()))
+    relative = np.divide(off, larger, out=np.zeros_like(off), where=larger > _AMOUNT_NOISE)
+    relative[np.abs(off) <= _AMOUNT_NOISE] = 0.0
+    relative[np.isnan(off)] = np.nan
+    worse = np.where(np.abs(relative[:, 0]) >= np.abs(relative[:, 1]), 0, 1)
+    rows = np.arange(len(table))
+    table["difference"], table["relative_difference"] = off[rows, worse], relative[rows, worse]
+    table["drift_class"] = _classes(table)
+    for name in ("cause", "detail"):
+        table[name] = table["reason"] if name == "detail" else ""
+    ordered = table[list(DRIFT_COLUMNS)].astype(DRIFT_TYPES)
+    return ordered.sort_values(_KEY, ignore_index=True)
+
+
+def with_causes(
+    drift: pd.DataFrame, without: pd.DataFrame, parameters: pd.DataFrame
+) -> pd.DataFrame:
+    """Return ``drift`` with the probable cause of what is beyond the snapshot skew.
+
+    The first of these that fits: the venue's figure is ours without some of the positions
+    (``missing_position``); only one of the two figures differs, or only this bucket of the
+    account, so prices and positions agree and a parameter does not (``parameters``); both
+    figures of all buckets are off by one factor (``snapshot_skew``); else ``unknown``.
+
+    Parameters
+    ----------
+    drift : pandas.DataFrame
+        From ``measure_drift``.
+    without : pandas.DataFrame
+        ``WITHOUT_COLUMNS``: our figures of accounts in doubt without the positions named in
+        ``without``.
+    parameters : pandas.DataFrame
+        account_id, bucket, label: the parameter sets that our figures rest on.
+    """
+    explained = drift.copy()
+    labels = parameters.groupby(_KEY, sort=True)["label"].agg(", ".join).to_dict()
+    by_key = dict(list(without.groupby(_KEY, sort=True)))
+    by_account = dict(list(drift.groupby("account_id", sort=True)))
+    causes, details = drift["cause"].tolist(), drift["detail"].tolist()
+    for row in np.flatnonzero((drift["drift_class"] == MODEL_ONLY).to_numpy()).tolist():
+        found = drift.iloc[row]
+        key = str(found["account_id"]), str(found["bucket"])
+        causes[row], details[row] = _cause(
+            found, by_key.get(key), by_account[key[0]], labels.get(key, "")
+        )
+    explained["cause"] = pd.Series(causes, dtype="str")
+    explained["detail"] = pd.Series(details, dtype="str")
+    return explained
+
+
+def agrees(ours: Float64Array1D, theirs: Float64Array1D) -> BoolArray1D:
+    """Return where two figures differ by no more than a snapshot skew."""
+    larger = np.maximum(np.abs(ours), np.abs(theirs))
+    close: BoolArray1D = np.abs(ours - theirs) <= np.maximum(SKEW_RELATIVE * larger, _AMOUNT_NOISE)
+    return close
+
+
+def _matched(replica: Replica, reported: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per account and bucket of either side, in one currency."""
+    theirs = reported[[*_KEY, "currency", *(f"reported_{name}" for name in _FIGURES)]]
+    table = replica.buckets.merge(theirs, on=_KEY, how="outer", suffixes=("_ours", ""))
+    unlisted = replica.accounts[~replica.accounts["account_id"].isin(table["account_id"])]
+    table = pd.concat([table, unlisted[["account_id"]].assign(bucket="account")])
+    facts = replica.accounts.rename(columns={"status": "account_status"})
+    table = table.merge(facts, on="account_id", how="left")
+    for name in ("venue", "netting_set_id", "account_mode", "account_status", "reason"):
+        table[name] = table[name].astype(object).fillna("").astype("str")
+    ours_in = table["currency_ours"].where(table["currency_ours"].notna(), table["currency"])
+    currency = table["currency"].where(table["currency"].notna(), ours_in).fillna("USD")
+    factor = _rates(ours_in.fillna("USD"), replica) / _rates(currency, replica)
+    # A zero of ours needs no rate.
+    same = (ours_in == currency).to_numpy() | ours_in.isna().to_numpy()
+    factor = np.where(same, 1.0, factor)
+    is_ours = (table["account_status"] == "assessed").to_numpy()
+    is_reported = table["account_id"].isin(reported["account_id"]).to_numpy()
+    for name in _FIGURES:
+        # A bucket that one side does not list is empty on that side, if it lists others.
+        mine = table[name].fillna(0.0).to_numpy(dtype=np.float64) * factor
+        table[name] = np.where(is_ours, mine, np.nan)
+        column = f"reported_{name}"
+        table[column] = np.where(is_reported, table[column].fillna(0.0), np.nan)
+    table["currency"] = currency
+    # An account that is empty on our side and on the venue's has nothing to compare.
+    is_empty = is_ours & ~is_reported & (table["initial_margin"] == 0.0).to_numpy()
+    return table[~is_empty].reset_index(drop=True)
+
+
+def _rates(currencies: pd.Series, replica: Replica) -> Float64Array1D:
+    return np.array([replica.usd_rates.get(str(name), np.nan) for name in currencies])
+
+
+def _classes(table: pd.DataFrame) -> np.ndarray:
+    size = table["relative_difference"].abs().to_numpy()
+    return np.select(
+        [
+            table["reported_initial_margin"].isna().to_numpy(),
+            table["initial_margin"].isna().to_numpy(),
+            size <= EXACT_RELATIVE,
+            size <= SKEW_RELATIVE,
+        ],
+        [UNREPORTED, UNMODELLED, EXACT, SNAPSHOT_SKEW],
+        MODEL_ONLY,
+    )
+
+
+def _cause(
+    found: pd.Series, without: pd.DataFrame | None, account: pd.DataFrame, label: str
+) -> tuple[str, str]:
+    theirs = np.array([found[f"reported_{name}"] for name in _FIGURES], dtype=np.float64)
+    if without is not None and len(without):
+        figures = without[list(_FIGURES)].to_numpy(dtype=np.float64)
+        fits = agrees(figures[:, 0], np.full(len(figures), theirs[0])) & agrees(
+            figures[:, 1], np.full(len(figures), theirs[1])
+        )
+        if fits.any():
+            name = str(without["without"].iloc[int(np.flatnonzero(fits)[0])])
+            return MISSING_POSITION, f"the venue's figure is ours without {name}"
+    ours = np.array([found[name] for name in _FIGURES], dtype=np.float64)
+    one_agrees = agrees(ours, theirs)
+    of_set = f"; ours rests on {label}" if label else ""
+    if one_agrees.any():
+        agreeing = "initial" if one_agrees[0] else "maintenance"
+        return PARAMETERS, f"{agreeing} margin agrees, the other does not{of_set}"
+    others = account[account["bucket"] != found["bucket"]]
+    is_alone = len(others) and others["drift_class"].isin([EXACT, SNAPSHOT_SKEW]).all()
+    if is_alone:
+        return PARAMETERS, f"the account's other buckets agree{of_set}"
+    factors = _factors(account)
+    if factors.size and factors.max() - factors.min() <= SKEW_RELATIVE:
+        return SNAPSHOT_SKEW, f"all figures are off by the factor {factors.mean():.6f}"
+    return UNKNOWN, "neither positions, nor one factor, nor one figure alone explains it"
+
+
+def _factors(account: pd.DataFrame) -> Float64Array1D:
+    """Return reported over ours of all figures of an account."""
+    ours = account[list(_FIGURES)].to_numpy(dtype=np.float64).ravel()
+    theirs = account[[f"reported_{name}" for name in _FIGURES]].to_numpy(dtype=np.float64).ravel()
+    usable = np.isfinite(ours) & np.isfinite(theirs) & (ours > _AMOUNT_NOISE)
+    factors: Float64Array1D = theirs[usable] / ours[usable]
+    return factors

@@ -1,0 +1,134 @@
+"""Our margins beside the venues' own reports, and what ours would be without some positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from engine.arrays import Int64Array1D
+from engine.drift import MODEL_ONLY, WITHOUT_COLUMNS, Replica, measure_drift, with_causes
+from engine.kernels.exact_sums import grouped_sums, rounded
+from engine.venue_accounts.governing import MarginedAccounts
+from engine.venue_accounts.margins import BookMargins, BookRows, margin_books
+
+_POSITIONS_MAX: Final = 400
+"""Positions of an account that are left out one by one; beyond it the search says nothing."""
+
+
+def account_drift(
+    accounts: MarginedAccounts,
+    buckets: pd.DataFrame,
+    components: pd.DataFrame,
+    reported: pd.DataFrame,
+    rates: dict[str, float],
+) -> pd.DataFrame:
+    """Return the drift of every account, with its probable cause; see ``engine.drift``.
+
+    An account whose venue is far from us is margined again: as the venue's own statement has it,
+    and without each of its positions in turn.
+    """
+    facts = accounts.books.accounts[["account_id", "venue", "netting_set_id", "account_mode"]]
+    replica = Replica(
+        accounts=facts.assign(status=accounts.status, reason=accounts.reason).astype(
+            {"status": "str", "reason": "str"}
+        ),
+        buckets=buckets[
+            ["account_id", "bucket", "currency", "initial_margin", "maintenance_margin"]
+        ],
+        usd_rates=rates,
+    )
+    drift = measure_drift(replica, reported)
+    in_doubt = drift.loc[drift["drift_class"] == MODEL_ONLY, "account_id"].unique()
+    rows = np.flatnonzero(np.isin(accounts.account_id.astype(str), in_doubt.astype(str)))
+    labels = components[["account_id", "bucket", "parameters"]].drop_duplicates()
+    labels = labels[labels["parameters"] != ""].rename(columns={"parameters": "label"})
+    return with_causes(drift, _without(accounts, rows), labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """A book of an account in doubt as it might be: what is left out, and whether with orders."""
+
+    account: int
+    without: str
+    book: int
+    left_out: int
+    """Instrument; -1 for none."""
+
+
+def _without(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame:
+    trials = [trial for row in doubtful.tolist() for trial in _trials(accounts, int(row))]
+    if not trials:
+        return pd.DataFrame({name: [] for name in WITHOUT_COLUMNS})
+    books, rows = accounts.books, accounts.rows
+    parts = []
+    for number, trial in enumerate(trials):
+        kept = np.flatnonzero((rows.book == trial.book) & (rows.instrument != trial.left_out))
+        parts.append((np.full(len(kept), number, dtype=np.int64), kept))
+    chosen = np.concatenate([kept for _, kept in parts])
+    book = np.array([trial.book for trial in trials], dtype=np.int64)
+    found = margin_books(
+        accounts.market,
+        BookRows(
+            mode=rows.mode[book],
+            leverage=rows.leverage[book],
+            book=np.concatenate([number for number, _ in parts]),
+            instrument=rows.instrument[chosen],
+            quantity=rows.quantity[chosen],
+        ),
+    )
+    table = _by_bucket(found)
+    table = table.assign(
+        account=[trials[t].account for t in table["trial"]],
+        without=[trials[t].without for t in table["trial"]],
+        has_orders=books.has_orders[book[table["trial"].to_numpy(dtype=np.int64)]],
+    )
+    return _worst(accounts, table)
+
+
+def _trials(accounts: MarginedAccounts, row: int) -> list[_Trial]:
+    books, held = accounts.books, accounts.market.instruments
+    mine = np.flatnonzero(books.book_account == row)
+    own = mine[books.is_venues_own[mine]]
+    trials = []
+    if len(own) < len(mine):
+        text = "what the venue does not report to hold"
+        trials += [_Trial(row, text, int(book), -1) for book in own]
+    for book in (own if len(own) else mine).tolist():
+        instruments = np.unique(accounts.rows.instrument[accounts.rows.book == book])
+        if len(instruments) > _POSITIONS_MAX:
+            continue
+        trials += [
+            _Trial(row, str(held.instrument_id[each]), int(book), int(each))
+            for each in instruments.tolist()
+            if each >= 0
+        ]
+    return trials
+
+
+def _by_bucket(found: BookMargins) -> pd.DataFrame:
+    """Return trial, bucket, initial_margin and maintenance_margin. [bucket's currency]"""
+    charges = found.charges
+    words, code = np.unique(charges.bucket.astype(str), return_inverse=True)
+    key = charges.book * len(words) + code
+    distinct, place = np.unique(key, return_inverse=True)
+    sums = {
+        name: rounded(grouped_sums(np.nan_to_num(getattr(charges, name)), place, len(distinct)))
+        for name in ("initial_margin", "maintenance_margin")
+    }
+    return pd.DataFrame(
+        {"trial": distinct // len(words), "bucket": words[distinct % len(words)], **sums}
+    )
+
+
+def _worst(accounts: MarginedAccounts, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the worst side of the orders: of initial margin over all books, else without."""
+    key = ["account", "bucket", "without"]
+    initial = table.groupby(key, sort=True)["initial_margin"].max()
+    maintenance = table[~table["has_orders"]].groupby(key, sort=True)["maintenance_margin"].max()
+    joined = pd.concat([initial, maintenance], axis=1).fillna(0.0).reset_index()
+    joined["account_id"] = accounts.account_id[joined["account"].to_numpy(dtype=np.int64)]
+    return joined[list(WITHOUT_COLUMNS)]
