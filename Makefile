@@ -1,6 +1,7 @@
 # make run   sets up and runs the end of day of a sample world
 # make test  sets up and passes the tests
 PYTHON ?= python3
+PYTHON3_11 ?= python3.11
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 
@@ -43,8 +44,26 @@ test-all: check ## the default tests and the slow ones
 fault: setup ## kill, crash and starve: the same bytes must come out
 	$(BIN)/python -m pytest -m fault tests
 
-bench: setup ## time and memory against peers, side by side in one run
+bench: .venv/.bench .venv-peers/.ready ## time and memory against peers, side by side in one run
 	$(BIN)/python -m tests.benchmark
 
+# A peer that cannot be installed has a row in the tables that says so, and does not stop the rest.
+.venv/.bench: .venv/.ready
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,bench]'; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'; \
+	fi && touch $@ || echo 'make bench: some peers are not there'
+
+# Peers that need a numba which the engine has left behind, hence Python 3.11.
+.venv-peers/.ready: tests/benchmark/peers.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  { [ -x .venv-peers/bin/python ] || uv venv --quiet --no-python-downloads --python 3.11 .venv-peers; } && \
+	  uv pip install --quiet --python .venv-peers/bin/python -r $<; \
+	else \
+	  { [ -x .venv-peers/bin/python ] || $(PYTHON3_11) -m venv .venv-peers; } && \
+	  .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<; \
+	fi && touch $@ || echo 'make bench: the peers that need Python 3.11 are not there'
+
 clean: ## remove what setup and runs have made
-	rm -rf .venv .plimsoll .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-peers .plimsoll .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 FOLDER = Path(".plimsoll") / "bench"
 
@@ -29,19 +29,64 @@ class Taken:
     processor: float
 
 
-def interleaved(routes: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Taken]:
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A peer that cannot run here, and why."""
+
+    reason: str
+
+
+@runtime_checkable
+class TimedElsewhere(Protocol):
+    """A route that another process runs when asked, and times itself."""
+
+    def __call__(self) -> object: ...
+
+    def timed(self) -> Taken:
+        """Run once and return the seconds."""
+        ...
+
+
+Route = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The routes of a benchmark, and the ones that are missing here."""
+
+    present: dict[str, Route] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, route: Route | Absent) -> None:
+        """Take ``route``, or the reason why there is none."""
+        if isinstance(route, Absent):
+            self.missing[name] = route.reason
+        else:
+            self.present[name] = route
+
+
+def interleaved(
+    routes: Mapping[str, Route], repeats: int, *, warm_up: bool = True
+) -> dict[str, Taken]:
     """Return the medians of each route, run in turn A B C A B C so that noise is shared."""
-    wall: dict[str, list[float]] = {name: [] for name in routes}
-    processor: dict[str, list[float]] = {name: [] for name in routes}
-    for route in routes.values():
+    found: dict[str, list[Taken]] = {name: [] for name in routes}
+    for route in routes.values() if warm_up else ():
         route()
     for _ in range(repeats):
         for name, route in routes.items():
-            starts = time.perf_counter(), time.process_time()
-            route()
-            wall[name].append(time.perf_counter() - starts[0])
-            processor[name].append(time.process_time() - starts[1])
-    return {name: Taken(median(wall[name]), median(processor[name])) for name in routes}
+            found[name].append(_taken(route))
+    return {
+        name: Taken(median(t.wall for t in taken), median(t.processor for t in taken))
+        for name, taken in found.items()
+    }
+
+
+def _taken(route: Route) -> Taken:
+    if isinstance(route, TimedElsewhere):
+        return route.timed()
+    starts = time.perf_counter(), time.process_time()
+    route()
+    return Taken(time.perf_counter() - starts[0], time.process_time() - starts[1])
 
 
 def ratios(seconds: Mapping[str, Taken], base: str) -> dict[str, float]:

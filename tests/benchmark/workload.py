@@ -46,6 +46,11 @@ class Scenarios:
     forward_factor: np.ndarray
     volatility_factor: np.ndarray
 
+    def largest_first(self) -> Scenarios:
+        """Return the scenarios with the largest moves of the price first."""
+        order = np.argsort(-np.abs(np.log(self.forward_factor)), kind="stable")
+        return Scenarios(self.forward_factor[order], self.volatility_factor[order])
+
 
 def make_options(n: int = N_INSTRUMENTS, seed: int = 1) -> Options:
     """Return ``n`` options with ln(F/K) up to 4 either way, most near the money."""
