@@ -94,8 +94,10 @@ def rule_book(
 ) -> RuleBook:
     """Return the rule book, named by the hash of house parameters, agreements and venue sets."""
     to_json = TypeAdapter(Agreement)
+    # Without defaults, so that a term which came later does not rename what was agreed before.
     agreement_rows = [
-        to_json.dump_python(agreements[key], mode="json") for key in sorted(agreements)
+        to_json.dump_python(agreements[key], mode="json", exclude_defaults=True)
+        for key in sorted(agreements)
     ]
     parts = [parameters_text, json.dumps(agreement_rows, sort_keys=True)]
     venues = venues or VenueRules()

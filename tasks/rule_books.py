@@ -39,7 +39,7 @@ def rule_book_content(rules: RuleBook, house: HouseDocument) -> str:
         "file_name": house.file_name,
         "parameters": house.text,
         "agreements": [
-            to_json.dump_python(rules.agreements[key], mode="json")
+            to_json.dump_python(rules.agreements[key], mode="json", exclude_defaults=True)
             for key in sorted(rules.agreements)
         ],
     }
