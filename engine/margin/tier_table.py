@@ -66,10 +66,10 @@ class TieredPositions:
 
     def notional(self) -> Float64Array1D:
         """Return the absolute exposure at the mark. [settlement currency]"""
-        units = self.units()
-        notional: Float64Array1D = np.where(
-            self.is_inverse, units / self.mark_price, units * self.mark_price
-        )
+        notional = self.units()
+        # In place and apart: the form that a row does not use must not overflow for it.
+        np.divide(notional, self.mark_price, out=notional, where=self.is_inverse)
+        np.multiply(notional, self.mark_price, out=notional, where=~self.is_inverse)
         return notional
 
 

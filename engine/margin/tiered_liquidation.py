@@ -194,13 +194,15 @@ def _notional_on_slope(lines: _Lines, table: TierTable) -> Float64Array1D:
     discriminant = b * b + 4.0 * slope * lines.constant
     root = np.sqrt(np.maximum(discriminant, 0.0))
     # Of the two forms of each root, the one that does not subtract near equals.
-    falling = np.where(b > 0.0, (b + root) / (2.0 * slope), _ratio(2.0 * lines.constant, root - b))
-    rising = _ratio(-2.0 * lines.constant, b + root)
+    falling = _ratio(2.0 * lines.constant, root - b)
+    rising = _ratio(-2.0 * lines.constant, root + b)
     curved = np.where(lines.side > 0.0, rising, falling)
     at_threshold = lines.constant + (lines.side - base) * threshold
-    notional: Float64Array1D = np.where(lines.side * at_threshold < 0.0, curved, flat)
     is_curved = lines.side * at_threshold < 0.0
-    is_never_met = np.where(is_curved, (discriminant < 0.0) | (b <= 0.0), base >= 1.0)
+    notional: Float64Array1D = np.where(is_curved, curved, flat)
+    # A parabola that falls from the threshold on has its roots before it, where it is not valid.
+    falls = lines.side - base - slope * threshold <= 0.0
+    is_never_met = np.where(is_curved, (discriminant < 0.0) | falls, base >= 1.0)
     return _within_reach(notional, lines, is_never_met=is_never_met)
 
 
@@ -208,7 +210,7 @@ def _within_reach(
     notional: Float64Array1D, lines: _Lines, *, is_never_met: BoolArray1D
 ) -> Float64Array1D:
     """Return 0 where nothing has to be solved, and infinity where equity never suffices."""
-    # At a notional of 0 only the constant is left: its sign says whether there is a way down.
+    # At a notional of 0 only the constant is left: its sign says whether there is a price at all.
     solved = np.where(lines.side * lines.constant < 0.0, notional, 0.0)
     is_lost = is_never_met & (lines.side > 0.0) & (lines.constant < 0.0)
     reached: Float64Array1D = np.where(is_lost, np.inf, solved)
