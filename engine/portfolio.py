@@ -139,7 +139,7 @@ def _located(books: Books, market: PreparedMarket) -> _Located:
     expired = known & market.has_expired[row]
     faulty = np.array([bool(fault) for fault in market.fault], dtype=np.bool_)[row]
     unusable = known & faulty & ~market.settles[row] & ~expired
-    failure = _reasons(netting_set, _why_unknown(wanted, market), ~known, "unknown instrument")
+    failure = _reasons(netting_set, why_unknown(wanted, market), ~known, "unknown instrument")
     for key, text in _reasons(netting_set, wanted, expired, "expired instrument").items():
         failure[key] = "; ".join(part for part in (failure.get(key, ""), text) if part)
     faults = np.array(market.fault, dtype=object)[row]
@@ -161,7 +161,7 @@ def _located(books: Books, market: PreparedMarket) -> _Located:
     )
 
 
-def _why_unknown(instruments: np.ndarray, market: PreparedMarket) -> np.ndarray:
+def why_unknown(instruments: np.ndarray, market: PreparedMarket) -> np.ndarray:
     """Return the identifiers, with the reason of those whose row is in quarantine."""
     lost = market.faults[market.faults["dataset"] == "instruments"]
     reasons = dict(zip(lost["identifier"].astype(str), lost["reason"].astype(str), strict=True))
@@ -264,10 +264,16 @@ def _with_collateral(
     )
     summed = held.groupby(["netting_set", "row"], sort=True)["quantity"].sum().reset_index()
     # Rows of assets that lose nothing beyond their haircut would only cost time.
-    loses = (market.historical[market.n_instruments :] != 0.0).any(axis=1)
+    loses = losing_assets(market)
     summed = summed[loses[summed["row"].to_numpy() - market.n_instruments]]
     together: pd.DataFrame = pd.concat([positions, summed], ignore_index=True)
     return together
+
+
+def losing_assets(market: PreparedMarket) -> BoolArray1D:
+    """Return which assets lose more than their haircut in some scenario, as collateral."""
+    loses: BoolArray1D = (market.historical[market.n_instruments :] != 0.0).any(axis=1)
+    return loses
 
 
 @dataclass(frozen=True, slots=True, eq=False)
