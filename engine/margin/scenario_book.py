@@ -151,6 +151,28 @@ def require_holdings(
         )
 
 
+def netted(holdings: Holdings) -> Holdings:
+    """Return the holdings with one row per bucket and instrument, sorted.
+
+    How a position is spread over rows then changes no bit. Holdings with the venue's own profit
+    and loss stay as they are, after the others.
+    """
+    is_given = holdings.is_given
+    own = np.flatnonzero(~is_given)
+    given = np.flatnonzero(is_given)
+    number, keys = distinct_keys(holdings.bucket[own], holdings.instrument[own])
+    quantity = rounded(grouped_sums(holdings.quantity[own], number, len(keys[0])))
+    pnl = holdings.scenario_pnl
+    if pnl is not None:
+        pnl = np.concatenate([np.full((len(quantity), pnl.shape[1]), np.nan), pnl[given]])
+    return Holdings(
+        bucket=np.concatenate([keys[0].astype(np.int64), holdings.bucket[given]]),
+        instrument=np.concatenate([keys[1].astype(np.int64), holdings.instrument[given]]),
+        quantity=np.concatenate([quantity, holdings.quantity[given]]),
+        scenario_pnl=pnl,
+    )
+
+
 def position_scenario_pnl(
     unit_pnl: Float64Array2D, holdings: Holdings, cells: ScenarioCells
 ) -> Float64Array2D:
@@ -172,7 +194,7 @@ def bucket_scenario_pnl(
     """Return the profit and loss of each bucket in each cell, as parts of exact sums.
 
     Shape ``(3, n_buckets, n_cells)``; `engine.kernels.exact_sums.rounded` turns it into numbers.
-    A candidate is added as ``carried(parts + split(quantity * unit_pnl[instrument]))``.
+    Give `netted` holdings.
 
     Raises
     ------
@@ -196,7 +218,7 @@ def bucket_exposures(
     buckets: Buckets,
     unit_delta: Float64Array1D | None = None,
 ) -> BucketExposures:
-    """Return what each bucket's contingencies depend on.
+    """Return what each bucket's contingencies depend on; give `netted` holdings.
 
     ``unit_delta`` is of `engine.margin.scenario_pnl`, needed for a concentration charge alone.
     """
@@ -209,8 +231,8 @@ def bucket_exposures(
     at_mark = notional_at_mark(instruments, holdings, futures)
     index = buckets.index_price[holdings.bucket[futures]]
     is_inverse = instruments.is_inverse[holdings.instrument[futures]]
-    at_index = np.where(is_inverse, at_mark, _units(instruments, holdings, futures) * index)
-    roll_of, keys = _distinct(
+    at_index = np.where(is_inverse, at_mark, units_held(instruments, holdings, futures) * index)
+    roll_of, keys = distinct_keys(
         holdings.bucket[futures],
         np.where(
             instruments.kind[holdings.instrument[futures]] == PERPETUAL,
@@ -219,7 +241,7 @@ def bucket_exposures(
         ),
     )
     options = np.flatnonzero(instruments.is_option[holdings.instrument])
-    units = _units(instruments, holdings, options)
+    units = units_held(instruments, holdings, options)
     delta = np.zeros(n_buckets)
     if unit_delta is not None:
         everything = np.arange(len(holdings))
@@ -241,20 +263,20 @@ def bucket_exposures(
 def net_short_parts(instruments: ScenarioInstruments, holdings: Holdings, n_buckets: int) -> Floats:
     """Return the units net short per expiry and strike, summed by bucket, as parts.
 
-    Calls and puts of a strike are netted. An option of which only the venue's profit and loss is
-    known offsets none.
+    Calls and puts of a strike are netted. An option whose strike or expiry is not known, because
+    the venue gave its profit and loss, offsets no other.
     """
     options = np.flatnonzero(instruments.is_option[holdings.instrument])
     years = instruments.years[holdings.instrument[options]]
     strike = instruments.strike_price[holdings.instrument[options]]
     is_unknown = np.isnan(years) | np.isnan(strike)
-    alone = -1.0 - np.arange(len(options))
-    strike_of, keys = _distinct(
+    alone = -1.0 - holdings.instrument[options]
+    strike_of, keys = distinct_keys(
         holdings.bucket[options],
         np.where(is_unknown, -1.0, years),
         np.where(is_unknown, alone, strike),
     )
-    net = rounded(grouped_sums(_units(instruments, holdings, options), strike_of, len(keys[0])))
+    net = rounded(grouped_sums(units_held(instruments, holdings, options), strike_of, len(keys[0])))
     return grouped_sums(np.maximum(-net, 0.0), keys[0].astype(np.int64), n_buckets)
 
 
@@ -262,22 +284,23 @@ def notional_at_mark(
     instruments: ScenarioInstruments, holdings: Holdings, rows: Int64Array1D
 ) -> Float64Array1D:
     """Return the signed notional of some holdings at their marks. [settlement currency]"""
-    units = _units(instruments, holdings, rows)
+    units = units_held(instruments, holdings, rows)
     mark = instruments.mark_price[holdings.instrument[rows]]
     is_inverse = instruments.is_inverse[holdings.instrument[rows]]
     notional: Float64Array1D = np.where(is_inverse, units / mark, units * mark)
     return notional
 
 
-def _units(
+def units_held(
     instruments: ScenarioInstruments, holdings: Holdings, rows: Int64Array1D
 ) -> Float64Array1D:
+    """Return quantity times contract multiplier of some holdings."""
     multiplier = instruments.contract_multiplier[holdings.instrument[rows]]
     units: Float64Array1D = holdings.quantity[rows] * multiplier
     return units
 
 
-def _distinct(
+def distinct_keys(
     *columns: Float64Array1D | Int64Array1D,
 ) -> tuple[Int64Array1D, list[Float64Array1D]]:
     """Return the number of each row's key among the distinct keys, and those, sorted."""

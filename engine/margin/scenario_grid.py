@@ -20,6 +20,7 @@ from engine.margin.scenario_book import (
     Holdings,
     bucket_exposures,
     bucket_scenario_pnl,
+    netted,
     position_scenario_pnl,
     require_holdings,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "VolatilityMove",
     "bucket_exposures",
     "bucket_scenario_pnl",
+    "netted",
     "offset_buckets",
     "position_scenario_pnl",
     "revalue_grid",
@@ -148,10 +150,11 @@ def scenario_margin(
 ) -> ScenarioRequirement:
     """Return the portfolio margin of each bucket.
 
-    A bucket's figures are the same bytes whatever else is in the table, and in any order of rows.
+    A bucket's figures are the same bytes whatever else is in the table, in any order of rows, and
+    however a position is spread over rows: quantities of an instrument are netted first.
     The worst loss is sub-additive over buckets that share a grid without dampener; the whole
-    requirement is not: the charge on net short options nets calls with puts, and floors, tiers and
-    the concentration charge grow faster than the book.
+    requirement is not where it charges futures that offset: long and short owe nothing of it apart
+    and something together. Nor is it with the dampener, the concentration charge, or tiers.
 
     Raises
     ------
@@ -196,6 +199,7 @@ def scenario_margin(
             f"{holdings.scenario_pnl.shape}",
             identifier="scenario_pnl",
         )
+    holdings = netted(holdings)
     parts = bucket_scenario_pnl(revaluation.unit_pnl, holdings, cells, len(buckets))
     exposures = bucket_exposures(revaluation.instruments, holdings, buckets, revaluation.unit_delta)
     return scenario_requirement(rounded(parts), exposures, buckets, revaluation.parameters, charges)

@@ -112,14 +112,16 @@ class ScenarioGridParameters:
         Share of a bucket's best gain that may offset losses of other buckets, and its cap.
     extended_price_shocks : tuple of float
         Tail cells, volatility up (Deribit extended table, -66 % to +500 %; Derive's tails have
-        the same form). Evidence: inferred from samples. With R the largest absolute grid shock,
-        a cell counts ``extended_fraction * R / |s|``; for an inverse book, whose loss in coin is
-        one in quote currency at the moved price, also times ``(1 + s) / (1 +- R)``.
+        the same form). With R the largest absolute grid shock, a cell counts
+        ``extended_fraction * R / |s|``; for an inverse book, whose loss in coin is one in quote
+        currency at the moved price, also times ``(1 + s) / (1 +- R)``. Evidence: published example
+        (Deribit ``private/pme/simulate`` sample of 17 Jun 2024) for futures, inferred for options.
     extended_fraction : float
-        See there. [-]
+        See there; Deribit ``extended_table_factor``. [-]
     extended_dampener : float
         Subtracted from the size of a tail cell's profit or loss, times ``|s| / R - 1`` where that
-        is positive, to no less than zero. Evidence: inferred. [quote currency]
+        is positive, to no less than zero. Evidence: inferred; consistent with the same sample.
+        [quote currency]
     delta_shock_threshold : float, optional
         Notional of the net delta from which it is a concentration (Deribit
         ``delta_total_liq_shock_threshold``); none switches the charge off. Evidence: inferred.
@@ -134,8 +136,8 @@ class ScenarioGridParameters:
     Raises
     ------
     ParameterError
-        If tiers do not ascend, a tail cell lies within the grid or has no fraction, or the delta
-        shock is given in part.
+        If there is no cell, tiers do not ascend, a tail cell lies within the grid or has no
+        fraction, or the delta shock is given in part.
     """
 
     __pydantic_config__ = STRICT
@@ -172,6 +174,15 @@ class ScenarioGridParameters:
     minimum_charge_tiers: tuple[ChargeTier, ...] = ()
 
     def __post_init__(self) -> None:
+        n_cells = len(self.price_shocks) * len(self.volatility_moves)
+        if not n_cells + len(self.extra_scenarios) + len(self.extended_price_shocks):
+            raise ParameterError(
+                f"{len(self.price_shocks)} price_shocks with {len(self.volatility_moves)} "
+                "volatility_moves and no extra scenario have no cell, limit: at least one",
+                identifier="volatility_moves",
+                value=0,
+                limit="at least one cell",
+            )
         _require_ascending("depeg_tiers", [tier.notional_floor for tier in self.depeg_tiers])
         floors = [tier.charge_floor for tier in self.minimum_charge_tiers]
         _require_ascending("minimum_charge_tiers", floors)
