@@ -154,11 +154,15 @@ def grouped_sums(terms: Floats, group: Int64Array1D, n_groups: int) -> Floats:
         return sums
     order = np.argsort(group, kind="stable")
     sorted_group = group[order]
-    place = np.arange(len(order)) - np.searchsorted(sorted_group, sorted_group)
-    starts = np.flatnonzero(place % TERMS_PER_CARRY == 0)
+    first = np.flatnonzero(np.concatenate(([True], sorted_group[1:] != sorted_group[:-1])))
+    n_terms = np.diff(np.append(first, len(order)))
+    starts = first
+    if n_terms.max() > TERMS_PER_CARRY:
+        place = np.arange(len(order)) - np.repeat(first, n_terms)
+        starts = np.flatnonzero(place % TERMS_PER_CARRY == 0)
     pieces = carried(np.add.reduceat(split(terms[order]), starts, axis=1))
     piece_group = sorted_group[starts]
-    if len(np.unique(piece_group)) == len(piece_group):
+    if len(starts) == len(first):
         sums[:, piece_group] = pieces
         return sums
     for piece, owner in enumerate(piece_group):

@@ -32,21 +32,10 @@ def weighted_sums(
 def _weighted(rows, index, weight, starts, parts):  # type: ignore[no-untyped-def]
     n_columns = rows.shape[1]
     for group in range(starts.size - 1):
-        coarse, middle, fine = parts[group]
+        coarse, middle, fine = parts[group, 0], parts[group, 1], parts[group, 2]
         largest = 0.0
         for term in range(starts[group], starts[group + 1]):
-            row, factor = rows[index[term]], weight[term]
-            n_unfit = 0
-            for c in range(n_columns):
-                value = factor * row[c]
-                n_unfit += not abs(value) <= _TERM_MAX
-                on_coarse = (value + _A0) - _A0
-                rest = value - on_coarse
-                on_middle = (rest + _A1) - _A1
-                coarse[c] += on_coarse
-                middle[c] += on_middle
-                fine[c] += ((rest - on_middle) + _A2) - _A2
-            if n_unfit:
+            if _add(rows[index[term]], weight[term], coarse, middle, fine):
                 return group
             is_last = term + 1 == starts[group + 1]
             if is_last or (term - starts[group] + 1) % _TERMS_PER_CARRY == 0:
@@ -61,3 +50,20 @@ def _weighted(rows, index, weight, starts, parts):  # type: ignore[no-untyped-de
         if not largest <= _TOTAL_MAX:
             return group
     return -1
+
+
+@_compiled
+def _add(row, factor, coarse, middle, fine):  # type: ignore[no-untyped-def]
+    """Add ``factor * row`` to the parts and return how many products are out of limits."""
+    # A function of its own: inside the loops over groups and terms it would not be vectorised.
+    n_unfit = 0
+    for c in range(row.size):
+        value = factor * row[c]
+        n_unfit += not abs(value) <= _TERM_MAX
+        on_coarse = (value + _A0) - _A0
+        rest = value - on_coarse
+        on_middle = (rest + _A1) - _A1
+        coarse[c] += on_coarse
+        middle[c] += on_middle
+        fine[c] += ((rest - on_middle) + _A2) - _A2
+    return n_unfit
