@@ -13,6 +13,7 @@ CODE = """
 import hashlib
 import numpy as np
 from engine.kernels.black76 import scenario_option_values
+from engine.kernels.exact_sums import weighted_sums
 from engine.kernels.tail import LegRows, nested_expected_shortfall
 
 rng = np.random.default_rng(11)
@@ -32,6 +33,12 @@ found = nested_expected_shortfall(values - 50.0, books, rng.uniform(1.0, 12.0, l
 digest = hashlib.sha256(values.tobytes())
 for name in type(found).__slots__:
     digest.update(getattr(found, name).tobytes())
+held = positions.sum()
+sums = weighted_sums(
+    values, rng.integers(0, n, held), rng.normal(size=held), np.repeat(np.arange(legs), positions),
+    legs,
+)
+digest.update(sums.tobytes())
 print(digest.hexdigest())
 """
 
