@@ -55,6 +55,8 @@ class Admitted:
     ----------
     fills : tuple of Fill
     moves : tuple of Moved
+    by_account : dict of dict
+        By account that trades, the new quantity of each instrument row. [contracts]
     quantities : dict
         New quantity of each row of the market's matrices that is touched: instruments, and assets
         whose collateral falls in some scenario.
@@ -66,6 +68,7 @@ class Admitted:
 
     fills: tuple[Fill, ...]
     moves: tuple[Moved, ...]
+    by_account: dict[str, dict[int, float]]
     quantities: dict[int, float]
     collateral: dict[tuple[str, str], float] | None
     notes: tuple[str, ...]
@@ -92,9 +95,13 @@ def _admitted(book: PreparedBook, candidate: Candidate) -> Admitted:
         )
     notes: list[str] = []
     fills = tuple(_filled(book, order, notes) for order in candidate.orders)
-    quantities = _quantities(book, fills)
+    held = _held(book, fills)
+    quantities = {row: netted(by_account.values()) for row, by_account in held.items()}
+    accounts: dict[str, dict[int, float]] = {}
+    for fill in fills:
+        accounts.setdefault(fill.account_id, {})[fill.row] = held[fill.row][fill.account_id]
     if not candidate.transfers:
-        return Admitted(fills, (), quantities, None, tuple(notes))
+        return Admitted(fills, (), accounts, quantities, None, tuple(notes))
     collateral = dict(book.holdings.collateral)
     moves = []
     for transfer in candidate.transfers:
@@ -104,9 +111,8 @@ def _admitted(book: PreparedBook, candidate: Candidate) -> Admitted:
     for asset in {moved.asset: None for moved in moves}:
         row = book.collateral_row.get(asset)
         if row is not None:
-            held = (q for (_, name), q in collateral.items() if name == asset)
-            quantities[row] = netted(held)
-    return Admitted(fills, tuple(moves), quantities, collateral, tuple(notes))
+            quantities[row] = netted(q for (_, name), q in collateral.items() if name == asset)
+    return Admitted(fills, tuple(moves), accounts, quantities, collateral, tuple(notes))
 
 
 def _filled(book: PreparedBook, order: Order, notes: list[str]) -> Fill:
@@ -190,7 +196,8 @@ def _require_size(book: PreparedBook, order: Order, row: int) -> None:
         )
 
 
-def _quantities(book: PreparedBook, fills: tuple[Fill, ...]) -> dict[int, float]:
+def _held(book: PreparedBook, fills: tuple[Fill, ...]) -> dict[int, dict[str, float]]:
+    """Return quantities by instrument row and account after the fills, one after the other."""
     by_row: dict[int, dict[str, float]] = {}
     for fill in fills:
         held = by_row.get(fill.row)
@@ -198,7 +205,7 @@ def _quantities(book: PreparedBook, fills: tuple[Fill, ...]) -> dict[int, float]
             name = str(book.market.instrument_id[fill.row])
             held = dict(book.holdings.by_instrument.get(name, {}))
         by_row[fill.row] = with_order(held, fill.account_id, fill.change)
-    return {row: netted(held.values()) for row, held in by_row.items()}
+    return by_row
 
 
 def _moved(book: PreparedBook, transfer: Transfer, notes: list[str]) -> Moved:

@@ -10,17 +10,20 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import Float64Array1D, Int64Array1D
+from engine.binding import VENUE_REQUIREMENT_COLUMNS, venue_columns
 from engine.collateral.valuation import value_collateral
 from engine.decisions import with_calls
 from engine.errors import MarginPlatformError, ModelInputError
 from engine.margin.book_figures import sum_by_group
 from engine.requirements import requirement_frame
+from engine.rules import RuleBook
 from engine.settlement.variation import variation_margin
 from engine.snapshot import LastFresh
 from engine.whatif.admission import Admitted, admitted
 from engine.whatif.candidate import Candidate
 from engine.whatif.held_book import PreparedBook
 from engine.whatif.house import Report, governing_of
+from engine.whatif.venue import Touched, demands
 
 CANDIDATES_MAX: Final = 1_000_000
 """Most candidates of one call."""
@@ -33,7 +36,10 @@ HOUSE_COLUMNS: Final = (
     "margin_ratio", "requirement_amount", "collateral_amount", "call_action", "call_amount",
     "withheld_amount",
 )  # fmt: skip
-WHATIF_COLUMNS: Final = ("candidate_id", "answer", "reason", "notes", "variation", *HOUSE_COLUMNS)
+VENUE_COLUMNS: Final = (*VENUE_REQUIREMENT_COLUMNS, "venue_amount", "owed_amount")
+WHATIF_COLUMNS: Final = (
+    "candidate_id", "answer", "reason", "notes", "variation", *HOUSE_COLUMNS, *VENUE_COLUMNS,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +56,9 @@ class WhatIf:
         what was assumed. The other columns are those of ``Assessment.requirements``, with the
         candidate in the book, and missing where it was refused. ``variation`` is what its priced
         orders settle against the mark, gains > 0; it is not in the collateral. [agreement
-        currency]
+        currency] Where venue accounts are known, ``VENUE_COLUMNS`` say what the venues demand,
+        which side binds, and what is owed; else they are missing, and the house's requirement is
+        owed.
     """
 
     before: pd.DataFrame
@@ -106,8 +114,9 @@ def what_if(
     after = _after(book, taken, report or (lambda done, total: None))
     frame.loc[row, "answer"] = ANSWERED
     after.index = pd.Index(row)
-    frame = frame.join(after[["variation", *HOUSE_COLUMNS]])
-    return WhatIf(book.before, frame[list(WHATIF_COLUMNS)])
+    known = [n for n in ("variation", *HOUSE_COLUMNS, *VENUE_COLUMNS) if n in after]
+    frame = frame.join(after[known])
+    return WhatIf(book.before, frame.reindex(columns=list(WHATIF_COLUMNS)))
 
 
 def _after(book: PreparedBook, taken: Sequence[Admitted], report: Report) -> pd.DataFrame:
@@ -128,8 +137,25 @@ def _after(book: PreparedBook, taken: Sequence[Admitted], report: Report) -> pd.
         {"netting_set_id": pd.Series(names, dtype="str"), "collateral_value": values}
     )
     agreed = pd.Series(np.zeros(len(taken), dtype=np.bool_))
-    decided = with_calls(requirements, collateral, agreed, rules)
+    demanded = _demanded(book, taken, requirements, rules)
+    decided = with_calls(requirements, collateral, agreed, rules, demanded)
     return decided.assign(variation=_variations(book, taken))
+
+
+def _demanded(
+    book: PreparedBook, taken: Sequence[Admitted], requirements: pd.DataFrame, rules: RuleBook
+) -> pd.DataFrame | None:
+    """Return what the venues would demand of each candidate, beside the house's requirement."""
+    if book.venue is None:
+        return None
+    touched = [
+        Touched(i, account, quantities)
+        for i, each in enumerate(taken)
+        for account, quantities in each.by_account.items()
+    ]
+    names = requirements["netting_set_id"].astype(str).tolist()
+    asked = demands(book.venue, touched, len(taken), names)
+    return venue_columns(requirements, asked, np.full(len(taken), book.fx_rate), rules)
 
 
 def _collateral_values(

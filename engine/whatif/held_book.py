@@ -10,20 +10,23 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Int64Array1D
+from engine.binding import venue_columns
 from engine.collateral.valuation import value_collateral
 from engine.decisions import with_calls
 from engine.errors import MissingDataError, OpenBreak, StaleMarkError
 from engine.kernels.patched_books import HeldBooks, Units, held_books
 from engine.margin.block import Block, block_of
 from engine.margin.book_figures import BookFigures, LegFigures, figures_of
-from engine.margin.book_margins import book_margins, governing_books
+from engine.margin.book_margins import BookMargins, book_margins, governing_books
 from engine.market import PreparedMarket
 from engine.portfolio import HOLDINGS, Portfolio, losing_assets
+from engine.reconciliation import SOURCES
 from engine.requirements import GoverningMargins, margin_components, requirement_frame
 from engine.rules import Agreement, RuleBook
 from engine.settlement.terms import SettlementTerms, settlement_terms
-from engine.snapshot import LastFresh, PositionSet, Snapshot
+from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
 from engine.whatif.holdings import Holdings, holdings_of
+from engine.whatif.venue import VenueSide, venue_side
 
 _BREAKS_NAMED = 3
 
@@ -77,6 +80,10 @@ class PreparedBook:
         USD price of one unit of each asset that has one.
     collateral_row : mapping
         Row in the market's matrices of each asset that may fall beyond its haircut.
+    positions : PositionSet
+        Of the netting set.
+    venue : VenueSide or None
+        None where no venue account is known.
     before : pandas.DataFrame
         Requirement, collateral and decision as they stand: one row, as in an assessment.
     """
@@ -100,6 +107,8 @@ class PreparedBook:
     fx_rate: float
     rates: Mapping[str, float]
     collateral_row: Mapping[str, int]
+    positions: PositionSet
+    venue: VenueSide | None
     before: pd.DataFrame
 
     @property
@@ -145,8 +154,13 @@ def prepare_book(
     units = _units(market)
     held = held_books(units, block.rows, block.n_tail)
     legs, books = figures_of(market, block.rows, block.leg_asset, held.tail)
+    margins = book_margins(market, rules.house, legs, books)
     labels = book.group_book[block.first_group : block.first_group + block.rows.n_groups]
     terms = settlement_terms(snapshot, rules.house)
+    own = _own(positions, netting_set_id)
+    # As in the close: no venue margin while no account at all is known.
+    is_told = not positions.accounts.empty
+    venue = venue_side(snapshot, own, _confirmed(book, netting_set_id), rules) if is_told else None
     leg_key = _leg_keys(market, block)
     leg_of = np.repeat(np.arange(block.rows.n_legs), np.diff(block.rows.leg_ptr))
     return PreparedBook(
@@ -172,7 +186,9 @@ def prepare_book(
             market.assets[row]: market.n_instruments + row
             for row in np.flatnonzero(losing_assets(market)).tolist()
         },
-        before=_before(snapshot, market, book, rules, row, (labels, block, legs, books)),
+        positions=own,
+        venue=venue,
+        before=_before(_Standing(snapshot, market, book, rules, row), margins, labels, venue),
     )
 
 
@@ -272,33 +288,60 @@ def _facts(snapshot: Snapshot, market: PreparedMarket) -> InstrumentFacts:
     )
 
 
+def _own(positions: PositionSet, netting_set_id: str) -> PositionSet:
+    """Return the rows of one netting set."""
+
+    def mine(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["netting_set_id"] == netting_set_id].reset_index(drop=True)
+
+    rows, orders, accounts = (
+        mine(frame) for frame in (positions.positions, positions.open_orders, positions.accounts)
+    )
+    reported = positions.venue_margin
+    at = {*rows["account_id"], *orders["account_id"], *accounts["account_id"]}
+    return PositionSet(rows, orders, accounts, reported[reported["account_id"].isin(at)])
+
+
+def _confirmed(book: Portfolio, netting_set_id: str) -> CollateralSet:
+    """Return what the sources agree on, as if one of them had said it."""
+    holdings = book.reconciliation.collateral
+    mine = holdings[holdings["netting_set_id"] == netting_set_id]
+    return CollateralSet(mine.assign(source=SOURCES[0]).reset_index(drop=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Standing:
+    snapshot: Snapshot
+    market: PreparedMarket
+    book: Portfolio
+    rules: RuleBook
+    row: int
+
+
 def _before(
-    snapshot: Snapshot,
-    market: PreparedMarket,
-    book: Portfolio,
-    rules: RuleBook,
-    row: int,
-    parts: tuple[tuple[str, ...], Block, LegFigures, BookFigures],
+    close: _Standing, margins: BookMargins, labels: tuple[str, ...], venue: VenueSide | None
 ) -> pd.DataFrame:
-    labels, block, legs, books = parts
-    margins = book_margins(market, rules.house, legs, books)
-    governing = governing_books(margins.total, block.group_netting_set, 1)
-    sets = book.netting_sets.iloc[row : row + 1].reset_index(drop=True)
+    governing = governing_books(margins.total, np.zeros(len(labels), dtype=np.int64), 1)
+    sets = close.book.netting_sets.iloc[close.row : close.row + 1].reset_index(drop=True)
+    components = margin_components(margins)
     requirement = requirement_frame(
         sets,
         GoverningMargins(
             book=(labels[int(governing[0])],),
-            components={
-                name: values[governing] for name, values in margin_components(margins).items()
-            },
+            components={name: values[governing] for name, values in components.items()},
         ),
-        rules,
+        close.rules,
         LastFresh(),
-        snapshot.business_date,
+        close.snapshot.business_date,
     )
-    holdings = book.reconciliation.collateral
+    holdings = close.book.reconciliation.collateral
     mine = holdings[holdings["netting_set_id"] == sets["netting_set_id"].iat[0]]
-    rates = market.known_rates
-    return with_calls(
-        requirement, value_collateral(mine, rates, rules, rates), sets["has_break"], rules
+    rates = close.market.known_rates
+    valued = value_collateral(mine, rates, close.rules, rates)
+    fx_rate = sets["fx_rate"].to_numpy(dtype=np.float64)
+    demanded = (
+        None
+        if venue is None
+        else venue_columns(requirement, venue.before.margins, fx_rate, close.rules)
     )
+    return with_calls(requirement, valued, sets["has_break"], close.rules, demanded)

@@ -1,0 +1,202 @@
+"""What the venues would demand with a candidate in the book, and which side would bind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine.assess import assess
+from engine.market import PreparedMarket, prepare
+from engine.portfolio import portfolio
+from engine.rules import RuleBook
+from engine.snapshot import CollateralSet, PositionSet
+from engine.whatif import Candidate, Order, PreparedBook, Transfer, prepare_book, what_if
+from tests.worlds import small, venues
+from tests.worlds.applied import with_orders, with_transfers
+
+PERP, ETH, SPOT = "binance:BTCUSDT", "binance:ETHUSDT", "binance:BTCUSDT-SPOT"
+INVERSE, FUTURE = "deribit:BTC-PERPETUAL", "deribit:BTC-26JUN26"
+CALL, PUT = "deribit:BTC-26JUN26-60000-C", "deribit:BTC-26JUN26-60000-P"
+ETH_CALL = "bybit:ETH-26JUN26-3000-C"
+HELD = (
+    ("A", PERP, 2.0), ("A", ETH, -30.5), ("A", INVERSE, 250.0), ("A", CALL, -3.1), ("A", PUT, 0.7),
+    ("B", PERP, 1.0),
+)  # fmt: skip
+SAME = (
+    "requirement", "venue_initial_margin", "venue_maintenance_margin", "n_venue_accounts",
+    "n_venue_accounts_unknown", "binding", "owed", "excess", "margin_ratio", "call_action",
+    "call_amount", "withheld_amount", "venue_amount", "owed_amount",
+)  # fmt: skip
+
+
+def by_venue(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose account is named for its netting set and venue."""
+    venue = frame["instrument_id"].str.split(":").str[0]
+    return frame.assign(account_id=frame["netting_set_id"] + "-" + venue)
+
+
+def accounts(deribit: str = "segregated_portfolio", leverage: float = 20.0) -> pd.DataFrame:
+    rows = [
+        ("A", "binance", "usdm_cross", leverage), ("A", "deribit", deribit),
+        ("B", "binance", "usdm_cross"),
+    ]  # fmt: skip
+    frame = venues.accounts(*rows)
+    return frame.assign(account_id=frame["netting_set_id"] + "-" + frame["venue"])
+
+
+def positions_of(
+    held: tuple[tuple[str, str, float], ...] = HELD,
+    known: pd.DataFrame | None = None,
+    orders: pd.DataFrame | None = None,
+    reported: pd.DataFrame | None = None,
+) -> PositionSet:
+    optional = {} if reported is None else {"venue_margin": reported}
+    return PositionSet(
+        positions=by_venue(small.positions(*held)),
+        open_orders=by_venue(venues.no_orders() if orders is None else orders),
+        accounts=accounts() if known is None else known,
+        **optional,
+    )
+
+
+@cache
+def close_of(call_basis: str = "larger") -> tuple[RuleBook, PreparedMarket]:
+    rules = venues.rules(
+        small.agreement("A", call_basis=call_basis), small.agreement("B", call_basis=call_basis)
+    )
+    return rules, prepare(small.snapshot(), rules)
+
+
+def prepared(
+    positions: PositionSet, collateral: CollateralSet, call_basis: str = "larger"
+) -> PreparedBook:
+    rules, market = close_of(call_basis)
+    book = portfolio(market, positions, collateral, rules)
+    return prepare_book(small.snapshot(), market, book, positions, rules, "A")
+
+
+def order(side: str, quantity: float, instrument: str, **options: object) -> Order:
+    return Order(side=side, quantity=quantity, instrument_id=instrument, **options)  # type: ignore[arg-type]
+
+
+def one(*parts: Order | Transfer) -> Candidate:
+    return Candidate(
+        candidate_id="c",
+        orders=tuple(part for part in parts if isinstance(part, Order)),
+        transfers=tuple(part for part in parts if isinstance(part, Transfer)),
+    )
+
+
+ASKED = [
+    one(order("buy", 3.0, PERP)),
+    one(order("sell", 2.0, PERP)),
+    one(order("sell", 5.0, PERP)),
+    one(order("buy", 30.5, ETH), order("sell", 40.0, INVERSE)),
+    one(order("buy", 900.0, FUTURE)),
+    one(order("sell", 25.0, CALL)),
+    one(order("buy", 3.1, CALL), order("sell", 0.7, PUT), order("sell", 250.0, INVERSE)),
+    one(order("sell", 0.4, SPOT)),
+    one(Transfer(asset="USDT", quantity=1e5)),
+]
+PLEDGED = (("A", "USDT", 90_000.0), ("A", "BTC", 0.5), ("B", "USDT", 1.0))
+
+
+def assert_equals_assessment(
+    positions: PositionSet, asked: list[Candidate], call_basis: str = "larger"
+) -> pd.DataFrame:
+    rules, _ = close_of(call_basis)
+    collateral = small.collateral_set(*PLEDGED)
+    found = what_if(prepared(positions, collateral, call_basis), asked)
+    whole = assess(small.snapshot(), positions, collateral, rules).requirements
+    assert_same(found.before.iloc[0], whole)
+    for each, (_, answer) in zip(asked, found.candidates.iterrows(), strict=True):
+        changed = positions
+        for part in each.orders:
+            account = f"A-{part.instrument_id.split(':')[0]}"
+            changed = with_orders(changed, "A", one(part), account)
+        pledged = with_transfers(collateral, "A", each, "custodian")
+        assert_same(answer, assess(small.snapshot(), changed, pledged, rules).requirements)
+    return found.candidates
+
+
+def assert_same(ours: pd.Series, whole: pd.DataFrame) -> None:
+    theirs = whole[whole["netting_set_id"] == "A"].iloc[0]
+    for name in SAME:
+        assert ours[name] == theirs[name], (name, ours[name], theirs[name])
+
+
+@pytest.mark.parametrize("deribit", ["segregated_portfolio", "standard"])
+def test_venue_demand_and_decision_equal_a_full_assessment(deribit: str) -> None:
+    found = assert_equals_assessment(positions_of(known=accounts(deribit)), ASKED)
+    assert (found["n_venue_accounts_unknown"] == 0).all()
+
+
+def test_worse_side_of_open_orders_is_demanded() -> None:
+    orders = venues.orders(
+        ("A", PERP, "buy", 1.5), ("A", ETH, "sell", 20.0), ("A", CALL, "sell", 4.0),
+        ("B", PERP, "buy", 1.0),
+    )  # fmt: skip
+    assert_equals_assessment(positions_of(orders=orders), ASKED)
+
+
+def test_venue_side_binds_where_it_is_the_larger() -> None:
+    low = positions_of(known=accounts(leverage=1.0))
+    found = assert_equals_assessment(low, [ASKED[0], ASKED[1]])
+    assert found["binding"].tolist() == ["venue", "venue"]
+    assert (found["owed"] == found["venue_initial_margin"]).all()
+    house = assert_equals_assessment(low, [ASKED[0]], "house")
+    assert house["binding"].tolist() == ["venue"]
+    assert (house["owed"] == house["requirement"]).all()
+
+
+def test_order_at_an_account_that_stands_on_the_venues_report_is_unknown() -> None:
+    known = accounts()
+    known.loc[known["account_id"] == "A-deribit", "account_mode"] = "unheard_of"
+    reported = venues.reported(("A", "BTC", "BTC", 2.0, 1.5, 5.0)).assign(account_id="A-deribit")
+    book = prepared(positions_of(known=known, reported=reported), small.collateral_set(*PLEDGED))
+    assert book.before["n_venue_accounts_unknown"].iloc[0] == 0
+    found = what_if(book, [one(order("buy", 1.0, CALL)), one(order("buy", 1.0, PERP))]).candidates
+    assert found["n_venue_accounts_unknown"].tolist() == [1, 0]
+    assert found["binding"].iloc[0] in ("unknown", "venue")
+    # What nobody knows is not given back.
+    assert found["call_action"].iloc[0] != "return"
+
+
+def test_order_at_a_venue_without_an_account_leaves_its_demand_unknown() -> None:
+    book = prepared(positions_of(), small.collateral_set(("A", "USDT", 1e7)))
+    assert book.before["call_action"].iloc[0] == "return"
+    (found,) = what_if(book, [one(order("buy", 1.0, ETH_CALL))]).candidates.to_dict("records")
+    assert found["notes"] == "no account at bybit yet"
+    assert found["n_venue_accounts_unknown"] == 1
+    assert found["call_action"] == "blocked"
+
+
+def test_set_whose_own_accounts_nobody_knows_has_no_known_side() -> None:
+    known = accounts()
+    book = prepared(
+        positions_of(known=known[known["netting_set_id"] == "B"]), small.collateral_set()
+    )
+    assert book.before["binding"].iloc[0] == "unknown"
+    found = what_if(book, [ASKED[0]]).candidates
+    assert found["binding"].iloc[0] == "unknown"
+
+
+def test_without_any_known_account_the_house_alone_answers() -> None:
+    positions = replace(positions_of(), accounts=accounts().iloc[:0])
+    found = what_if(prepared(positions, small.collateral_set()), [ASKED[0]]).candidates
+    assert found["binding"].isna().all()
+    assert np.isfinite(found["requirement"].iloc[0])
+
+
+def test_answers_do_not_depend_on_how_many_are_asked() -> None:
+    book = prepared(positions_of(), small.collateral_set(*PLEDGED))
+    together = what_if(book, ASKED * 40).candidates
+    alone = pd.concat([what_if(book, [each]).candidates for each in ASKED], ignore_index=True)
+    n = len(ASKED)
+    for start in (0, len(together) - n):
+        part = together.iloc[start : start + n].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part, alone, check_exact=True)
