@@ -54,6 +54,18 @@ def _standard_option() -> Any:
     return StandardOptionParameters
 
 
+def _derive_portfolio() -> Any:
+    from engine.margin.derive_parameters import DerivePortfolioParameters
+
+    return DerivePortfolioParameters
+
+
+def _derive_standard() -> Any:
+    from engine.margin.derive_standard import DeriveStandardParameters
+
+    return DeriveStandardParameters
+
+
 def _house() -> Any:
     from infra.rules import HouseDocument
 
@@ -63,6 +75,8 @@ def _house() -> Any:
 _TYPES: Final[Mapping[str, Callable[[], Any]]] = {
     ACCOUNT_MODE: lambda: AccountMode,
     COLLATERAL_RATES: lambda: CollateralRates,
+    "derive_portfolio": _derive_portfolio,
+    "derive_standard": _derive_standard,
     "house_parameters": _house,
     "scenario_grid": _scenario_grid,
     "standard_option": _standard_option,

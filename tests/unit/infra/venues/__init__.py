@@ -1,0 +1,1 @@
+"""How venues publish their parameters."""
