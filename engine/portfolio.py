@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.books import Books, books_of
 from engine.errors import MissingDataError, ParameterError
 from engine.kernels.tail import COLLATERAL, NETTED, STANDALONE, LegRows
@@ -131,16 +131,18 @@ class _Located:
 
 def _located(books: Books, market: PreparedMarket) -> _Located:
     contents = books.contents[books.contents["quantity"] != 0.0]
-    wanted = contents["instrument_id"].to_numpy(dtype=object)
-    row = np.searchsorted(market.instrument_id, wanted)
-    row = np.minimum(row, market.n_instruments - 1)
-    known: BoolArray1D = market.instrument_id[row] == wanted
+    # Each distinct name is looked up once.
+    code, names = pd.factorize(contents["instrument_id"], use_na_sentinel=False)
+    wanted: ObjectArray1D = np.asarray(names, dtype=object)
+    place = np.searchsorted(market.instrument_id, wanted)
+    place = np.minimum(place, market.n_instruments - 1)
+    row, known = place[code], (market.instrument_id[place] == wanted)[code]
     netting_set = books.netting_set[contents["group"].to_numpy()]
     expired = known & market.has_expired[row]
     faulty = np.array([bool(fault) for fault in market.fault], dtype=np.bool_)[row]
     unusable = known & faulty & ~market.settles[row] & ~expired
-    failure = _reasons(netting_set, why_unknown(wanted, market), ~known, "unknown instrument")
-    for key, text in _reasons(netting_set, wanted, expired, "expired instrument").items():
+    failure = _reasons(netting_set, why_unknown(wanted, market)[code], ~known, "unknown instrument")
+    for key, text in _reasons(netting_set, wanted[code], expired, "expired instrument").items():
         failure[key] = "; ".join(part for part in (failure.get(key, ""), text) if part)
     faults = np.array(market.fault, dtype=object)[row]
     usable = known & ~faulty
@@ -151,13 +153,14 @@ def _located(books: Books, market: PreparedMarket) -> _Located:
             "quantity": contents["quantity"].to_numpy(dtype=np.float64)[usable],
         }
     )
-    counts = pd.DataFrame({"netting_set": netting_set, "instrument": wanted}).drop_duplicates()
+    # A netting set may hold an instrument in several books.
+    distinct = pd.unique(netting_set * np.int64(len(wanted)) + code)
     n_netting_sets = int(books.netting_set.max()) + 1
     return _Located(
         positions=located,
         failure=failure,
         hold=_reasons(netting_set, faults, unusable, ""),
-        n_positions=np.bincount(counts["netting_set"], minlength=n_netting_sets),
+        n_positions=np.bincount(distinct // max(len(wanted), 1), minlength=n_netting_sets),
     )
 
 
@@ -226,9 +229,10 @@ def _netting_set_frame(
             failure[row] = "; ".join(part for part in (failure[row], text) if part)
     with_break = set(found.breaks["netting_set_id"].astype(str))
     # A quarantined holding whose netting set cannot be read may be anybody's: nothing is returned.
-    of_nobody = market.faults["dataset"].isin(HOLDINGS) & ~market.faults["identifier"].isin(names)
     quarantined = market.faults["dataset"].isin(HOLDINGS)
-    with_break.update(market.faults.loc[quarantined, "identifier"].astype(str))
+    lost = set(market.faults.loc[quarantined, "identifier"].astype(str))
+    of_nobody = not lost <= set(names)
+    with_break |= lost
     return pd.DataFrame(
         {
             "netting_set_id": pd.Series(names, dtype="str"),
@@ -241,7 +245,7 @@ def _netting_set_frame(
                 [located.hold.get(row, "") for row in range(len(names))], dtype="str"
             ),
             "n_positions": located.n_positions,
-            "has_break": [bool(of_nobody.any()) or name in with_break for name in names],
+            "has_break": [of_nobody or name in with_break for name in names],
         }
     )
 
