@@ -44,6 +44,11 @@ DRIFT_COLUMNS: Final = tuple(DRIFT_TYPES)
 WITHOUT_COLUMNS: Final = (
     "account_id", "bucket", "without", "initial_margin", "maintenance_margin",
 )  # fmt: skip
+SHIFTED_COLUMNS: Final = ("account_id", "bucket", "initial_margin", "maintenance_margin")
+PRICE_SHIFT: Final = 1e-4
+"""Relative move of all prices at which ``Trials.shifted`` is computed. [-]"""
+PRICE_SHIFT_MAX: Final = 1e-3
+"""Prices of one second are not further apart than this; beyond it a shift explains nothing."""
 
 _FIGURES: Final = ("initial_margin", "maintenance_margin")
 _KEY: Final = ["account_id", "bucket"]
@@ -68,6 +73,25 @@ class Replica:
     accounts: pd.DataFrame
     buckets: pd.DataFrame
     usd_rates: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """Our figures of accounts in doubt under other suppositions. [bucket's currency]
+
+    Attributes
+    ----------
+    without : pandas.DataFrame
+        ``WITHOUT_COLUMNS``: without the positions named in ``without``.
+    shifted : pandas.DataFrame
+        ``SHIFTED_COLUMNS``: at all prices moved by ``PRICE_SHIFT``.
+    parameters : pandas.DataFrame
+        account_id, bucket, label: the parameter sets that our figures rest on.
+    """
+
+    without: pd.DataFrame
+    shifted: pd.DataFrame
+    parameters: pd.DataFrame
 
 
 def measure_drift(replica: Replica, reported: pd.DataFrame) -> pd.DataFrame:
@@ -107,37 +131,35 @@ def measure_drift(replica: Replica, reported: pd.DataFrame) -> pd.DataFrame:
     return ordered.sort_values(_KEY, ignore_index=True)
 
 
-def with_causes(
-    drift: pd.DataFrame, without: pd.DataFrame, parameters: pd.DataFrame
-) -> pd.DataFrame:
-    """Return ``drift`` with the probable cause of what is beyond the snapshot skew.
+def with_causes(drift: pd.DataFrame, trials: Trials) -> pd.DataFrame:
+    """Return ``drift`` with the probable cause of what is beyond the tolerance of a snapshot skew.
 
     The first of these that fits: the venue's figure is ours without some of the positions
-    (``missing_position``); only one of the two figures differs, or only this bucket of the
-    account, so prices and positions agree and a parameter does not (``parameters``); both
-    figures of all buckets are off by one factor (``snapshot_skew``); else ``unknown``.
-
-    Parameters
-    ----------
-    drift : pandas.DataFrame
-        From ``measure_drift``.
-    without : pandas.DataFrame
-        ``WITHOUT_COLUMNS``: our figures of accounts in doubt without the positions named in
-        ``without``.
-    parameters : pandas.DataFrame
-        account_id, bucket, label: the parameter sets that our figures rest on.
+    (``missing_position``); one small move of all prices explains both figures, as where margins
+    grow faster than prices, or all figures of the account are off by one small factor
+    (``snapshot_skew``); only one of the two figures differs, or only this bucket of the account,
+    so that prices and positions agree and a parameter does not (``parameters``); else
+    ``unknown``.
     """
     explained = drift.copy()
-    labels = parameters.groupby(_KEY, sort=True)["label"].agg(", ".join).to_dict()
-    by_key = dict(list(without.groupby(_KEY, sort=True)))
+    labels = trials.parameters.groupby(_KEY, sort=True)["label"].agg(", ".join).to_dict()
+    without = dict(list(trials.without.groupby(_KEY, sort=True)))
+    shifted = dict(list(trials.shifted.groupby(_KEY, sort=True)))
     by_account = dict(list(drift.groupby("account_id", sort=True)))
     causes, details = drift["cause"].tolist(), drift["detail"].tolist()
     for row in np.flatnonzero((drift["drift_class"] == MODEL_ONLY).to_numpy()).tolist():
         found = drift.iloc[row]
         key = str(found["account_id"]), str(found["bucket"])
-        causes[row], details[row] = _cause(
-            found, by_key.get(key), by_account[key[0]], labels.get(key, "")
+        case = _Case(
+            ours=found[list(_FIGURES)].to_numpy(dtype=np.float64),
+            theirs=found[[f"reported_{name}" for name in _FIGURES]].to_numpy(dtype=np.float64),
+            without=without.get(key, trials.without.iloc[:0]),
+            shifted=shifted.get(key, trials.shifted.iloc[:0]),
+            account=by_account[key[0]],
+            bucket=key[1],
+            label=labels.get(key, ""),
         )
+        causes[row], details[row] = _cause(case)
     explained["cause"] = pd.Series(causes, dtype="str")
     explained["detail"] = pd.Series(details, dtype="str")
     return explained
@@ -198,32 +220,66 @@ def _classes(table: pd.DataFrame) -> np.ndarray:
     )
 
 
-def _cause(
-    found: pd.Series, without: pd.DataFrame | None, account: pd.DataFrame, label: str
-) -> tuple[str, str]:
-    theirs = np.array([found[f"reported_{name}"] for name in _FIGURES], dtype=np.float64)
-    if without is not None and len(without):
-        figures = without[list(_FIGURES)].to_numpy(dtype=np.float64)
-        fits = agrees(figures[:, 0], np.full(len(figures), theirs[0])) & agrees(
-            figures[:, 1], np.full(len(figures), theirs[1])
-        )
-        if fits.any():
-            name = str(without["without"].iloc[int(np.flatnonzero(fits)[0])])
-            return MISSING_POSITION, f"the venue's figure is ours without {name}"
-    ours = np.array([found[name] for name in _FIGURES], dtype=np.float64)
-    one_agrees = agrees(ours, theirs)
-    of_set = f"; ours rests on {label}" if label else ""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """One account and bucket beyond the tolerance; figures are initial, then maintenance."""
+
+    ours: Float64Array1D
+    theirs: Float64Array1D
+    without: pd.DataFrame
+    shifted: pd.DataFrame
+    account: pd.DataFrame
+    bucket: str
+    label: str
+
+
+def _cause(case: _Case) -> tuple[str, str]:
+    left_out = _left_out(case)
+    if left_out:
+        return MISSING_POSITION, f"the venue's figure is ours without {left_out}"
+    shift = _price_shift(case)
+    if np.isfinite(shift):
+        return SNAPSHOT_SKEW, f"prices {abs(shift):.4%} {'higher' if shift > 0.0 else 'lower'}"
+    one_agrees = agrees(case.ours, case.theirs)
+    of_set = f"; ours rests on {case.label}" if case.label else ""
     if one_agrees.any():
         agreeing = "initial" if one_agrees[0] else "maintenance"
         return PARAMETERS, f"{agreeing} margin agrees, the other does not{of_set}"
-    others = account[account["bucket"] != found["bucket"]]
-    is_alone = len(others) and others["drift_class"].isin([EXACT, SNAPSHOT_SKEW]).all()
-    if is_alone:
-        return PARAMETERS, f"the account's other buckets agree{of_set}"
-    factors = _factors(account)
+    factors = _factors(case.account)
+    off_by = float(factors.mean()) if factors.size else np.nan
     if factors.size and factors.max() - factors.min() <= SKEW_RELATIVE:
-        return SNAPSHOT_SKEW, f"all figures are off by the factor {factors.mean():.6f}"
-    return UNKNOWN, "neither positions, nor one factor, nor one figure alone explains it"
+        cause = SNAPSHOT_SKEW if abs(off_by - 1.0) <= PRICE_SHIFT_MAX else PARAMETERS
+        return cause, f"all figures are off by the factor {off_by:.6f}{of_set}"
+    others = case.account[case.account["bucket"] != case.bucket]
+    if len(others) and others["drift_class"].isin([EXACT, SNAPSHOT_SKEW]).all():
+        return PARAMETERS, f"the account's other buckets agree{of_set}"
+    return UNKNOWN, "neither positions, nor prices, nor one figure alone explains it"
+
+
+def _left_out(case: _Case) -> str:
+    """Return the positions without which both our figures are the venue's, or empty text."""
+    figures = case.without[list(_FIGURES)].to_numpy(dtype=np.float64)
+    fits = np.ones(len(figures), dtype=np.bool_)
+    for column, theirs in enumerate(case.theirs.tolist()):
+        fits &= agrees(figures[:, column], np.full(len(figures), theirs))
+    return str(case.without["without"].iloc[int(np.argmax(fits))]) if fits.any() else ""
+
+
+def _price_shift(case: _Case) -> float:
+    """Return the move of all prices that turns both our figures into the venue's, or NaN."""
+    if case.shifted.empty:
+        return float("nan")
+    moved = case.shifted[list(_FIGURES)].to_numpy(dtype=np.float64)[0]
+    slope = (moved - case.ours) / PRICE_SHIFT
+    steepest = int(np.argmax(np.abs(slope)))
+    if slope[steepest] == 0.0:
+        return float("nan")
+    shift = float((case.theirs[steepest] - case.ours[steepest]) / slope[steepest])
+    # The worst cell or the tier may change on the way: a fifth of the tolerance is left for it.
+    rest = np.abs(case.ours + slope * shift - case.theirs)
+    larger = np.maximum(np.abs(case.ours), np.abs(case.theirs))
+    fits = (rest <= np.maximum(0.2 * SKEW_RELATIVE * larger, _AMOUNT_NOISE)).all()
+    return shift if fits and abs(shift) <= PRICE_SHIFT_MAX else float("nan")
 
 
 def _factors(account: pd.DataFrame) -> Float64Array1D:

@@ -9,10 +9,20 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import Int64Array1D
-from engine.drift import MODEL_ONLY, WITHOUT_COLUMNS, Replica, measure_drift, with_causes
+from engine.drift import (
+    MODEL_ONLY,
+    PRICE_SHIFT,
+    SHIFTED_COLUMNS,
+    WITHOUT_COLUMNS,
+    Replica,
+    Trials,
+    measure_drift,
+    with_causes,
+)
 from engine.kernels.exact_sums import grouped_sums, rounded
 from engine.venue_accounts.governing import MarginedAccounts
 from engine.venue_accounts.margins import BookMargins, BookRows, margin_books
+from engine.venue_accounts.market import at_moved_prices
 
 _POSITIONS_MAX: Final = 400
 """Positions of an account that are left out one by one; beyond it the search says nothing."""
@@ -45,7 +55,7 @@ def account_drift(
     rows = np.flatnonzero(np.isin(accounts.account_id.astype(str), in_doubt.astype(str)))
     labels = components[["account_id", "bucket", "parameters"]].drop_duplicates()
     labels = labels[labels["parameters"] != ""].rename(columns={"parameters": "label"})
-    return with_causes(drift, _without(accounts, rows), labels)
+    return with_causes(drift, Trials(_without(accounts, rows), _shifted(accounts, rows), labels))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +73,7 @@ def _without(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame
     trials = [trial for row in doubtful.tolist() for trial in _trials(accounts, int(row))]
     if not trials:
         return pd.DataFrame({name: [] for name in WITHOUT_COLUMNS})
-    books, rows = accounts.books, accounts.rows
+    rows = accounts.rows
     parts = []
     for number, trial in enumerate(trials):
         kept = np.flatnonzero((rows.book == trial.book) & (rows.instrument != trial.left_out))
@@ -80,13 +90,44 @@ def _without(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame
             quantity=rows.quantity[chosen],
         ),
     )
-    table = _by_bucket(found)
-    table = table.assign(
-        account=[trials[t].account for t in table["trial"]],
-        without=[trials[t].without for t in table["trial"]],
-        has_orders=books.has_orders[book[table["trial"].to_numpy(dtype=np.int64)]],
+    return _worst(accounts, trials, found)
+
+
+def _shifted(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame:
+    """Return the figures of the accounts in doubt at all prices moved by ``PRICE_SHIFT``."""
+    if not len(doubtful):
+        return pd.DataFrame({name: [] for name in SHIFTED_COLUMNS})
+    books, rows = accounts.books, accounts.rows
+    chosen = np.flatnonzero(np.isin(books.book_account, doubtful))
+    kept = np.flatnonzero(np.isin(rows.book, chosen))
+    found = margin_books(
+        at_moved_prices(accounts.market, PRICE_SHIFT),
+        BookRows(
+            mode=rows.mode[chosen],
+            leverage=rows.leverage[chosen],
+            book=np.searchsorted(chosen, rows.book[kept]),
+            instrument=rows.instrument[kept],
+            quantity=rows.quantity[kept],
+        ),
     )
-    return _worst(accounts, table)
+    table = _by_bucket(found)
+    book = chosen[table["trial"].to_numpy(dtype=np.int64)]
+    table["account"] = books.book_account[book]
+    # The books that govern at the prices of the close: another one would be another supposition.
+    initial = table[accounts.initial_book[table["account"]] == book]
+    maintenance = table[accounts.maintenance_book[table["account"]] == book]
+    key = ["account", "bucket"]
+    joined = pd.concat(
+        [
+            initial.set_index(key)["initial_margin"],
+            maintenance.set_index(key)["maintenance_margin"],
+        ],
+        axis=1,
+    )
+    frame = joined.fillna(0.0).reset_index()
+    frame["account_id"] = accounts.account_id[frame["account"].to_numpy(dtype=np.int64)]
+    shifted: pd.DataFrame = frame[list(SHIFTED_COLUMNS)]
+    return shifted
 
 
 def _trials(accounts: MarginedAccounts, row: int) -> list[_Trial]:
@@ -124,11 +165,27 @@ def _by_bucket(found: BookMargins) -> pd.DataFrame:
     )
 
 
-def _worst(accounts: MarginedAccounts, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the worst side of the orders: of initial margin over all books, else without."""
-    key = ["account", "bucket", "without"]
-    initial = table.groupby(key, sort=True)["initial_margin"].max()
-    maintenance = table[~table["has_orders"]].groupby(key, sort=True)["maintenance_margin"].max()
-    joined = pd.concat([initial, maintenance], axis=1).fillna(0.0).reset_index()
-    joined["account_id"] = accounts.account_id[joined["account"].to_numpy(dtype=np.int64)]
-    return joined[list(WITHOUT_COLUMNS)]
+def _worst(accounts: MarginedAccounts, trials: list[_Trial], found: BookMargins) -> pd.DataFrame:
+    """Return the governing trials of each supposition, as books govern their account."""
+    has_orders = accounts.books.has_orders[[trial.book for trial in trials]]
+    facts = pd.DataFrame(
+        {
+            "trial": np.arange(len(trials)),
+            "account": [trial.account for trial in trials],
+            "without": [trial.without for trial in trials],
+        }
+    )
+    table = _by_bucket(found)
+    key = ["account", "without"]
+    sides = []
+    for name, size in (
+        ("initial_margin", np.nan_to_num(found.initial_margin, nan=-1.0)),
+        ("maintenance_margin", np.where(has_orders, -2.0, np.nan_to_num(found.maintenance_margin))),
+    ):
+        ranked = facts.assign(size=size).sort_values([*key, "size"], kind="stable")
+        chosen = ranked.drop_duplicates(key, keep="last")
+        joined = chosen.merge(table[["trial", "bucket", name]], on="trial")
+        sides.append(joined.set_index([*key, "bucket"])[name])
+    frame = pd.concat(sides, axis=1).fillna(0.0).reset_index()
+    frame["account_id"] = accounts.account_id[frame["account"].to_numpy(dtype=np.int64)]
+    return frame[list(WITHOUT_COLUMNS)]

@@ -121,7 +121,8 @@ def venue_instruments(snapshot: Snapshot, house: HouseParameters) -> VenueInstru
         forward_price=priced.forward_price,
         volatility=priced.volatility,
         strike=priced.strike,
-        years=np.where(is_dated, priced.years, np.nan),
+        # From the close, not from each mark: what expires together has to net.
+        years=np.where(is_dated, priced.tenor_years, np.nan),
         index_price=_rates_of(priced.underlying, rates) / quote_rate,
         settlement_rate=priced.settlement_rate,
         quote_rate=quote_rate,

@@ -7,7 +7,7 @@ candidate books.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +94,21 @@ def prepare_venues(
         tier_symbol=symbol,
         grids=_grids(instruments, terms),
     )
+
+
+def at_moved_prices(market: VenueMarket, move: float) -> VenueMarket:
+    """Return the market with marks, forwards and indices moved; premiums of options stay.
+
+    Everything is revalued: what a snapshot of another second would have given.
+    """
+    held, factor = market.instruments, 1.0 + move
+    moved = replace(
+        held,
+        mark_price=np.where(held.is_option, held.mark_price, held.mark_price * factor),
+        forward_price=held.forward_price * factor,
+        index_price=held.index_price * factor,
+    )
+    return replace(market, instruments=moved, grids=_grids(moved, market.terms))
 
 
 def _tiered(terms: VenueTerms, row: int) -> TieredParameters:

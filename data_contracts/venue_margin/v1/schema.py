@@ -14,8 +14,9 @@ CONTRACT: Final = Contract(
     meaning=(
         "One row per business date, account and bucket: what the venue itself says that it "
         "demands. A bucket is what the venue margins together, named by its settlement asset or "
-        "underlying, or `account` where everything is margined together. The figures are compared "
-        "with the house's replica of the venue's rules and enter no requirement."
+        "underlying, or `account` where everything is margined together. Where one equity stands "
+        "behind all buckets, every row states it whole. The figures are compared with the house's "
+        "replica of the venue's rules; an account that cannot be replicated counts at them."
     ),
     columns=(
         Column("business_date", Kind.DATE, "date being closed"),

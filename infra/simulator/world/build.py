@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from infra.simulator.world import frames
+from infra.simulator.world.accounts import accounts_frame
 from infra.simulator.world.assets import ASSETS
 from infra.simulator.world.books import Book, BookShape, generate_book
 from infra.simulator.world.chains import option_chains
@@ -33,6 +34,8 @@ from infra.simulator.world.parameters import WorldParameters, WorldSummary
 from infra.simulator.world.regimes import Regime
 from infra.simulator.world.streams import stream
 from infra.simulator.world.tradables import BookMarket
+from infra.simulator.world.venue_desk import desk_market, venue_reports
+from infra.simulator.world.venue_rules import modes_of, shipped_rules, surprises
 
 Progress = Callable[[str, int, int], None]
 _STEPS = ("history", "instruments and marks", "books", "files")
@@ -98,6 +101,7 @@ def _write(parameters: WorldParameters, staging: Path, progress: Progress) -> Wo
         datasets["marks"] = _spoilt(parameters, datasets["marks"], book)
     for name in ("positions", "collateral", "open_orders", "agreements"):
         datasets[name] = getattr(book, name)
+    datasets |= _venue_side(parameters, datasets)
     hashes = write_frames(datasets, staging)
     summary = _summary(parameters, market, (datasets, soiled), book, hashes)
     text = json.dumps(_as_json(summary), indent=2, sort_keys=True)
@@ -175,6 +179,51 @@ def _book(
         parameters.business_dates,
         BookShape(parameters.n_positions_mean, parameters.break_share),
     )
+
+
+def _rates(datasets: Mapping[str, pd.DataFrame], day: date) -> dict[str, float]:
+    """Return USD per unit as the files state it, rounded as they are."""
+    found = {"USD": 1.0}
+    for name, column in (("index_prices", "index_price"), ("fx_rates", "usd_rate")):
+        rows = datasets[name][datasets[name]["business_date"] == pd.Timestamp(day)]
+        found.update(zip(rows["asset"].astype(str), rows[column].astype(float), strict=True))
+    return found
+
+
+def _venue_side(
+    parameters: WorldParameters, datasets: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Return the accounts of the book and what their simulated venues report of each date."""
+    dates = parameters.business_dates
+    accounts = accounts_frame(
+        datasets["positions"],
+        datasets["open_orders"],
+        modes_of(shipped_rules(dates[0])),
+        dates[0],
+        stream(parameters.seed, "accounts"),
+    )
+    reports = []
+    for day in dates:
+        rules, on_date = shipped_rules(day), pd.Timestamp(day)
+        desk = desk_market(
+            datasets["instruments"], datasets["marks"], _rates(datasets, day), rules, on_date
+        )
+        in_force = accounts.drop_duplicates("account_id", keep="last")
+        held, orders = (
+            frame[frame["business_date"] == on_date]
+            for frame in (datasets["positions"], datasets["open_orders"])
+        )
+        newer, forgotten = surprises(held, in_force, modes_of(rules))
+        reports.append(
+            venue_reports(
+                replace(desk, newer_table=newer, forgotten=forgotten), held, orders, in_force,
+                stream(parameters.seed, f"venue reports {day}"),
+            )
+        )  # fmt: skip
+    ordered = pd.concat(reports, ignore_index=True).sort_values(
+        ["business_date", "account_id", "bucket"], ignore_index=True
+    )
+    return {"accounts": accounts, "venue_margin": ordered}
 
 
 def _spoilt(parameters: WorldParameters, marks: pd.DataFrame, book: Book) -> pd.DataFrame:
