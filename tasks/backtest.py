@@ -1,48 +1,59 @@
-"""Steps of the back-test: what to test, measuring it over history, and the scorecard."""
+"""Steps of the back-test: what to test, walking history, the verdicts, and the scorecard."""
 
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
 from typing import Final
 
 import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from data_contracts.registry import contract
-from data_contracts.validation import validate
-from engine.backtest.books import CoverageBook
-from engine.backtest.coverage import first_testable_date
-from engine.errors import MissingDataError
-from infra.market.source import open_source
-from infra.report import coverage_of
-from infra.report.charts.over_time import back_test_svg
-from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
+from engine.backtest.findings import forecasts_of, procyclicality_table
+from engine.backtest.reference import reference_requirements
+from engine.backtest.regimes import TUNING_END
+from engine.backtest.tuning import choose, grid_table
+from engine.backtest.variants import (
+    HOUSE,
+    ONE_DAY,
+    SHIPPED,
+    base_variants,
+    grid_variants,
+    sensitivity_variants,
+    tool_variants,
+)
+from engine.backtest.walk_forward import Variant, WalkStudy, known_on
+from engine.errors import InvariantBroken, StateError, StateUnavailable
+from infra.report.scorecard import published_scorecard
 from infra.telemetry import Step, code_version, progress
 from tasks import artifacts
-from tasks.coverage import closes_of
-from tasks.coverage_days import CoverageStudy, measure_coverage
+from tasks.backtest_inputs import StudyInputs, parameters_hash, study_inputs
+from tasks.backtest_walks import Spread, judged, scored, walked
+from tasks.coverage_days import CONFIDENCE
 from tasks.orders import make_order
 from tasks.records import run_folder
 from tasks.run_names import name_flow_run
-from tasks.scorecard import CONFIDENCE, exception_counts, scorecard_path, scorecard_rows
+from tasks.scorecard import scorecard_content, scorecard_places, scorecard_rows
 from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace, workplace
 
 KIND: Final = "backtest"
-NOTIONAL_USD: Final = 1_000_000.0
-LONG, SHORT = "long book", "short book"
+# Days on which the walk is compared with whole assessments, spread evenly over history.
+DAYS_COMPARED: Final = 24
+# Both are sums of a thousand products; beyond rounding they must agree.
+DIFFERENCE_MAX: Final = 1e-9
 
 
 @task(name="begin", task_run_name="begin backtest {assets}", cache_policy=NO_CACHE)
-def begin_backtest(market: str | None, assets: str, first: date | None, last: date | None) -> str:
+def begin_backtest(
+    market: str | None, assets: str, first: date | None, last: date | None, tune: bool
+) -> str:
     """Return the run that tests these assets; one that is finished is found again.
 
-    Raises
-    ------
-    MissingDataError
-        If the market has no close of an asset, or none inside the dates.
+    Other inputs, parameters or code are another study, hence a new sequence of the date.
     """
     place = workplace()
     place.database.prepare()
@@ -52,111 +63,190 @@ def begin_backtest(market: str | None, assets: str, first: date | None, last: da
         "market": order.market,
         "assets": list(names),
         "first": first.isoformat() if first else "",
+        "tune": tune,
+        "parameters": parameters_hash(order.business_date),
     }
-    run = place.database.runs.begin(KIND, order.business_date, inputs, code_version(), force=False)
-    name_flow_run(f"backtest {', '.join(names)} to {order.business_date} #{run.sequence}")
+    runs = place.database.runs
+    try:
+        run = runs.begin(KIND, order.business_date, inputs, code_version())
+    except StateUnavailable:
+        raise
+    except StateError:
+        run = runs.begin(KIND, order.business_date, inputs, code_version(), force=True)
+    subject = ", ".join(names) or "standard assets"
+    name_flow_run(f"backtest {subject} to {order.business_date} #{run.sequence}")
     get_run_logger().info("%s: %s", run.run_id, inputs)
     return str(run.run_id)
 
 
 @step("measure")
 def measure_history(run_id: str) -> None:
-    """Margin the books on every day and keep margins and next-day losses."""
+    """Margin every book on every day, and compare some days with whole assessments."""
     achieve(run_id, "measure", lambda place: _measure(place, run_id))
+
+
+@step("vary")
+def vary_parameters(run_id: str) -> None:
+    """Walk again with each tool and each parameter changed."""
+    achieve(run_id, "vary", lambda place: _vary(place, run_id))
+
+
+@step("tune")
+def tune_filter(run_id: str) -> None:
+    """Choose the best filter on data up to the end of 2023 and compare it afterwards."""
+    if workplace().database.runs.get(run_id).inputs["tune"]:
+        achieve(run_id, "tune", lambda place: _tune(place, run_id))
+
+
+@step("judge")
+def judge_forecasts(run_id: str) -> None:
+    """Test the forecasts of every book."""
+    achieve(run_id, "judge", lambda place: _judge(place, run_id))
 
 
 @step("scorecard")
 def publish_scorecard(run_id: str) -> None:
-    """Count exceptions of every book, draw the long one, and record the run as completed."""
+    """Write the scorecard with its twins, show it, and record the run as completed."""
     facts = achieve(run_id, "scorecard", lambda place: _publish(place, run_id))
     artifacts.show_table(
         "scorecard", scorecard_rows(run_id), "Exceptions of each book against 99 % coverage"
     )
-    artifacts.show_link(
-        "chart",
-        workplace().store.url_of(f"{run_folder(run_id)}/coverage.svg"),
-        "Loss against margin",
-        f"{LONG} of equal notionals",
-    )
+    for name, url in scorecard_places(run_id).items():
+        artifacts.show_link(name, url, name, f"{name} of {run_id}")
     workplace().database.runs.finish(run_id, "completed", {"books": facts["books"]})
 
 
 def _measure(place: Workplace, run_id: str) -> Achievement:
-    run = place.database.runs.get(run_id)
-    assets = [str(name) for name in _list(run.inputs["assets"])]
-    house, _ = read_house_parameters(DEFAULT_PARAMETERS, run.business_date)
-    closes = _closes(str(run.inputs["market"]), run.business_date, assets)
-    study = CoverageStudy(closes, _books(assets), house, CONFIDENCE)
-    given = str(run.inputs["first"])
-    first = date.fromisoformat(given) if given else first_testable_date(closes, house)
-    last = min(run.business_date, closes["date"].max().date())
-    dates = [first + timedelta(days=k) for k in range((last - first).days + 1)]
-    bar = artifacts.ProgressBar("history", "Days of history margined")
+    inputs = study_inputs(place.database.runs.get(run_id))
+    variants = base_variants(inputs.house, CONFIDENCE)
+    study = WalkStudy(inputs.panel, inputs.books, variants)
+    days = walked(study, inputs.dates, _spread(place, "measure"))
+    n_compared, difference = _compare(inputs, variants[0], days)
+    written = place.store.write_frame(f"{run_folder(run_id)}/walk.parquet", days)
+    facts = {
+        "days": int(days["date"].nunique()),
+        "books": int(days["book"].nunique()),
+        "compared": n_compared,
+        "largest_difference": difference,
+        "hash": written,
+    }
+    return Achievement(facts, written)
 
-    def on_progress(n_done: int, n_total: int) -> None:
-        bar.update(n_done, n_total)
-        progress().report(Step("measure", n_done, n_total, f"{n_done} of {n_total} blocks"))
 
-    days = measure_coverage(study, dates, place.cluster_options, on_progress)
-    written = place.store.write_frame(_coverage_path(run_id), days)
-    return Achievement({"days": int(days["date"].nunique()), "hash": written}, written)
+def _compare(inputs: StudyInputs, variant: Variant, days: pd.DataFrame) -> tuple[int, float]:
+    """Return how many requirements equal those of whole assessments, and the largest gap."""
+    tested = days[days["variant"] == variant.name]
+    dates = [day.date() for day in sorted(tested["date"].unique())]
+    n_compared, largest = 0, 0.0
+    for business_date in dates[:: max(len(dates) // DAYS_COMPARED, 1)]:
+        rows = tested[tested["date"] == pd.Timestamp(business_date)].set_index("book")
+        found = rows["requirement"]
+        # A leg without a later price was left out of the walk, which an assessment would not do.
+        whole = tuple(
+            book
+            for book in inputs.books
+            if book.name in rows.index and rows["n_assets"][book.name] == len(book.assets)
+        )
+        house = known_on(variant.house, business_date)
+        expected = reference_requirements(
+            inputs.panel, inputs.frames, whole, house, business_date, confidence=variant.confidence
+        )
+        for book in whole:
+            required = expected[book.name]
+            gap = abs(float(found[book.name]) - required) / max(required, 1.0)
+            if gap > DIFFERENCE_MAX:
+                raise InvariantBroken(
+                    f"{book.name} on {business_date}: the walk requires {found[book.name]}, the "
+                    f"assessment {required}"
+                )
+            n_compared, largest = n_compared + 1, max(largest, gap)
+    return n_compared, largest
+
+
+def _vary(place: Workplace, run_id: str) -> Achievement:
+    inputs = study_inputs(place.database.runs.get(run_id))
+    sets = {
+        "tools": tool_variants(inputs.house, CONFIDENCE),
+        "values": sensitivity_variants(inputs.house, CONFIDENCE),
+    }
+    both = WalkStudy(inputs.panel, inputs.studied, tuple(_joined(sets)))
+    days = walked(both, inputs.dates, _spread(place, "vary"))
+    hashes = []
+    for name in sets:
+        chosen = days[days["variant"].str.startswith(f"{name}/")]
+        rows = chosen.assign(variant=chosen["variant"].str.removeprefix(f"{name}/"))
+        path = f"{run_folder(run_id)}/{name}.parquet"
+        hashes.append(place.store.write_frame(path, rows.reset_index(drop=True)))
+    return Achievement({"variants": len(both.variants), "hashes": hashes}, "-".join(hashes))
+
+
+def _joined(sets: dict[str, tuple[Variant, ...]]) -> list[Variant]:
+    return [
+        Variant(f"{name}/{one.name}", one.house, one.confidence)
+        for name, variants in sets.items()
+        for one in variants
+    ]
+
+
+def _tune(place: Workplace, run_id: str) -> Achievement:
+    inputs = study_inputs(place.database.runs.get(run_id))
+    grid = grid_variants(inputs.house, CONFIDENCE)
+    past = [day for day in inputs.dates if day <= TUNING_END]
+    future = [day for day in inputs.dates if day > TUNING_END]
+    study = WalkStudy(inputs.panel, inputs.scored, grid)
+    tuned = scored(study, past, _spread(place, "tune"))
+    table = grid_table(tuned)
+    pair = tuple(one for one in grid if one.name in (SHIPPED, str(table["variant"].iloc[0])))
+    spread = _spread(place, "tune-pair")
+    two = WalkStudy(inputs.panel, inputs.studied, pair)
+    rises = procyclicality_table(walked(two, past, spread), inputs.notional)
+    later = pd.DataFrame(columns=tuned.columns)
+    if future:
+        later = scored(WalkStudy(inputs.panel, inputs.scored, pair), future, spread)
+    choice = choose(table, rises, tuned, later)
+    folder = run_folder(run_id)
+    hashes = [
+        place.store.write_frame(f"{folder}/grid.parquet", table),
+        place.store.write_bytes(f"{folder}/choice.json", json.dumps(asdict(choice)).encode()),
+    ]
+    facts = {"filters": len(grid), "replaces": choice.replaces, "best": choice.variant}
+    return Achievement(facts, "-".join(hashes))
+
+
+def _judge(place: Workplace, run_id: str) -> Achievement:
+    days = place.store.read_frame(f"{run_folder(run_id)}/walk.parquet")
+    rows = []
+    for variant in (ONE_DAY, HOUSE):
+        parts = days[days["variant"] == variant].groupby("book", sort=True)
+        forecasts = [forecasts_of(str(name), part) for name, part in parts]
+        verdicts = judged(forecasts, CONFIDENCE, _spread(place, f"judge {variant}"))
+        for one, found in zip(forecasts, verdicts, strict=True):
+            flat = asdict(found)
+            for window in ("year", "three_years"):
+                flat |= {f"{window}_{key}": value for key, value in flat.pop(window).items()}
+            rows.append({"variant": variant, "book": one.name, **flat})
+    frame = pd.DataFrame(rows)
+    written = place.store.write_frame(f"{run_folder(run_id)}/verdicts.parquet", frame)
+    return Achievement({"verdicts": len(frame), "hash": written}, written)
 
 
 def _publish(place: Workplace, run_id: str) -> Achievement:
-    days = place.store.read_frame(_coverage_path(run_id))
-    counts = {str(name): exception_counts(rows) for name, rows in days.groupby("book", sort=True)}
-    text = json.dumps({"run_id": run_id, "confidence": CONFIDENCE, "books": counts}, indent=1)
-    hashes = [place.store.write_bytes(scorecard_path(run_id), text.encode())]
-    long_book = days[days["book"] == LONG].reset_index(drop=True)
-    drawn = back_test_svg(
-        coverage_of(LONG, "USD", long_book, CONFIDENCE).days, "USD", CONFIDENCE, on_page=False
-    )
-    if drawn is not None:
-        path = f"{run_folder(run_id)}/coverage.svg"
-        hashes.append(place.store.write_bytes(path, drawn.svg.encode()))
-    return Achievement({"books": len(counts)}, "-".join(hashes))
+    content = scorecard_content(place, run_id)
+    hashes = [
+        place.store.write_bytes(f"{run_folder(run_id)}/{name}", data)
+        for name, data in sorted(published_scorecard(content).items())
+    ]
+    return Achievement({"books": len(content.verdicts["book"].unique())}, "-".join(hashes))
 
 
-def _closes(market: str, business_date: date, assets: list[str]) -> pd.DataFrame:
-    found = _history(market, business_date)
-    house, _ = read_house_parameters(DEFAULT_PARAMETERS, business_date)
-    missing = sorted(set(assets) - set(found["asset"]))
-    if missing:
-        raise MissingDataError(
-            f"{market} has no close of {', '.join(missing)} up to {business_date}"
-        )
-    return closes_of(found, {*assets}, house)
+def _spread(place: Workplace, name: str) -> Spread:
+    bar = artifacts.ProgressBar(name.replace(" ", "-"), f"Blocks of {name} done")
+    return Spread(place.cluster_options, _reporter(name, bar.update))
 
 
-def _history(market: str, last: date) -> pd.DataFrame:
-    """Return the accepted closes of all years: a close needs eleven, a back-test every one."""
-    source, terms = open_source(market), contract("price_history")
-    parts: list[pd.DataFrame] = []
-    day: date | None = last
-    while day is not None:
-        raw = source.read("price_history", day)
-        found = validate(terms, raw.frame, day)
-        if found.refusal is not None:
-            raise MissingDataError(found.refusal)
-        parts.append(found.accepted)
-        oldest: date = found.accepted["date"].min().date()
-        # Windows overlap in their first day; where it is all that is left, history has ended.
-        day = oldest if oldest < day else None
-    return pd.concat(parts).drop_duplicates(["date", "asset"]).reset_index(drop=True)
+def _reporter(name: str, update: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    def on_progress(n_done: int, n_total: int) -> None:
+        update(n_done, n_total)
+        progress().report(Step(name, n_done, n_total, f"{n_done} of {n_total} blocks"))
 
-
-def _books(assets: list[str]) -> tuple[CoverageBook, ...]:
-    singles = [CoverageBook(asset, {asset: NOTIONAL_USD}) for asset in assets]
-    return (
-        CoverageBook(LONG, dict.fromkeys(assets, NOTIONAL_USD)),
-        CoverageBook(SHORT, dict.fromkeys(assets, -NOTIONAL_USD)),
-        *singles,
-    )
-
-
-def _coverage_path(run_id: str) -> str:
-    return f"{run_folder(run_id)}/coverage.parquet"
-
-
-def _list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else []
+    return on_progress

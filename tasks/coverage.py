@@ -10,15 +10,20 @@ import pandas as pd
 
 from engine.backtest.books import CoverageBook
 from engine.backtest.coverage import first_testable_date
-from engine.rules import Agreement, HouseParameters
+from engine.rules import Agreement
 from engine.snapshot import Snapshot
 from infra.telemetry import Step, progress
 from tasks import artifacts
 from tasks.assessments import read_assessment
 from tasks.closes import load_basis, usd_rates_of
-from tasks.coverage_days import CoverageStudy, measure_coverage
+from tasks.coverage_days import (
+    CONFIDENCE,
+    CoverageStudy,
+    closes_of,
+    exception_counts,
+    measure_coverage,
+)
 from tasks.records import facts_of, run_folder
-from tasks.scorecard import CONFIDENCE, exception_counts
 from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace
 
@@ -46,15 +51,6 @@ def count_exceptions(run_id: str) -> None:
 def coverage_path(run_id: str) -> str:
     """Return where the coverage of a run is kept."""
     return f"{run_folder(run_id)}/coverage.parquet"
-
-
-def closes_of(
-    price_history: pd.DataFrame, assets: set[str], house: HouseParameters
-) -> pd.DataFrame:
-    """Return the closes that margining ``assets`` needs: theirs, the proxy's and the pegs'."""
-    wanted = price_history["asset"].isin({*assets, house.proxy.asset, *house.pegged_assets})
-    columns = ["date", "asset", "close", "quote"]
-    return price_history.loc[wanted, columns].reset_index(drop=True)
 
 
 def _count(place: Workplace, run_id: str) -> Achievement:

@@ -17,12 +17,12 @@ from tasks.assessments import joint_hash, read_assessment
 from tasks.call import calls_path
 from tasks.closes import load_basis, usd_rates_of
 from tasks.coverage import SUBJECT, coverage_path
+from tasks.coverage_days import CONFIDENCE
 from tasks.differences import difference_frame, difference_path
 from tasks.explain_change import attribution_path
 from tasks.quality import checks_path, counts_path, run_facts
 from tasks.reconcile import breaks_path
 from tasks.records import facts_of, run_folder
-from tasks.scorecard import CONFIDENCE
 from tasks.steps import Achievement, achieve, step
 from tasks.totals import total_history
 from tasks.workplace import Workplace, workplace

@@ -51,6 +51,11 @@ class StudyBook:
     """Tested only on days on which every leg has a price; else legs without one are left out."""
 
     @property
+    def assets(self) -> tuple[str, ...]:
+        """Return the assets held, each once."""
+        return tuple(sorted({leg.asset for leg in self.legs}))
+
+    @property
     def needs_curves(self) -> bool:
         """Return whether a leg moves with a volatility level or a basis."""
         return any(leg.kind in CURVE_KINDS for leg in self.legs)

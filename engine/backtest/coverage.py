@@ -68,8 +68,11 @@ def frames_of(closes: pd.DataFrame) -> StudyFrames:
 
 
 def factors_of(held: set[str], closes: pd.DataFrame, house: HouseParameters) -> tuple[str, ...]:
-    """Return what margining ``held`` needs: the proxy and the stablecoins that have closes too."""
-    known = set(closes["asset"].astype(str))
+    """Return what margining ``held`` needs: the proxy, and stablecoins that stand in for others.
+
+    As at a close, these are the ones that are collateral and have closes.
+    """
+    known = set(closes["asset"].astype(str)) & set(house.collateral)
     pegged = {asset for asset in house.pegged_assets if asset in known}
     return tuple(sorted({*held, *pegged, "USD", house.proxy.asset}))
 

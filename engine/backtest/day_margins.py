@@ -14,7 +14,7 @@ from engine.backtest.layout import Layout, Position
 from engine.backtest.unit_pnl import collateral_pnl, scenario_pnl
 from engine.kernels.tail import STANDALONE
 from engine.margin.book_figures import BookFigures, LegFigures
-from engine.margin.book_margins import book_margins
+from engine.margin.book_margins import BookMargins, book_margins
 from engine.market import PreparedMarket
 from engine.rules import HouseParameters
 from engine.scenarios.risk_factors import FactorMoves
@@ -69,6 +69,8 @@ def day_margins(
     house: HouseParameters,
     horizon_days: Sequence[int],
     confidence: float,
+    *,
+    forecasts_only: bool = False,
 ) -> DayMargins:
     """Return what ``house`` requires of the books, and the forecasts that tests apply to.
 
@@ -84,26 +86,43 @@ def day_margins(
         Margin period of risk of each contract. [days]
     confidence : float
         Of the expected shortfall. [-]
+    forecasts_only : bool
+        Leave the margins out, as NaN: less than half the work.
     """
     special = _special(moves.assets, house)
-    floored = _pnl(moves, moves.floored, moves.basis, special, house, horizon_days)
     plain = _pnl(moves, moves.plain, moves.plain_basis, special, house, horizon_days)
-    n_special = special.index.shape[1]
-    n_historical = floored.shape[1] - n_special
+    n_historical = plain.shape[1] - special.index.shape[1]
     n_tail = max(float(np.round((1.0 - confidence) * n_historical, 9)), 1.0)
-    legs, books = _figures(layout, floored, n_historical, n_tail)
-    market = _market(moves.assets, n_historical, len(house.stress), n_special)
-    margins = book_margins(market, house, legs, books)
     tails = _plain_tails(layout, plain[:, :n_historical], n_tail)
-    rank = int(np.ceil(n_tail)) - 1
+    core = requirement = np.full(len(layout.books), np.nan)
+    if not forecasts_only:
+        floored = _pnl(moves, moves.floored, moves.basis, special, house, horizon_days)
+        margins = _margins(moves.assets, layout, floored, house, n_tail)
+        core = margins.core + margins.offset + margins.wrong_way
+        requirement = margins.total
     return DayMargins(
-        value_at_risk=np.maximum(tails[:, rank], 0.0),
+        value_at_risk=np.maximum(tails[:, int(np.ceil(n_tail)) - 1], 0.0),
         expected_shortfall=np.maximum(_mean(tails, n_tail), 0.0),
-        core=margins.core + margins.offset + margins.wrong_way,
-        requirement=margins.total,
+        core=core,
+        requirement=requirement,
         tails=tails,
         n_tail=n_tail,
     )
+
+
+def _margins(
+    assets: tuple[str, ...],
+    layout: Layout,
+    pnl: Float64Array2D,
+    house: HouseParameters,
+    n_tail: float,
+) -> BookMargins:
+    n_gap = max(len(house.gap.shocks_major), len(house.gap.shocks_minor))
+    n_special = len(house.stress) + n_gap
+    n_historical = pnl.shape[1] - n_special
+    legs, books = _figures(layout, pnl, n_historical, n_tail)
+    market = _market(assets, n_historical, len(house.stress), n_special)
+    return book_margins(market, house, legs, books)
 
 
 def _special(assets: tuple[str, ...], house: HouseParameters) -> Shocks:

@@ -76,7 +76,10 @@ class _Day:
         return pd.Timestamp(close_of(self.business_date))
 
     def price(self, asset: str) -> float:
-        return float(self.panel.close[self.row, self.panel.column_of(asset)])
+        """Return the last close up to the date; NaN before the first."""
+        closes = self.panel.close[: self.row + 1, self.panel.column_of(asset)]
+        seen = closes[np.isfinite(closes)]
+        return float(seen[-1]) if seen.size else float("nan")
 
     def volatility(self, asset: str) -> float:
         return float(self.panel.level[self.row, self.panel.column_of(asset)])

@@ -6,13 +6,16 @@ its tables; a back-test compares the two on whole assessments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 import numpy as np
 
 from engine.arrays import Float64Array1D
-from engine.backtest.books import STRADDLE_DAYS, LegKind
+from engine.backtest.books import STRADDLE_DAYS, LegKind, StudyLeg
 from engine.backtest.panel import Panel
 from engine.kernels.black76 import scenario_option_values
-from engine.rules import HouseParameters
+from engine.rules import HouseParameters, Mpor
 from engine.scenarios.scenario_set import Shocks
 
 _STRADDLE_YEARS = STRADDLE_DAYS / 365.0
@@ -89,20 +92,29 @@ def realised_pnl(
     return moved - 1.0
 
 
-def worst_pnl(kind: LegKind, asset: str, panel: Panel, row: int, horizon_days: int) -> float:
-    """Return the P&L of one dollar long at the lowest price inside the horizon; NaN if unknown.
+def worst_loss(legs: Sequence[StudyLeg], panel: Panel, business_date: date, mpor: Mpor) -> float:
+    """Return the loss if each leg met its worst price inside its margin period of risk.
 
-    Of one dollar short it is minus the P&L at the highest price, which is asked for with a
-    negative ``horizon_days``.
+    Legs of one asset meet the same price. NaN where a leg is no linear holding, or a high or low
+    is not known. The worst prices of several assets need not have come together, so it is an upper
+    bound for books of more than one. [USD]
     """
-    if kind not in ("spot", "inverse_perpetual"):
-        return float("nan")
-    column, days = panel.column_of(asset), slice(row + 1, row + 1 + abs(horizon_days))
-    extremes = (panel.low if horizon_days > 0 else panel.high)[days, column]
-    if extremes.size < abs(horizon_days) or not np.isfinite(extremes).all():
-        return float("nan")
-    worst = extremes.min() if horizon_days > 0 else extremes.max()
-    return float(worst / panel.close[row, column] - 1.0)
+    row = panel.row_of(business_date)
+    exposure: dict[str, float] = {}
+    for leg in legs:
+        if leg.kind not in ("spot", "inverse_perpetual"):
+            return float("nan")
+        exposure[leg.asset] = exposure.get(leg.asset, 0.0) + leg.notional
+    loss = 0.0
+    for asset, notional in sorted(exposure.items()):
+        column, n_days = panel.column_of(asset), mpor.days("spot", asset)
+        days = slice(row + 1, row + 1 + n_days)
+        extremes = (panel.low if notional > 0.0 else panel.high)[days, column]
+        worst = extremes.min(initial=np.inf) if notional > 0.0 else extremes.max(initial=0.0)
+        if extremes.size < n_days or not np.isfinite(extremes).all():
+            return float("nan")
+        loss -= notional * float(worst / panel.close[row, column] - 1.0)
+    return loss
 
 
 def _ratio(prices: Float64Array1D, horizon_days: int) -> Float64Array1D:

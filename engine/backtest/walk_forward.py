@@ -23,7 +23,13 @@ from engine.backtest.panel import Panel, history_at
 from engine.backtest.unit_pnl import realised_pnl
 from engine.errors import ModelInputError
 from engine.rules import HouseParameters, Mpor
-from engine.scenarios.risk_factors import index_moves, moves_of, rescaled
+from engine.scenarios.risk_factors import (
+    FilledReturns,
+    filled_returns,
+    index_moves,
+    moves_of,
+    rescaled,
+)
 
 WALK_COLUMNS: Final = (
     "date", "variant", "book", "value_at_risk", "expected_shortfall", "core_margin", "requirement",
@@ -38,13 +44,14 @@ class Variant:
     """Parameters under test.
 
     ``confidence`` is the agreement's. Of a variant with ``keeps_tail`` the worst scenarios come
-    along.
+    along; one with ``forecasts_only`` has no core margin and no requirement.
     """
 
     name: str
     house: HouseParameters
     confidence: float
     keeps_tail: bool = False
+    forecasts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +151,7 @@ class _Walker:
         if not 0 <= row < panel.dates.size:
             return []
         moves: dict[object, Moves] = {}
+        filled: dict[object, FilledReturns] = {}
         found = []
         for variant in self._study.variants:
             horizons = self._horizons[variant.house.mpor]
@@ -152,13 +160,13 @@ class _Walker:
                 continue
             key = _moves_key(variant.house)
             if key not in moves:
-                moves[key] = self._moves(row, variant.house)
+                moves[key] = self._moves(row, variant.house, filled)
             layout = self._layout(present, moves[key])
             if not layout.books:
                 continue
             margins = day_margins(
-                moves[key], layout, _known(variant.house, business_date), horizons.days,
-                variant.confidence,
+                moves[key], layout, known_on(variant.house, business_date), horizons.days,
+                variant.confidence, forecasts_only=variant.forecasts_only,
             )  # fmt: skip
             found.append(self._rows(business_date, row, variant, layout, margins))
         return found
@@ -188,19 +196,23 @@ class _Walker:
             tails[:, :n_kept] = of.tails[:, :n_kept]
         return rows, tails
 
-    def _moves(self, row: int, house: HouseParameters) -> Moves:
-        panel = self._study.panel
-        history = history_at(panel, row, house)
-        contracts = self._contracts
+    def _moves(
+        self, row: int, house: HouseParameters, filled: dict[object, FilledReturns]
+    ) -> Moves:
+        panel, contracts = self._study.panel, self._contracts
         volatility = np.array([panel.level[row, panel.column_of(asset)] for asset, _ in contracts])
         if self._needs_curves:
+            history = history_at(panel, row, house)
             floored, plain = moves_of(history, house), moves_of(history, _without_floor(house))
             return Moves(
                 assets=panel.assets, contracts=contracts, volatility=volatility,
                 is_standalone=floored.is_standalone, floored=floored.index, plain=plain.index,
                 level=floored.volatility_level, basis=floored.basis, plain_basis=plain.basis,
             )  # fmt: skip
-        found = index_moves(history, house)
+        key = _filled_key(house)
+        if key not in filled:
+            filled[key] = filled_returns(history_at(panel, row, house), house)
+        found = index_moves(filled[key], house)
         still = np.zeros_like(found.index)
         return Moves(
             assets=panel.assets, contracts=contracts, volatility=volatility,
@@ -237,12 +249,20 @@ def _moves_key(house: HouseParameters) -> object:
     return (house.filter, house.proxy, tools.long_run_floor, tools.long_run_days)
 
 
+def _filled_key(house: HouseParameters) -> object:
+    """Return what the returns before the filter depend on."""
+    of_filter, tools = house.filter, house.anti_procyclicality
+    return (
+        of_filter.lookback_days, of_filter.minimum_history_days, house.proxy, tools.long_run_days,
+    )  # fmt: skip
+
+
 def _without_floor(house: HouseParameters) -> HouseParameters:
     tools = replace(house.anti_procyclicality, long_run_floor=False)
     return replace(house, anti_procyclicality=tools)
 
 
-def _known(house: HouseParameters, business_date: date) -> HouseParameters:
+def known_on(house: HouseParameters, business_date: date) -> HouseParameters:
     """Return the parameters without the stress days that had not happened yet."""
     known = tuple(
         scenario
@@ -250,12 +270,6 @@ def _known(house: HouseParameters, business_date: date) -> HouseParameters:
         if scenario.known_since is None or scenario.known_since <= business_date
     )
     return house if len(known) == len(house.stress) else replace(house, stress=known)
-
-
-def loss_series(days: pd.DataFrame, book: str, variant: str) -> pd.DataFrame:
-    """Return the rows of one book and variant by date, with a position for each in the tails."""
-    chosen = (days["book"] == book) & (days["variant"] == variant)
-    return days[chosen].sort_values("date")
 
 
 def as_float(frame: pd.DataFrame, column: str) -> Float64Array1D:

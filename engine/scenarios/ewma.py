@@ -40,7 +40,7 @@ def ewma_volatility(returns: Float64Array2D, *, decay: float) -> Float64Array2D:
     # numba takes most of a second to import, so it is loaded where it computes.
     from engine.kernels.ewma import ewma_variance
 
-    variance = ewma_variance(np.ascontiguousarray(returns), _backcast(returns * returns), decay)
+    variance = ewma_variance(np.ascontiguousarray(returns), _backcast(returns), decay)
     volatility: Float64Array2D = np.maximum(np.sqrt(variance), VOLATILITY_MIN)
     return volatility
 
@@ -60,11 +60,15 @@ def plain_ewma_variance(
     return variance
 
 
-def _backcast(squares: Float64Array2D) -> Float64Array1D:
+def _backcast(returns: Float64Array2D) -> Float64Array1D:
     weights = 0.94 ** np.arange(BACKCAST_DAYS)
-    start = np.zeros(squares.shape[1])
-    for factor in range(squares.shape[1]):
-        seen = squares[np.isfinite(squares[:, factor]), factor][:BACKCAST_DAYS]
+    start = np.zeros(returns.shape[1])
+    head = returns[:BACKCAST_DAYS]
+    # Without gaps, as nearly always, the first rows are all there is to look at.
+    looked_at = head if np.isfinite(head).all() else returns
+    for factor in range(returns.shape[1]):
+        own = looked_at[:, factor]
+        seen = own[np.isfinite(own)][:BACKCAST_DAYS] ** 2
         if seen.size:
             start[factor] = float((weights[: seen.size] * seen).sum() / weights[: seen.size].sum())
     return start

@@ -131,8 +131,23 @@ class IndexMoves:
     notes: tuple[ProxyNote, ...]
 
 
-def index_moves(history: FactorHistory, house: HouseParameters) -> IndexMoves:
-    """Return the filtered index moves over the lookback that ends on the history's last day.
+@dataclass(frozen=True, slots=True, eq=False)
+class FilledReturns:
+    """The index's returns without gaps, and what else rests on them alone.
+
+    ``values`` has a row for each day of the history [-], of which the last ``n_usable`` are the
+    lookback; ``long_run`` is the volatility over the long-run window. [1/sqrt(day)]
+    """
+
+    n_usable: int
+    values: Float64Array2D
+    long_run: Float64Array1D
+    is_standalone: BoolArray1D
+    notes: tuple[ProxyNote, ...]
+
+
+def filled_returns(history: FactorHistory, house: HouseParameters) -> FilledReturns:
+    """Return the returns with every missing one filled; decay and ratios play no part.
 
     Raises
     ------
@@ -141,11 +156,20 @@ def index_moves(history: FactorHistory, house: HouseParameters) -> IndexMoves:
     """
     window = _window(history, house)
     returns, is_standalone, notes = _without_gaps(history.index, window, house)
-    volatility = ewma_volatility(returns, decay=house.filter.decay)
-    today = _floored(volatility[-1], history.index, house)
-    returns, volatility = returns[-window.n_usable :], volatility[-1 - window.n_usable :]
+    long_run = _long_run(history.index, house.anti_procyclicality.long_run_days)
+    return FilledReturns(window.n_usable, returns, long_run, is_standalone, tuple(notes))
+
+
+def index_moves(filled: FilledReturns, house: HouseParameters) -> IndexMoves:
+    """Return the filtered index moves over the lookback that ends on the history's last day."""
+    volatility = ewma_volatility(filled.values, decay=house.filter.decay)
+    today = volatility[-1]
+    if house.anti_procyclicality.long_run_floor:
+        today = np.maximum(today, filled.long_run)
+    returns = filled.values[-filled.n_usable :]
+    volatility = volatility[-1 - filled.n_usable :]
     index = rescaled(returns, volatility, today, house)
-    return IndexMoves(index, returns, volatility, today, is_standalone, tuple(notes))
+    return IndexMoves(index, returns, volatility, today, filled.is_standalone, filled.notes)
 
 
 def rescaled(
@@ -167,7 +191,7 @@ def rescaled(
 def moves_of(history: FactorHistory, house: HouseParameters) -> FactorMoves:
     """Return the filtered moves of all factors, as ``factor_moves`` does for a snapshot."""
     window = _window(history, house)
-    found = index_moves(history, house)
+    found = index_moves(filled_returns(history, house), house)
     level, level_notes = _volatility_level(history, window, found.volatility, house)
     basis, basis_notes = _basis(history, window, found.index, house)
     return FactorMoves(
@@ -298,16 +322,12 @@ def _beta(mine: Float64Array1D, proxy: Float64Array1D) -> float:
     return max(1.0, of_mine / of_proxy) if of_proxy > 0.0 else 1.0
 
 
-def _floored(today: Float64Array1D, own: DailyReturns, house: HouseParameters) -> Float64Array1D:
-    """Return today's volatility, not below the long-run level when that tool is on."""
-    if not house.anti_procyclicality.long_run_floor:
-        return today
-    squares = np.nan_to_num(own.values[-house.anti_procyclicality.long_run_days :]) ** 2
-    n_seen = np.maximum(
-        np.isfinite(own.values[-house.anti_procyclicality.long_run_days :]).sum(axis=0), 1
-    )
-    floored: Float64Array1D = np.maximum(today, np.sqrt(squares.sum(axis=0) / n_seen))
-    return floored
+def _long_run(own: DailyReturns, n_days: int) -> Float64Array1D:
+    """Return the root mean square of the own returns of each name over ``n_days``."""
+    squares = np.nan_to_num(own.values[-n_days:]) ** 2
+    n_seen = np.maximum(np.isfinite(own.values[-n_days:]).sum(axis=0), 1)
+    volatility: Float64Array1D = np.sqrt(squares.sum(axis=0) / n_seen)
+    return volatility
 
 
 def _volatility_level(

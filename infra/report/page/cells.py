@@ -24,6 +24,14 @@ WORDS = {
     "opened": ("", "new"),
     "closed": ("", "closed"),
     "recovered": ("good", "recovered"),
+    "accepted": ("good", "accepted"),
+    "too little": ("act", "too little"),
+    "too much": ("watch", "too much"),
+    "too low": ("act", "too low"),
+    "clustered": ("watch", "clustered"),
+    "green": ("good", "green"),
+    "yellow": ("watch", "yellow"),
+    "red": ("act", "red"),
 }
 NUMBER, TEXT, NAME, BADGE, LONG, WRAPPED = "n", "t", "k", "b", "l", "w"
 # More rows than this scroll in a window of their own.
