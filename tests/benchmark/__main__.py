@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.benchmark import aggregation, compile_time, end_of_day, growth, pricing
+from tests.benchmark import aggregation, compile_time, end_of_day, growth, pricing, whatif
 
 BENCHMARKS: dict[str, Callable[[Console], None]] = {
     "pricing": pricing.run,
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[Console], None]] = {
     "end_of_day": end_of_day.run,
     "growth": growth.run,
     "compile_time": compile_time.run,
+    "whatif": whatif.run,
 }
 
 

@@ -1,0 +1,96 @@
+"""What-if on a book of 2,000 positions: one order, 10,000 orders, beside the full assessment."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from engine.assess import assess, blocks_of, combine, margin_block, portfolio
+from engine.snapshot import PositionSet
+from engine.whatif import PreparedBook, prepare_book, what_if
+from tests.benchmark.measure import interleaved, write_result
+from tests.benchmark.whatif_book import Workload, make_workload
+from tests.worlds.applied import with_orders
+
+N_CANDIDATES, N_SINGLES, N_COMPARED = 10_000, 300, 5
+ONE, MANY, FULL, KNOWN_MARKET = "one order", "10,000 orders", "assess", "assess, market kept"
+PREPARE = "prepare the book"
+
+
+def measure(*, with_venue: bool = False, n_candidates: int = N_CANDIDATES) -> dict[str, Any]:
+    """Return seconds of each route, percentiles of single orders, and the largest difference."""
+    work = make_workload(n_candidates, with_venue=with_venue)
+    book = prepared(work)
+    what_if(book, work.candidates[:1])
+    seconds = interleaved(
+        {
+            PREPARE: lambda: prepared(work),
+            MANY: lambda: what_if(book, work.candidates),
+            FULL: lambda: assess(work.snapshot, work.positions, work.collateral, work.rules),
+            KNOWN_MARKET: lambda: assessed(work),
+        },
+        3,
+    )
+    singles = []
+    for candidate in work.candidates[:N_SINGLES]:
+        start = time.perf_counter()
+        what_if(book, [candidate])
+        singles.append(time.perf_counter() - start)
+    return {
+        "n_positions": int(book.block.rows.n_positions),
+        "seconds": seconds,
+        "single_ms": {f"p{p}": float(np.percentile(singles, p)) * 1e3 for p in (50, 99)},
+        "each_of_many_us": seconds[MANY].wall / n_candidates * 1e6,
+        "largest_difference": largest_difference(work, book),
+    }
+
+
+def prepared(work: Workload) -> PreparedBook:
+    """Return the book ready for what-if."""
+    return prepare_book(work.snapshot, work.market, work.book, work.positions, work.rules, "A")
+
+
+def assessed(work: Workload, positions: PositionSet | None = None) -> float:
+    """Return the requirement that a full assessment finds when the market is prepared already."""
+    held = positions or work.positions
+    book = portfolio(work.market, held, work.collateral, work.rules)
+    blocks = [margin_block(work.market, b) for b in blocks_of(book, work.market, work.rules.house)]
+    whole = combine(work.market, book, blocks, work.snapshot, held, work.rules)
+    return float(whole.requirements["owed" if len(held.accounts) else "requirement"].iloc[0])
+
+
+def largest_difference(work: Workload, book: PreparedBook) -> float:
+    """Return the largest difference of what is owed to that of full assessments."""
+    chosen = work.candidates[:: max(1, len(work.candidates) // N_COMPARED)][:N_COMPARED]
+    found = what_if(book, chosen).candidates
+    owed = found["owed" if len(work.positions.accounts) else "requirement"]
+    whole = [assessed(work, with_orders(work.positions, "A", each, "A-a")) for each in chosen]
+    return float(np.abs(owed.to_numpy(dtype=np.float64) - np.array(whole)).max())
+
+
+def run(console: Console) -> None:
+    """Print and write the figures."""
+    figures = {
+        "house": measure(),
+        "house and venue": measure(with_venue=True),
+    }
+    table = Table(title="What-if on one netting set of 2,000 positions, 1,000 scenarios, one core")
+    columns = ("", "one order p50", "p99 ms", "10,000 orders s", "us each", "assess s",
+               "with market s", "assess / one order", "largest difference")  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, found in figures.items():
+        seconds, single = found["seconds"], found["single_ms"]
+        table.add_row(
+            name, f"{single['p50']:.1f}", f"{single['p99']:.1f}", f"{seconds[MANY].wall:.2f}",
+            f"{found['each_of_many_us']:.0f}", f"{seconds[FULL].wall:.2f}",
+            f"{seconds[KNOWN_MARKET].wall:.2f}",
+            f"{seconds[FULL].wall * 1e3 / single['p50']:.0f} x",
+            f"{found['largest_difference']:g}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(write_result("whatif", figures))
