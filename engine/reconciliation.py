@@ -8,18 +8,20 @@ worse book and its collateral counts at the smallest quantity that any source co
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array2D
+from engine.arrays import BoolArray1D, Float64Array2D, Int64Array1D
 
 SOURCES: Final = ("oms", "venue", "clearing")
 # Quantities travel as decimal text through three systems; what is left of a float is noise.
 RELATIVE_TOLERANCE: Final = 1e-9
 ABSOLUTE_TOLERANCE: Final = 1e-9
+_NUMBERS_MAX: Final = 2**62
 
 # Who has to explain a difference of each class, first.
 OWNERS: Final = {
@@ -94,9 +96,43 @@ def reconcile(positions: pd.DataFrame, holdings: pd.DataFrame) -> Reconciliation
 
 def reporting_quantities(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Return quantities by key (rows) and reporting source (columns), zero where unreported."""
-    reporting = [source for source in SOURCES if (rows["source"] == source).any()]
-    summed = rows.groupby([*keys, "source"], sort=True)["quantity"].sum()
-    return summed.unstack("source", fill_value=0).reindex(columns=reporting, fill_value=0.0)
+    codes, names = zip(
+        *(pd.factorize(rows[key], sort=True) for key in [*keys, "source"]), strict=True
+    )
+    number = _key_numbers(codes, [len(each) for each in names])
+    order = np.argsort(number, kind="stable")
+    sorted_number = number[order]
+    if (sorted_number[1:] == sorted_number[:-1]).any():
+        # Contracts forbid it; rows of other origin are added up first.
+        once = rows.groupby([*keys, "source"], sort=True)["quantity"].sum().reset_index()
+        return reporting_quantities(once, keys)
+    key_number = sorted_number // max(len(names[-1]), 1)
+    starts_key = np.ones(len(order), dtype=np.bool_)
+    starts_key[1:] = key_number[1:] != key_number[:-1]
+    quantities = np.zeros((int(starts_key.sum()), len(names[-1])))
+    # Adding zero turns a negative zero into zero.
+    held = rows["quantity"].fillna(0.0).to_numpy(dtype=np.float64)[order] + 0.0
+    quantities[np.cumsum(starts_key) - 1, codes[-1][order]] = held
+    first = order[starts_key]
+    index = pd.MultiIndex(
+        levels=list(names[:-1]), codes=[code[first] for code in codes[:-1]], names=keys
+    )
+    found = pd.DataFrame(quantities, index=index, columns=pd.Index(names[-1], name="source"))
+    reporting = [source for source in SOURCES if source in set(names[-1])]
+    return found.reindex(columns=reporting, fill_value=0.0)
+
+
+def _key_numbers(codes: Sequence[Int64Array1D], sizes: Sequence[int]) -> Int64Array1D:
+    """Return one number for each row's codes, in the order of the codes, the last one fastest."""
+    number: Int64Array1D = np.zeros(len(codes[0]), dtype=np.int64)
+    count = 1
+    for code, size in zip(codes, sizes, strict=True):
+        if count * size > _NUMBERS_MAX:
+            # Closer together, in the same order, before they would overflow.
+            number = np.unique(number, return_inverse=True)[1].astype(np.int64)
+            count = len(number)
+        number, count = number * max(size, 1) + code, count * max(size, 1)
+    return number
 
 
 def sources_differ(quantities: Float64Array2D) -> BoolArray1D:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
-from engine.reconciliation import reconcile
+from engine import reconciliation
+from engine.reconciliation import reconcile, reporting_quantities
 from tests.worlds import small
 
 PERP = "binance:BTCUSDT"
@@ -82,3 +84,19 @@ def test_source_that_reports_nothing_at_all_is_not_compared() -> None:
     rows = small.positions(("A", PERP, 5.0), sources=("oms", "venue"))
     holdings = small.collateral_set(("A", "USD", 1.0), sources=("venue",)).holdings
     assert reconcile(rows, holdings).breaks.empty
+
+
+def test_rows_that_repeat_a_key_add_up() -> None:
+    rows = small.positions(("B", PERP, 1.0), ("A", PERP, 5.0))
+    twice = pd.concat([rows, rows[rows["netting_set_id"] == "A"]], ignore_index=True)
+    found = reporting_quantities(twice, ["netting_set_id", "instrument_id"])
+    assert found.index.tolist() == [("A", PERP), ("B", PERP)]
+    assert found.to_numpy().tolist() == [[10.0] * 3, [1.0] * 3]
+
+
+def test_keys_in_any_number_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = small.positions(("B", PERP, 1.0), ("A", PERP, 5.0), ("C", PERP, 2.0))
+    keys = ["netting_set_id", "account_id", "instrument_id"]
+    expected = reporting_quantities(rows, keys)
+    monkeypatch.setattr(reconciliation, "_NUMBERS_MAX", 2)
+    pd.testing.assert_frame_equal(reporting_quantities(rows, keys), expected)
