@@ -9,6 +9,7 @@ from typing import Any, Final
 import pandas as pd
 
 from engine.backtest.findings import (
+    RELEASED,
     misses,
     procyclicality_table,
     regime_table,
@@ -20,7 +21,14 @@ from engine.backtest.panel import trailing_volatility
 from engine.backtest.regimes import TRAILING_DAYS, is_turbulent
 from engine.backtest.replays import replays
 from engine.backtest.unit_pnl import worst_loss
-from engine.backtest.variants import HOUSE, ONE_DAY, parameter_values, sensitivity_variants
+from engine.backtest.variants import (
+    HOUSE,
+    NO_TOOL,
+    ONE_DAY,
+    SHIPPED,
+    parameter_values,
+    sensitivity_variants,
+)
 from engine.times import close_of
 from infra.report.inputs import RunFacts
 from infra.report.scorecard import HistoryFacts, ScorecardContent
@@ -34,6 +42,12 @@ DRAWN: Final = ("BTC long", "directional long", "basket long")
 # From here on most assets are there: early years are of one coin, at volatilities of its youth.
 TOOLS_FIRST: Final = pd.Timestamp("2017-01-01")
 RELEASE_QUANTILE: Final = 0.75
+_TOOL_ORDER: Final = {
+    name: i
+    for i, name in enumerate(
+        (NO_TOOL, "buffer", RELEASED, "stress weight", "long-run floor", SHIPPED)
+    )
+}
 
 
 def scorecard_content(place: Workplace, run_id: str) -> ScorecardContent:
@@ -57,7 +71,7 @@ def scorecard_content(place: Workplace, run_id: str) -> ScorecardContent:
         notional=inputs.notional,
         verdicts=_frame(place, run_id, "verdicts"),
         regimes=regime_table(one_day, turbulent, confidence=CONFIDENCE),
-        tools=procyclicality_table(tools, studied, first=_first(tools)),
+        tools=_tool_table(tools, studied),
         sensitivity=sensitivity_table(
             _frame(place, run_id, "values"),
             parameter_values(inputs.house, CONFIDENCE),
@@ -158,9 +172,18 @@ def _tool_days(tools: pd.DataFrame, book: str, notional: float) -> pd.DataFrame:
     first = _first(tools)
     rows = rows if first is None else rows[rows["date"] >= first]
     share = rows["requirement"] / notional
-    return rows.assign(share=share)[["variant", "date", "share"]].sort_values(
-        ["variant", "date"], ignore_index=True
-    )
+    drawn = rows.assign(share=share, place=rows["variant"].map(_TOOL_ORDER))
+    return drawn.sort_values(["place", "date"], ignore_index=True)[["variant", "date", "share"]]
+
+
+def _tool_table(tools: pd.DataFrame, notional: Mapping[str, float]) -> pd.DataFrame:
+    """Return the tools side by side, book by book."""
+    found = procyclicality_table(tools, notional, first=_first(tools))
+    if found.empty:
+        return found
+    order = {name: i for i, name in enumerate(notional)}
+    placed = found.assign(b=found["book"].map(order), t=found["variant"].map(_TOOL_ORDER))
+    return placed.sort_values(["b", "t"], ignore_index=True).drop(columns=["b", "t"])
 
 
 def _with_worst(found: pd.DataFrame, inputs: StudyInputs) -> pd.DataFrame:

@@ -22,6 +22,8 @@ PRODUCT: Final[Mapping[LegKind, str]] = {
 # Kinds whose value depends on more than the index: they need volatility levels and bases.
 CURVE_KINDS: Final = ("perpetual", "inverse_perpetual", "straddle")
 STRADDLE_DAYS: Final = 30.0
+# Of fewer coins a basket is not diversified.
+BASKET_MIN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,10 @@ class StudyBook:
     name: str
     family: str
     legs: tuple[StudyLeg, ...]
-    whole: bool = False
-    """Tested only on days on which every leg has a price; else legs without one are left out."""
+    assets_min: int = 1
+    """Tested only on days on which as many assets have a price; legs without one are left out."""
+    is_constant: bool = False
+    """Whether those left share out the exposure of the others, each side its own."""
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -100,38 +104,40 @@ class Universe:
 def portfolio_books(universe: Universe, notional: float) -> tuple[StudyBook, ...]:
     """Return the portfolios that the universe has data for.
 
-    Directional: the majors in equal parts. Basket: every coin in equal parts. Spread: the second
-    major against the first; dispersion: minors against majors, as much on either side. Carry:
-    venue spot against its perpetual. Coin-margined: an inverse perpetual with half its notional
-    pledged in the coin. Option seller: a straddle sold. Stablecoin: the coin held.
+    Directional: the majors in equal parts. Basket: every coin in equal parts, of those that are
+    listed. Spread: the second major against the first; dispersion: minors against majors, as much
+    on either side. Carry: venue spot against its perpetual. Coin-margined: an inverse perpetual
+    with half its notional pledged in the coin. Option seller: a straddle sold. Stablecoin: the coin
+    held or owed.
     """
     majors, coins = universe.majors, (*universe.majors, *universe.minors)
     books: list[StudyBook] = []
     if len(majors) > 1:
-        books += _both_ways("directional", "directional", _parts(majors, notional))
-    if len(coins) > 2:
-        books += _both_ways("basket", "diversified", _parts(coins, notional))
-    if len(majors) > 1:
         pair = (StudyLeg(majors[1], "spot", notional), StudyLeg(majors[0], "spot", -notional))
-        books += _both_ways(f"{majors[1]} against {majors[0]}", "spread", pair, whole=True)
-    if majors and universe.minors:
+        books += _both_ways("directional", "directional", _parts(majors, notional), len(majors))
+        books += _both_ways(f"{majors[1]} against {majors[0]}", "spread", pair, 2)
+    if len(coins) > BASKET_MIN:
+        legs = _parts(coins, notional)
+        books += _both_ways("basket", "diversified", legs, BASKET_MIN, is_constant=True)
+    if majors and len(universe.minors) >= BASKET_MIN:
         legs = (*_parts(universe.minors, notional), *_parts(majors, -notional))
-        books += _both_ways("minors against majors", "spread", legs)
+        books += _both_ways(
+            "minors against majors", "spread", legs, BASKET_MIN, is_constant=True
+        )  # fmt: skip
     for asset in universe.paired:
         legs = (StudyLeg(asset, "venue_spot", notional), StudyLeg(asset, "perpetual", -notional))
-        books += _both_ways(f"{asset} carry", "carry", legs, whole=True)
+        books += _both_ways(f"{asset} carry", "carry", legs, 1)
     for asset in majors:
         legs = (
             StudyLeg(asset, "inverse_perpetual", notional),
             StudyLeg(asset, "collateral", notional / 2.0),
         )
-        books.append(StudyBook(f"{asset} coin-margined long", "coin-margined", legs, whole=True))
+        books.append(StudyBook(f"{asset} coin-margined long", "coin-margined", legs))
     for asset in universe.optioned:
         legs = (StudyLeg(asset, "straddle", -notional),)
-        books.append(StudyBook(f"{asset} straddle sold", "option seller", legs, whole=True))
+        books.append(StudyBook(f"{asset} straddle sold", "option seller", legs))
     for asset in universe.pegged:
-        legs = (StudyLeg(asset, "spot", notional),)
-        books += _both_ways(asset, "stablecoin", legs)
+        books += _both_ways(asset, "stablecoin", (StudyLeg(asset, "spot", notional),), 1)
     return tuple(books)
 
 
@@ -140,10 +146,15 @@ def _parts(assets: Sequence[str], notional: float) -> tuple[StudyLeg, ...]:
 
 
 def _both_ways(
-    name: str, family: str, legs: tuple[StudyLeg, ...], *, whole: bool = False
+    name: str,
+    family: str,
+    legs: tuple[StudyLeg, ...],
+    assets_min: int,
+    *,
+    is_constant: bool = False,
 ) -> list[StudyBook]:
     turned = tuple(StudyLeg(leg.asset, leg.kind, -leg.notional) for leg in legs)
     return [
-        StudyBook(f"{name} long", family, legs, whole),
-        StudyBook(f"{name} short", family, turned, whole),
+        StudyBook(f"{name} long", family, legs, assets_min, is_constant),
+        StudyBook(f"{name} short", family, turned, assets_min, is_constant),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,10 +68,8 @@ def layout_of(
     distinct: dict[tuple[Position, ...], int] = {}
     legs: list[tuple[int, int, int, int]] = []
     for book in books:
-        held = [leg for leg in book.legs if present[number[leg.asset, leg.kind]]]
-        if (book.whole and len(held) < len(book.legs)) or all(
-            leg.kind == "collateral" for leg in held
-        ):
+        held = _held(book, present, number)
+        if not held:
             continue
         group = len(found)
         netted: list[Position] = []
@@ -97,6 +95,28 @@ def layout_of(
         leg_role=table[:, 2].astype(np.int8),
         leg_asset=table[:, 3],
     )
+
+
+def _held(
+    book: StudyBook, present: BoolArray1D, number: dict[tuple[str, LegKind], int]
+) -> list[StudyLeg]:
+    """Return the legs with a price; none where too few assets, kinds or sides are left."""
+    held = [leg for leg in book.legs if present[number[leg.asset, leg.kind]]]
+    assets = {leg.asset for leg in held}
+    if len(assets) < book.assets_min or any(
+        leg.asset in assets and leg not in held for leg in book.legs
+    ):
+        return []
+    if not book.is_constant or len(held) == len(book.legs):
+        return held
+    shares = {}
+    for side in (True, False):
+        whole = sum(abs(leg.notional) for leg in book.legs if (leg.notional > 0.0) is side)
+        left = sum(abs(leg.notional) for leg in held if (leg.notional > 0.0) is side)
+        if whole > 0.0 and left == 0.0:
+            return []
+        shares[side] = whole / left if left else 0.0
+    return [replace(leg, notional=leg.notional * shares[leg.notional > 0.0]) for leg in held]
 
 
 def _legs(

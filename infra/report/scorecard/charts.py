@@ -92,7 +92,9 @@ def _exceptions(rows: pd.DataFrame, confidence: float) -> Any:
                 alpha=0.45, solid_capstyle="butt",
             )  # fmt: skip
         tint = colour("core") if row["coverage"] == "accepted" else colour("up")
-        axes.plot(row["exceptions"] / expected, i, marker="o", markersize=5, color=tint)
+        axes.plot(
+            row["exceptions"] / expected, i, marker="o", markersize=5, color=tint, clip_on=False
+        )  # fmt: skip
     axes.axvline(1.0, color=colour("muted"), linewidth=0.8)
     axes.set_yticks(range(n), rows["book"])
     axes.set_ylim(n - 0.4, -0.6)
@@ -113,7 +115,7 @@ def _zones(drawn: dict[str, pd.DataFrame], confidence: float) -> Any:
         axes.axhline(level + 0.5, color=colour("muted"), linewidth=0.8, linestyle="--")
         axes.annotate(
             f"{text} up to {level}", (0.0, level + 0.5), xycoords=("axes fraction", "data"),
-            xytext=(3, -9), textcoords="offset points", fontsize=7.5, color=colour("muted"),
+            xytext=(3, 2), textcoords="offset points", fontsize=7.5, color=colour("muted"),
         )  # fmt: skip
     axes.set_ylim(bottom=-0.3)
     axes.set_ylabel(f"Exceptions in {_WINDOW} days")

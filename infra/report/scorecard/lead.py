@@ -22,7 +22,9 @@ LEADS: Final[Mapping[str, str]] = MappingProxyType(
         "regimes": "Calm and turbulent as known on the day; the named periods were chosen in "
         "hindsight and serve reading alone. Parameters were chosen on data up to the end of 2023.",
         "tools": "How the requirement of a constant exposure moves under each tool, and the calls "
-        "that it would have made.",
+        "that it would have made. A buffer that is kept raises the level and no more; released in "
+        "turbulence it is gone while the volatility of the proxy asset is in the upper quarter of "
+        "its own past.",
         "sensitivity": "One parameter changes, the others stay as shipped. The value at risk has "
         "no floor and no tools, so those parameters leave its exceptions alone.",
         "tuning": "A small grid of filters, scored on data up to the end of 2023. The one with the "

@@ -99,24 +99,32 @@ def _coverage(content: ScorecardContent) -> Section:
     charts += [
         back_test_svg(days, "USD", content.confidence) for days in list(content.drawn.values())[-1:]
     ]
-    columns = (
-        name("book", "Book"), text("family", "Group"), number("n_days", "Days"),
-        number("exceptions", "Exceptions"), _decimals("expected", "Expected", 1),
-        _decimals("coverage_p_value", "Kupiec p", 3), badge("coverage", "Margin"),
-        _decimals("independence_p_value", "Independence p", 3), badge("clustering", "Clusters"),
+    tests = (
+        name("book", "Book"), number("n_days", "Days"), number("exceptions", "Exceptions"),
+        _decimals("expected", "Expected", 1), _decimals("coverage_p_value", "Kupiec p", 3),
+        badge("coverage", "Margin"), _decimals("independence_p_value", "Independence p", 3),
+        badge("clustering", "Clusters"), _decimals("conditional_p_value", "Conditional p", 3),
         _decimals("shortfall_statistic", "Z", 2, "Acerbi and Szekely's second statistic"),
         _decimals("shortfall_critical_value", "Critical", 2, "simulated, 5 %"),
         badge("shortfall", "Shortfall"),
+    )  # fmt: skip
+    zones = (
+        name("book", "Book"),
         number("year_last", "Last 250"), badge("year_zone", "Zone"),
-        number("year_worst", "Worst 250"), badge("year_worst_zone", "Its zone"),
-        number("three_years_last", "Last 750"), badge("three_years_zone", "Zone 750"),
-        number("three_years_worst", "Worst 750"), badge("three_years_worst_zone", "Its zone 750"),
+        number("year_worst", "Worst 250"), badge("year_worst_zone", "Zone"),
+        number("three_years_last", "Last 750"), badge("three_years_zone", "Zone"),
+        number("three_years_worst", "Worst 750"), badge("three_years_worst_zone", "Zone"),
         number("beyond_core", "Beyond core"), number("beyond_requirement", "Beyond requirement"),
         share("requirement_share", "Mean requirement", "of gross exposure"),
     )  # fmt: skip
-    shown = table("coverage", "Every book over one day", rows, columns)
-    return Section("coverage", "Coverage over one day", LEADS["coverage"],
-                   tuple(c for c in charts if c is not None), (shown,))  # fmt: skip
+    shown = (
+        table("coverage", "Tests of every book over one day", rows, tests),
+        table("zones", "Traffic lights and margins of every book over one day", rows, zones),
+    )
+    return Section(
+        "coverage", "Coverage over one day", LEADS["coverage"],
+        tuple(c for c in charts if c is not None), shown,
+    )  # fmt: skip
 
 
 def _horizon(content: ScorecardContent) -> Section:
@@ -193,7 +201,7 @@ def _tools(content: ScorecardContent) -> Section | None:
     if content.tools.empty:
         return None
     columns = (
-        name("variant", "Tools"), text("book", "Book"),
+        name("book", "Book"), text("variant", "Tool"),
         share("mean_requirement", "Mean requirement", "of gross exposure"),
         _decimals("peak_to_trough", "Peak to trough", 2),
         share("rise_1", "Rise 1 day"), share("rise_5", "5 days"), share("rise_20", "20 days"),
@@ -204,7 +212,9 @@ def _tools(content: ScorecardContent) -> Section | None:
         _decimals("largest_call", "Largest call", 2, "in mean requirements"),
         number("beyond_requirement", "Beyond requirement"),
     )  # fmt: skip
-    shown = table("tools", "Each tool by itself, from 2017 on", content.tools, columns)
+    first = content.tool_days["date"].min()
+    caption = f"Each tool by itself, over one day, from {first:%Y-%m-%d} on"
+    shown = table("tools", caption, content.tools, columns)
     chart = tools_chart(content.tool_days, content.tool_book, on_page=True)
     return Section("tools", "Procyclicality", LEADS["tools"], (chart,), (shown,))
 
