@@ -3,6 +3,7 @@
 from engine.whatif.answer import ANSWERED, REFUSED, WHATIF_COLUMNS, WhatIf, what_if
 from engine.whatif.candidate import OUTSIDE, Candidate, Order, Transfer
 from engine.whatif.held_book import PreparedBook, prepare_book
+from engine.whatif.venue_detail import VenueDetail, venue_detail
 
 __all__ = [
     "ANSWERED",
@@ -13,7 +14,9 @@ __all__ = [
     "Order",
     "PreparedBook",
     "Transfer",
+    "VenueDetail",
     "WhatIf",
     "prepare_book",
+    "venue_detail",
     "what_if",
 ]

@@ -14,7 +14,15 @@ from engine.market import PreparedMarket, prepare
 from engine.portfolio import portfolio
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, PositionSet
-from engine.whatif import Candidate, Order, PreparedBook, Transfer, prepare_book, what_if
+from engine.whatif import (
+    Candidate,
+    Order,
+    PreparedBook,
+    Transfer,
+    prepare_book,
+    venue_detail,
+    what_if,
+)
 from tests.worlds import small, venues
 from tests.worlds.applied import with_orders, with_transfers
 
@@ -200,3 +208,69 @@ def test_answers_do_not_depend_on_how_many_are_asked() -> None:
     for start in (0, len(together) - n):
         part = together.iloc[start : start + n].reset_index(drop=True)
         pd.testing.assert_frame_equal(part, alone, check_exact=True)
+
+
+def funded() -> CollateralSet:
+    rows = small.collateral_set(("A", "USDT", 40_000.0), ("A", "BTC", 2.0), ("B", "USDT", 1.0))
+    place = rows.holdings["asset"].map({"USDT": "A-binance", "BTC": "A-deribit"})
+    return CollateralSet(rows.holdings.assign(location=place))
+
+
+def test_one_candidate_is_shown_at_its_venue_before_and_after() -> None:
+    book = prepared(positions_of(known=accounts("standard")), funded())
+    detail = venue_detail(book, one(order("buy", 3.0, PERP)))
+    assert detail is not None
+    (account,) = detail.accounts.to_dict("records")
+    assert account["account_id"] == "A-binance"
+    assert account["maintenance_margin_after"] > account["maintenance_margin_before"]
+    # At the mark, a fill of a perpetual moves no cash.
+    assert account["equity_after"] == account["equity_before"]
+    assert account["margin_ratio_after"] > account["margin_ratio_before"]
+    (position,) = detail.positions.to_dict("records")
+    assert (position["quantity_before"], position["quantity_after"]) == (2.0, 5.0)
+    assert position["liquidation_price_before"] < position["liquidation_price_after"] < 60_000.0
+
+
+def test_demand_of_the_detail_is_that_of_the_answer() -> None:
+    book = prepared(positions_of(known=accounts("standard")), funded())
+    for asked in ASKED[:7]:
+        detail = venue_detail(book, asked)
+        assert detail is not None
+        before = book.venue.before.margins.set_index("account_id")["demand"]  # type: ignore[union-attr]
+        after = detail.accounts.set_index("account_id")["initial_margin_after"]
+        whole = after.reindex(before.index).fillna(before).sum()
+        found = what_if(book, [asked]).candidates["venue_initial_margin"].iloc[0]
+        assert whole == pytest.approx(found, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("asked", "change"),
+    [
+        (one(order("buy", 1.0, PERP, price=59_000.0)), 1_000.0),
+        (one(order("sell", 1.0, ETH, price=3_100.0)), 100.0),
+        (one(order("sell", 1.0, SPOT, price=60_000.0)), 0.0),
+        (one(Transfer(asset="USDT", quantity=5_000.0, destination="A-binance")), 5_000.0),
+    ],
+)
+def test_equity_moves_by_the_cash_of_the_candidate(asked: Candidate, change: float) -> None:
+    detail = venue_detail(prepared(positions_of(), funded()), asked)
+    assert detail is not None
+    (account,) = detail.accounts.to_dict("records")
+    assert account["equity_after"] - account["equity_before"] == pytest.approx(change, abs=1e-6)
+
+
+def test_premium_is_paid_out_of_equity_where_options_do_not_count_in_it() -> None:
+    book = prepared(positions_of(known=accounts("standard")), funded())
+    detail = venue_detail(book, one(order("sell", 1.0, CALL)))
+    assert detail is not None
+    (account,) = detail.accounts.to_dict("records")
+    assert account["equity_after"] - account["equity_before"] == pytest.approx(0.10 * 60_000.0)
+    grid = venue_detail(prepared(positions_of(), funded()), one(order("sell", 1.0, CALL)))
+    assert grid is not None
+    (account,) = grid.accounts.to_dict("records")
+    assert account["equity_after"] == pytest.approx(account["equity_before"])
+
+
+def test_refused_candidate_has_no_detail() -> None:
+    book = prepared(positions_of(), funded())
+    assert venue_detail(book, one(order("buy", 0.0, PERP))) is None
