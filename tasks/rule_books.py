@@ -58,11 +58,10 @@ def rule_book_from(content: str, rule_book_hash: str, bodies: Bodies = lambda _:
     StateError
         If the content is not what the hash names.
     """
-    found = json.loads(content)
-    document = HouseDocument(file_name=found["file_name"], text=found["parameters"])
+    document, names = content_parts(content)
     columns = list(Agreement.__dataclass_fields__)
-    agreements = agreements_from(pd.DataFrame(found["agreements"], columns=columns))
-    names = found.get("venues", [])
+    rows = json.loads(content)["agreements"]
+    agreements = agreements_from(pd.DataFrame(rows, columns=columns))
     venues = venue_rules_of(names, bodies([name[-1] for name in names]) if names else {})
     rules = rule_book(document.parameters(), document.text, agreements, venues)
     if rules.rule_book_hash != rule_book_hash:
@@ -73,3 +72,10 @@ def rule_book_from(content: str, rule_book_hash: str, bodies: Bodies = lambda _:
             value=rules.rule_book_hash,
         )
     return rules
+
+
+def content_parts(content: str) -> tuple[HouseDocument, list[list[str]]]:
+    """Return the house's document and the names of the venue sets that ``content`` holds."""
+    found = json.loads(content)
+    document = HouseDocument(file_name=found["file_name"], text=found["parameters"])
+    return document, found.get("venues", [])

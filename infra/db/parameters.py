@@ -95,6 +95,15 @@ class Parameters:
         with self._database.reading() as connection:
             return [KnownSet(**row) for row in connection.execute(query).mappings()]
 
+    def in_force_if(self, sets: Sequence[NewSet], business_date: date) -> list[KnownSet]:
+        """Return what would be in force on the date were ``sets`` activated; nothing of it stays."""
+        query = _in_force(business_date, None, ALL)
+        with self._database.writing() as connection, connection.begin_nested() as savepoint:
+            self.record_within(connection, sets, "activated", "if activated")
+            found = [KnownSet(**row) for row in connection.execute(query).mappings()]
+            savepoint.rollback()
+        return found
+
     def versions(self, wanted: Wanted = ALL, known_at: datetime | None = None) -> list[KnownSet]:
         """Return every version in the order of recording, superseded and retracted ones too."""
         query = _filtered(select(*_columns(ParameterSetRow), _body()), known_at, wanted)

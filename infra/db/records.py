@@ -102,6 +102,26 @@ class Records:
             raise MissingDataError(f"no rule book {rule_book_hash} is recorded")
         return KnownRuleBook(**row)
 
+    def rule_book_named(self, beginning: str) -> KnownRuleBook:
+        """Return the one rule book whose hash begins so.
+
+        Raises
+        ------
+        MissingDataError
+            If none does, or several do.
+        """
+        hashes = RuleBookRow.rule_book_hash
+        query = select(hashes).where(hashes.startswith(beginning, autoescape=True)).limit(2)
+        with self._database.reading() as connection:
+            found = list(connection.execute(query).scalars())
+        if len(found) != 1:
+            number = "several rule books have hashes that begin" if found else "no rule book begins"
+            raise MissingDataError(
+                f"{number} with {beginning}: `plimsoll runs --json` and reports name them",
+                identifier=beginning,
+            )
+        return self.rule_book(str(found[0]))
+
     def snapshot(self, snapshot_id: str) -> KnownSnapshot:
         """Return the record of that snapshot, or raise MissingDataError."""
         query = select(SnapshotRow.__table__).where(SnapshotRow.snapshot_id == snapshot_id)
