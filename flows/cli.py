@@ -10,13 +10,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows import cli_read, cli_rules, cli_run, cli_service, cli_study
+from flows import cli_read, cli_rules, cli_run, cli_service, cli_study, cli_whatif
 from flows.exit_codes import ExitCode, exit_code_of
 
 _EPILOG = (
     "Exit codes: 0 done, 1 bug, 2 wrong command line, 3 bad input or parameter, 4 data missing, "
-    "5 database or disk, 6 some netting sets failed, 7 Prefect or Dask unreachable, 8 overdue, "
-    "9 replay differs."
+    "5 database or disk, 6 some netting sets failed or some candidates were refused, 7 Prefect or "
+    "Dask unreachable, 8 overdue, 9 replay differs."
 )
 
 _DEBUG = "PLIMSOLL_DEBUG"
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 cli_run.register(app)
 cli_study.register(app)
+cli_whatif.register(app)
 cli_read.register(app)
 cli_rules.register(app)
 cli_service.register(app)

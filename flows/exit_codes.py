@@ -17,7 +17,8 @@ class ExitCode(IntEnum):
     3    input, parameter or setting out of range; nothing was started
     4    data is missing: no market data for the date, empty book, no such run
     5    database, store or disk cannot serve, or another process works on the date
-    6    the run finished, but at least one netting set failed
+    6    the run finished, but at least one netting set failed; or, of many candidates of a
+         what-if, at least one was refused
     7    Prefect or Dask cannot be reached, or did not answer in time
     8    the end of day that is due is missing, unfinished or failed (deadman, doctor)
     9    a recomputed run differs from what was stored (replay)
