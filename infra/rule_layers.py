@@ -88,16 +88,33 @@ def folder_files(folder: Path | None) -> list[ParameterFile]:
     return [*house, *parameter_files(folder)]
 
 
-def file_sets(files: Sequence[ParameterFile]) -> list[NewSet]:
-    """Return all that files say, checked."""
-    found: list[NewSet] = []
+def file_sets(files: Sequence[ParameterFile]) -> dict[str, list[NewSet]]:
+    """Return all that files say, checked, by file.
+
+    Raises
+    ------
+    ParameterError
+        If a file cannot be used, or two of them state the same set for the same date.
+    """
+    found: dict[str, list[NewSet]] = {}
+    stated: dict[tuple[object, ...], str] = {}
     for file in files:
         sets = (
             venue_sets(file.text, file.name)
             if file.name.startswith("venues/")
             else [house_set(file.text, file.name)]
         )
-        found += [new_set(one) for one in sets]
+        for one in sets:
+            other = stated.setdefault((*one.key, one.effective_date), file.name)
+            if other != file.name:
+                raise ParameterError(
+                    f"{file.name}: {one.label} effective {one.effective_date} is in {other} too, "
+                    "limit: one of them",
+                    identifier=one.label,
+                    value=file.name,
+                    limit="once",
+                )
+        found[file.name] = [new_set(one) for one in sets]
     return found
 
 

@@ -96,7 +96,7 @@ class Parameters:
             return [KnownSet(**row) for row in connection.execute(query).mappings()]
 
     def in_force_if(self, sets: Sequence[NewSet], business_date: date) -> list[KnownSet]:
-        """Return what would be in force on the date were ``sets`` activated; nothing of it stays."""
+        """Return what would be in force on the date were ``sets`` activated; nothing stays."""
         query = _in_force(business_date, None, ALL)
         with self._database.writing() as connection, connection.begin_nested() as savepoint:
             self.record_within(connection, sets, "activated", "if activated")
@@ -130,28 +130,36 @@ class Parameters:
             return _known_files(connection, origin)
 
     def take_over(
-        self, origin: Origin, files: Mapping[str, str], sets: Sequence[NewSet]
+        self, origin: Origin, files: Mapping[str, str], sets: Mapping[str, Sequence[NewSet]]
     ) -> list[NewSet]:
-        """Let the layer hold ``sets``, all that its files say, and return what had to be recorded.
+        """Let the layer hold all that its files say, and return what had to be recorded.
 
         A set equal to the one in force is no new version. A set of the layer that the files do not
         hold any more is retracted: the layer below serves its dates again.
+
+        Parameters
+        ----------
+        origin : {"shipped", "folder"}
+        files : Mapping
+            Content hash of every file of the layer.
+        sets : Mapping
+            What each file says, by its name.
         """
+        file_of = {(one.key, one.effective_date): name for name, of in sets.items() for one in of}
         with self._database.writing() as connection:
-            known = _timelines(connection, origin, sorted({one.venue for one in sets}))
-            everything = _timelines(connection, origin)
-            wanted = {(one.key, one.effective_date) for one in sets}
+            known = _timelines(connection, origin)
             gone = [
                 _retraction(row)
-                for timeline in everything.values()
+                for timeline in known.values()
                 for row in timeline.values()
-                if row.state != "retracted" and (row.key, row.effective_date) not in wanted
+                if row.state != "retracted" and (row.key, row.effective_date) not in file_of
             ]
             for row in gone:
-                known.get(row.key, {}).pop(row.effective_date, None)
-            changes = [*gone, *_changes(sets, known)]
-            reference = ", ".join(sorted(files)) or "no file"
-            _record(connection, self._database.clock(), changes, origin, reference)
+                known[row.key].pop(row.effective_date)
+            said = [one for of in sets.values() for one in of]
+            changes = [*gone, *_changes(said, known)]
+            references = [file_of.get((one.key, one.effective_date), "") for one in changes]
+            _record(connection, self._database.clock(), changes, origin, references)
             self._remember_files(connection, origin, files)
             if changes:
                 self._database.audit.append_within(
@@ -174,7 +182,8 @@ class Parameters:
         """Record what is new among ``sets`` in the transaction of who decided it; say how many."""
         known = _timelines(connection, origin, sorted({one.venue for one in sets}))
         changes = _changes(sets, known)
-        _record(connection, self._database.clock(), changes, origin, reference)
+        references = [reference] * len(changes)
+        _record(connection, self._database.clock(), changes, origin, references)
         return len(changes)
 
     def record_bodies_within(self, connection: Connection, sets: Iterable[NewSet]) -> None:
@@ -299,7 +308,11 @@ def _retraction(row: NewSet) -> NewSet:
 
 
 def _record(
-    connection: Connection, now: datetime, sets: Sequence[NewSet], origin: Origin, reference: str
+    connection: Connection,
+    now: datetime,
+    sets: Sequence[NewSet],
+    origin: Origin,
+    references: Sequence[str],
 ) -> None:
     if not sets:
         return
@@ -310,7 +323,8 @@ def _record(
     # A clock that stands or goes back must not change what was known at an instant gone by.
     instant = now if previous is None else max(now, previous + timedelta(microseconds=1))
     digest, rows = last.hash, []
-    for number, one in enumerate(sets, start=last.position + 1):
+    pairs = zip(sets, references, strict=True)
+    for number, (one, reference) in enumerate(pairs, start=last.position + 1):
         content = {field.name: getattr(one, field.name) for field in fields(NewSet)}
         del content["body"]
         facts = {**content, "origin": origin, "reference": reference, "recorded_at": instant}

@@ -100,12 +100,22 @@ def test_a_set_that_left_its_file_is_retracted_and_the_layer_below_serves(
 ) -> None:
     record(registry, recorded("A", 0.01, JAN), origin="shipped")
     take_over = registry.parameters.take_over
-    assert len(take_over("folder", {"venues/x.toml": "1"}, [recorded("A", 0.02, JAN)])) == 1
+    assert (
+        len(
+            take_over(
+                "folder", {"venues/x.toml": "1"}, {"venues/x.toml": [recorded("A", 0.02, JAN)]}
+            )
+        )
+        == 1
+    )
     assert rates(registry, JAN) == {"A": 0.02}
     before = clock.now + timedelta(minutes=1)
     clock.now += timedelta(hours=1)
-    assert take_over("folder", {"venues/x.toml": "2"}, [recorded("A", 0.02, JAN)]) == []
-    assert len(take_over("folder", {}, [])) == 1
+    assert (
+        take_over("folder", {"venues/x.toml": "2"}, {"venues/x.toml": [recorded("A", 0.02, JAN)]})
+        == []
+    )
+    assert len(take_over("folder", {}, {})) == 1
     assert rates(registry, JAN) == {"A": 0.01}
     assert rates(registry, JAN, before) == {"A": 0.02}
     assert registry.parameters.known_files("folder") == {}
