@@ -160,14 +160,14 @@ def netted(holdings: Holdings) -> Holdings:
     is_given = holdings.is_given
     own = np.flatnonzero(~is_given)
     given = np.flatnonzero(is_given)
-    number, keys = distinct_keys(holdings.bucket[own], holdings.instrument[own])
-    quantity = rounded(grouped_sums(holdings.quantity[own], number, len(keys[0])))
+    number, bucket, instrument = _pairs(holdings.bucket[own], holdings.instrument[own])
+    quantity = rounded(grouped_sums(holdings.quantity[own], number, len(bucket)))
     pnl = holdings.scenario_pnl
     if pnl is not None:
         pnl = np.concatenate([np.full((len(quantity), pnl.shape[1]), np.nan), pnl[given]])
     return Holdings(
-        bucket=np.concatenate([keys[0].astype(np.int64), holdings.bucket[given]]),
-        instrument=np.concatenate([keys[1].astype(np.int64), holdings.instrument[given]]),
+        bucket=np.concatenate([bucket, holdings.bucket[given]]),
+        instrument=np.concatenate([instrument, holdings.instrument[given]]),
         quantity=np.concatenate([quantity, holdings.quantity[given]]),
         scenario_pnl=pnl,
     )
@@ -232,14 +232,12 @@ def bucket_exposures(
     index = buckets.index_price[holdings.bucket[futures]]
     is_inverse = instruments.is_inverse[holdings.instrument[futures]]
     at_index = np.where(is_inverse, at_mark, units_held(instruments, holdings, futures) * index)
-    roll_of, keys = distinct_keys(
-        holdings.bucket[futures],
-        np.where(
-            instruments.kind[holdings.instrument[futures]] == PERPETUAL,
-            -1.0,
-            instruments.years[holdings.instrument[futures]],
-        ),
+    is_perpetual = instruments.kind == PERPETUAL
+    expiry, (years,) = _codes(
+        holdings.instrument[futures], np.where(is_perpetual, -1.0, instruments.years)
     )
+    roll_of, roll_bucket, roll_expiry = _pairs(holdings.bucket[futures], expiry)
+    roll_years = years[roll_expiry]
     options = np.flatnonzero(instruments.is_option[holdings.instrument])
     units = units_held(instruments, holdings, options)
     delta = np.zeros(n_buckets)
@@ -247,9 +245,9 @@ def bucket_exposures(
         everything = np.arange(len(holdings))
         delta = total(holdings.quantity * unit_delta[holdings.instrument], everything)
     return BucketExposures(
-        roll_bucket=keys[0].astype(np.int64),
-        roll_years=np.where(keys[1] < 0.0, np.nan, keys[1]),
-        roll_notional=rounded(grouped_sums(at_mark, roll_of, len(keys[0]))),
+        roll_bucket=roll_bucket,
+        roll_years=np.where(roll_years < 0.0, np.nan, roll_years),
+        roll_notional=rounded(grouped_sums(at_mark, roll_of, len(roll_bucket))),
         futures_long=total(np.maximum(at_index, 0.0), futures),
         futures_short=total(np.maximum(-at_index, 0.0), futures),
         futures_gross_at_mark=total(np.abs(at_mark), futures),
@@ -267,17 +265,48 @@ def net_short_parts(instruments: ScenarioInstruments, holdings: Holdings, n_buck
     the venue gave its profit and loss, offsets no other.
     """
     options = np.flatnonzero(instruments.is_option[holdings.instrument])
-    years = instruments.years[holdings.instrument[options]]
-    strike = instruments.strike_price[holdings.instrument[options]]
+    years, strike = instruments.years, instruments.strike_price
     is_unknown = np.isnan(years) | np.isnan(strike)
-    alone = -1.0 - holdings.instrument[options]
-    strike_of, keys = distinct_keys(
-        holdings.bucket[options],
+    alone = -1.0 - np.arange(len(instruments))
+    code, _ = _codes(
+        holdings.instrument[options],
         np.where(is_unknown, -1.0, years),
         np.where(is_unknown, alone, strike),
     )
-    net = rounded(grouped_sums(units_held(instruments, holdings, options), strike_of, len(keys[0])))
-    return grouped_sums(np.maximum(-net, 0.0), keys[0].astype(np.int64), n_buckets)
+    strike_of, bucket, _ = _pairs(holdings.bucket[options], code)
+    net = rounded(grouped_sums(units_held(instruments, holdings, options), strike_of, len(bucket)))
+    return grouped_sums(np.maximum(-net, 0.0), bucket, n_buckets)
+
+
+def _codes(
+    instrument: Int64Array1D, *columns: Float64Array1D
+) -> tuple[Int64Array1D, list[Float64Array1D]]:
+    """Return a number for each row's key, a property of its instrument, and the keys, sorted.
+
+    Instruments are fewer than holdings, so keys are compared among the held instruments alone.
+    """
+    is_held = np.zeros(len(columns[0]), dtype=np.bool_)
+    is_held[instrument] = True
+    held = np.flatnonzero(is_held)
+    number, keys = distinct_keys(*(column[held] for column in columns))
+    code = np.zeros(len(is_held), dtype=np.int64)
+    code[held] = number
+    return code[instrument], keys
+
+
+def _pairs(
+    bucket: Int64Array1D, code: Int64Array1D
+) -> tuple[Int64Array1D, Int64Array1D, Int64Array1D]:
+    """Return each row's place among the distinct pairs of bucket and code, and those, sorted."""
+    n_codes = int(code.max(initial=0)) + 1
+    pair = bucket * n_codes + code
+    order = np.argsort(pair)
+    pair = pair[order]
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = pair[1:] != pair[:-1]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.cumsum(is_first) - 1
+    return place, pair[is_first] // n_codes, pair[is_first] % n_codes
 
 
 def notional_at_mark(
