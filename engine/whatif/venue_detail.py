@@ -19,6 +19,7 @@ from engine.venue_accounts.assembly import VenueMargins, venue_margins
 from engine.whatif.admission import Admitted, Fill, admitted
 from engine.whatif.candidate import OUTSIDE, Candidate
 from engine.whatif.held_book import PreparedBook
+from engine.whatif.reported_equity import Flow, with_reported_equity
 
 _ACCOUNT_FIGURES: Final = (
     "status", "reason", "initial_margin", "maintenance_margin", "equity", "margin_ratio",
@@ -61,10 +62,15 @@ def venue_detail(book: PreparedBook, candidate: Candidate) -> VenueDetail | None
     found = admitted(book, candidate)
     if book.venue is None or not isinstance(found, Admitted):
         return None
+    flows = _flows(book, found)
+    positions = _with_fills(book, found.fills)
+    reported = with_reported_equity(
+        book.venue, positions.venue_margin, flows, book.rates, book.rules.venues
+    )
     after = venue_margins(
         book.snapshot,
-        _with_fills(book, found.fills),
-        _with_cash(book, found),
+        replace(positions, venue_margin=reported),
+        _with_cash(book, flows),
         book.rules,
     )
     before = book.venue.before
@@ -107,15 +113,23 @@ def _price(book: PreparedBook, fill: Fill) -> float:
     return float(book.terms.price[book.terms_row[fill.row]])
 
 
-def _with_cash(book: PreparedBook, found: Admitted) -> CollateralSet:
-    """Return settled collateral after the transfers and what the fills pay at funded accounts."""
-    held = dict(found.collateral if found.collateral is not None else book.holdings.collateral)
-    funded = {place for place, _ in held}
-    for fill in found.fills:
-        if fill.account_id in funded:
-            asset, amount = _paid(book, fill)
-            key = (fill.account_id, asset)
-            held[key] = held.get(key, 0.0) + amount
+def _flows(book: PreparedBook, found: Admitted) -> list[Flow]:
+    """Return what each fill pays, and what each transfer moves, place by place."""
+    flows = [Flow(fill.account_id, *_paid(book, fill)) for fill in found.fills]
+    for move in found.moves:
+        flows.append(Flow(move.source, move.asset, -move.quantity, is_transfer=True))
+        flows.append(Flow(move.destination, move.asset, move.quantity, is_transfer=True))
+    return [flow for flow in flows if flow.place != OUTSIDE and flow.amount]
+
+
+def _with_cash(book: PreparedBook, flows: list[Flow]) -> CollateralSet:
+    """Return settled collateral after all flows; a fill pays at accounts with collateral alone."""
+    held = dict(book.holdings.collateral)
+    funded = {place for place, _ in held} | {flow.place for flow in flows if flow.is_transfer}
+    for flow in flows:
+        if flow.place in funded:
+            key = (flow.place, flow.asset)
+            held[key] = held.get(key, 0.0) + flow.amount
     return CollateralSet(
         pd.DataFrame(
             {
@@ -175,16 +189,19 @@ def _positions(
         ),
         names=["account_id", "instrument_id"],
     )
-    columns = ["quantity", "liquidation_price"]
-    sides = [
-        each.positions.set_index(["account_id", "instrument_id"])[columns]
+    prices = [
+        each.positions.set_index(["account_id", "instrument_id"])[["liquidation_price"]]
         .reindex(keys)
         .add_suffix(f"_{when}")
         for each, when in ((before, "before"), (after, "after"))
     ]
-    table = sides[0].join(sides[1]).reset_index()
-    rows = [book.instruments.row_of[str(name)] for name in table["instrument_id"]]
+    table = prices[0].join(prices[1]).reset_index()
+    names = table["instrument_id"].astype(str).tolist()
+    rows = [book.instruments.row_of[name] for name in names]
+    accounts = table["account_id"].astype(str).tolist()
+    traded = list(zip(accounts, names, rows, strict=True))
+    held = book.holdings.by_instrument
     table["mark_price"] = book.terms.price[book.terms_row[rows]]
-    quantities = ["quantity_before", "quantity_after"]
-    table[quantities] = table[quantities].fillna(0.0)
+    table["quantity_before"] = [held.get(n, {}).get(account, 0.0) for account, n, _ in traded]
+    table["quantity_after"] = [found.by_account[account][row] for account, _, row in traded]
     return table[list(POSITION_DETAIL_COLUMNS)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from engine.whatif import ANSWERED, REFUSED, Candidate, VenueDetail, WhatIf
+from engine.whatif import ANSWERED, OUTSIDE, REFUSED, Candidate, Transfer, VenueDetail, WhatIf
 from infra.report.amounts import ABSENT, MINUS, exact, is_number, percent, short, signed
 from infra.report.components import PARTS
 from infra.report.json_twin import Json, rows_of
@@ -136,6 +136,10 @@ def _accounts(detail: VenueDetail) -> Table:
     table = _table("At the venues, USD", heads, n_left=3)
     for row in detail.accounts.to_dict(orient="records"):
         first = (str(row["account_id"]), str(row["account_mode"]) or ABSENT)
+        if row["status_after"] != "assessed":
+            said = f"[yellow]{row['status_after']}: {row['reason_after']}[/]"
+            table.add_row(*first, said, "", "", "")
+            continue
         for label, name in (
             ("Initial margin", "initial_margin"), ("Maintenance margin", "maintenance_margin"),
             ("Equity", "equity"),
@@ -145,10 +149,6 @@ def _accounts(detail: VenueDetail) -> Table:
             first = ("", "")
         ratios = (percent(row[f"margin_ratio_{when}"]) for when in ("before", "after"))
         table.add_row(*first, f"Ratio ({_ratio_name(row)})", *ratios, "")
-        if row["status_after"] != "assessed":
-            table.add_row(
-                *first, f"[yellow]{row['status_after']}[/]", "", "", str(row["reason_after"])
-            )
     return table
 
 
@@ -221,11 +221,16 @@ def _said(candidate: Candidate) -> list[str]:
         + (f" at {order.price:g}" if order.price is not None else "")
         for order in candidate.orders
     ]
-    transfers = []
-    for each in candidate.transfers:
-        source, destination = each.source or "its location", each.destination or "its location"
-        transfers.append(f"{each.quantity:g} {each.asset} from {source} to {destination}")
-    return orders + transfers
+    return orders + [_transfer_said(transfer) for transfer in candidate.transfers]
+
+
+def _transfer_said(transfer: Transfer) -> str:
+    text = f"{transfer.quantity:g} {transfer.asset}"
+    if transfer.source == OUTSIDE:
+        return f"{text} in" + (f" at {transfer.destination}" if transfer.destination else "")
+    if transfer.destination == OUTSIDE:
+        return f"{text} out" + (f" from {transfer.source}" if transfer.source else "")
+    return f"{text} from {transfer.source} to {transfer.destination}"
 
 
 def _shortened(texts: list[str]) -> str:

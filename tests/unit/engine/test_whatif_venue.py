@@ -274,3 +274,40 @@ def test_premium_is_paid_out_of_equity_where_options_do_not_count_in_it() -> Non
 def test_refused_candidate_has_no_detail() -> None:
     book = prepared(positions_of(), funded())
     assert venue_detail(book, one(order("buy", 0.0, PERP))) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "change"),
+    [
+        (one(Transfer(asset="USDT", quantity=5_000.0, destination="A-binance")), 5_000.0),
+        (one(order("buy", 1.0, PERP, price=59_000.0)), 1_000.0),
+        (one(Transfer(asset="BTC", quantity=0.5, destination="A-binance")), 0.0),
+    ],
+)
+def test_equity_that_the_venue_reports_moves_by_the_cash_too(
+    asked: Candidate, change: float
+) -> None:
+    """The account's buckets are its settlement assets: bitcoin does not stand behind USDT."""
+    told = venues.reported(("A", "USDT", "USDT", 9_000.0, 5_000.0, 70_000.0))
+    book = prepared(positions_of(reported=told.assign(account_id="A-binance")), funded())
+    detail = venue_detail(book, asked)
+    assert detail is not None
+    (account,) = detail.accounts.to_dict("records")
+    assert account["equity_before"] == pytest.approx(70_000.0)
+    assert account["equity_after"] - account["equity_before"] == pytest.approx(change, abs=1e-6)
+
+
+def test_account_that_counts_collateral_by_rates_counts_what_arrives_by_them() -> None:
+    known = accounts()
+    known.loc[known["account_id"] == "A-binance", "account_mode"] = "portfolio"
+    told = venues.reported(("A", "account", "USD", 9_000.0, 5_000.0, 70_000.0))
+    book = prepared(
+        positions_of(known=known, reported=told.assign(account_id="A-binance")), funded()
+    )
+    for quantity, change in ((1.0, 0.95 * 60_000.0), (3.0, 0.95 * 100_000.0 + 0.90 * 80_000.0)):
+        asked = one(Transfer(asset="BTC", quantity=quantity, destination="A-binance"))
+        detail = venue_detail(book, asked)
+        assert detail is not None
+        account = detail.accounts.iloc[0]
+        moved = account["equity_after"] - account["equity_before"]
+        assert moved == pytest.approx(change)
