@@ -119,9 +119,13 @@ def simulated_statistics(
     for first in range(0, n_paths, chunk):
         n = min(chunk, n_paths - first)
         path, day = np.nonzero(generator.random((n, n_days)) < alpha)
-        row = day if ratio.shape[0] > 1 else np.zeros_like(day)
-        drawn = (generator.random(path.size)[:, None] >= chance[row]).sum(axis=1)
-        picked = ratio[row, np.minimum(drawn, ratio.shape[1] - 1)]
+        chosen = generator.random(path.size)
+        if ratio.shape[0] == 1:
+            rank = np.searchsorted(chance[0], chosen, side="right")
+            picked = ratio[0, np.minimum(rank, ratio.shape[1] - 1)]
+        else:
+            rank = (chosen[:, None] >= chance[day]).sum(axis=1)
+            picked = ratio[day, np.minimum(rank, ratio.shape[1] - 1)]
         statistics[first : first + n] = 1.0 - np.bincount(path, picked, n) / (n_days * alpha)
     return statistics
 

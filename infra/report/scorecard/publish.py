@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 
 import pandas as pd
@@ -63,7 +64,7 @@ def _twin(content: ScorecardContent) -> str:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Return rows with dates as text, and nothing where a figure is not known."""
+    """Return rows with dates as text, and nothing where a figure is not known or not finite."""
     return [
         {str(key): _plain(value) for key, value in row.items()}
         for row in frame.to_dict(orient="records")
@@ -73,6 +74,6 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
 def _plain(value: object) -> object:
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d}"
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
