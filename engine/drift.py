@@ -27,6 +27,7 @@ SKEW_RELATIVE: Final = 2e-4
 """Venues take positions and prices of one payload seconds apart; their own samples are as far off
 as this from their own rules."""
 _AMOUNT_NOISE: Final = 1e-8
+_LABELS_SHOWN: Final = 4
 
 MISSING_POSITION: Final = "missing_position"
 PARAMETERS: Final = "parameters"
@@ -142,7 +143,7 @@ def with_causes(drift: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     ``unknown``.
     """
     explained = drift.copy()
-    labels = trials.parameters.groupby(_KEY, sort=True)["label"].agg(", ".join).to_dict()
+    labels = trials.parameters.groupby(_KEY, sort=True)["label"].agg(_listed).to_dict()
     without = dict(list(trials.without.groupby(_KEY, sort=True)))
     shifted = dict(list(trials.shifted.groupby(_KEY, sort=True)))
     by_account = dict(list(drift.groupby("account_id", sort=True)))
@@ -280,6 +281,12 @@ def _price_shift(case: _Case) -> float:
     larger = np.maximum(np.abs(case.ours), np.abs(case.theirs))
     fits = (rest <= np.maximum(0.2 * SKEW_RELATIVE * larger, _AMOUNT_NOISE)).all()
     return shift if fits and abs(shift) <= PRICE_SHIFT_MAX else float("nan")
+
+
+def _listed(labels: pd.Series) -> str:
+    names = sorted(str(name) for name in labels)
+    more = f" and {len(names) - _LABELS_SHOWN} more" if len(names) > _LABELS_SHOWN else ""
+    return ", ".join(names[:_LABELS_SHOWN]) + more
 
 
 def _factors(account: pd.DataFrame) -> Float64Array1D:

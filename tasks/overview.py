@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.assessment import Assessment
 from engine.errors import MissingDataError
 from infra.report import explain_json, explain_view, owes_table
+from infra.report.venues import venue_lines
 from tasks.assessments import read_assessment
 from tasks.closes import RunBasis, load_basis, usd_rates_of
 from tasks.lookup import chosen_run
@@ -65,9 +66,11 @@ def whereabouts(run_id: str) -> str:
     pages = served.ui_url if served else "start `plimsoll serve`"
     failed = found["summary"].get("failed", [])
     outcome = f"{found['status']}, {len(failed)} failed" if failed else found["status"]
+    _, assessment = _results(run_id)
     return "\n".join(
         (
             f"run       {run_id} ({outcome})",
+            *venue_lines(assessment),
             f"report    {found['report']}",
             f"quality   {found['quality']}",
             f"database  {found['database']}",

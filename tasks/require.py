@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from engine.assess import combine
+from engine.assessment import Assessment
 from engine.portfolio import portfolio
 from engine.requirements import FAILED, HELD
 from infra.report.markdown import component_chart_data_url, requirement_table
+from infra.report.venues import drift_table, venue_table
 from infra.telemetry import Step, progress
 from tasks import artifacts
 from tasks.assessments import joint_hash, read_assessment, write_assessment
@@ -33,12 +35,37 @@ def require_margin(run_id: str) -> None:
         f"{facts['held']:,} held, {facts['failed']:,} failed.",
         facts["netting_sets"],
     )
+    _show_venues(assessment)
     artifacts.show_picture(
         "components",
         component_chart_data_url(
             assessment, usd_rates_of(load_basis(place, run_id).close.snapshot)
         ),
         "Requirement by client and component",
+    )
+
+
+def _show_venues(assessment: Assessment) -> None:
+    """Show what each venue demands and how far that is from what it reports."""
+    if not assessment.has_venues:
+        artifacts.show_markdown(
+            "venue-margins",
+            "The book has no `accounts`: the house's margin stands alone.",
+            "What the venues demand is not known",
+        )
+        return
+    margins, drift = assessment.venue_margins, assessment.venue_drift
+    artifacts.show_table(
+        "venue-margins",
+        venue_table(assessment, rows_max=artifacts.ROWS_MAX),
+        f"What each venue demands of {len(margins):,} accounts, largest first; USD.",
+        len(margins),
+    )
+    artifacts.show_table(
+        "venue-drift",
+        drift_table(drift, rows_max=artifacts.ROWS_MAX),
+        "The venues' own reports against the replica, furthest first.",
+        len(drift),
     )
 
 
@@ -65,6 +92,7 @@ def _require(place: Workplace, run_id: str) -> Achievement:
     )
     hashes = write_assessment(place.store, run_id, assessment)
     place.database.requirements.save(run_id, assessment.requirements)
+    place.database.venue_margins.save(run_id, assessment.venue_margins, assessment.venue_drift)
     forget_market(run_id)
     status = assessment.requirements["status"]
     return Achievement(
@@ -72,6 +100,7 @@ def _require(place: Workplace, run_id: str) -> Achievement:
             "netting_sets": len(assessment.requirements),
             "held": int((status == HELD).sum()),
             "failed": int((status == FAILED).sum()),
+            "venue_accounts": len(assessment.venue_margins),
             "blocks": margined.n_blocks,
             "hashes": hashes,
         },

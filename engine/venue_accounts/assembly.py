@@ -16,6 +16,7 @@ from engine.venue_accounts.accounts import VenueBooks, venue_books
 from engine.venue_accounts.columns import BUCKET_COLUMNS, MARGIN_COLUMNS, framed
 from engine.venue_accounts.drifting import account_drift
 from engine.venue_accounts.equity import EquityInputs, account_equity
+from engine.venue_accounts.evidence import GRADES
 from engine.venue_accounts.explaining import charge_table, component_frame, scenario_frame
 from engine.venue_accounts.governing import MarginedAccounts, with_governing
 from engine.venue_accounts.instruments import usd_rates
@@ -23,14 +24,10 @@ from engine.venue_accounts.margins import BookRows, margin_books
 from engine.venue_accounts.market import VenueMarket, prepare_venues
 from engine.venue_accounts.positions import position_frame
 from engine.venue_accounts.ratios import BucketEquity, bucket_equity, margin_ratios
-from engine.venue_rules import ACCOUNT_MODE, Evidence
+from engine.venue_rules import ACCOUNT_MODE
 
 FROM_REPLICA: Final = "replica"
 FROM_REPORT: Final = "venue report"
-GRADES: Final[tuple[Evidence, ...]] = (
-    "published_example", "documented", "inferred", "unverified",
-)  # fmt: skip
-"""Grades of evidence, the best one first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,9 +215,10 @@ def _evidence(
     for name, grade in zip(components["account_id"], components["evidence"], strict=True):
         weakest[str(name)] = max(weakest.get(str(name), 0), rank[grade])
     texts = np.full(accounts.books.n_accounts, "", dtype=object)
+    is_assessed = accounts.is_assessed
     for row, name in enumerate(accounts.account_id.tolist()):
         terms = accounts.market.terms.modes[int(accounts.mode[row])]
-        if not accounts.is_assessed[row] or terms.mode is None:
+        if not is_assessed[row] or terms.mode is None:
             continue
         own = rules.venues.find(terms.venue, ACCOUNT_MODE, terms.name).evidence
         texts[row] = GRADES[max(weakest.get(str(name), 0), rank[own])]

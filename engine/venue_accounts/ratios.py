@@ -110,9 +110,10 @@ def margin_ratios(
     n = accounts.books.n_accounts
     ratio, kind = np.full(n, np.nan), np.full(n, "", dtype=object)
     worst = _worst_buckets(buckets, equity.by_bucket, n)
+    is_assessed = accounts.is_assessed
     for row in range(n):
         mode = accounts.market.terms.modes[int(accounts.mode[row])].mode
-        if mode is None or not accounts.is_assessed[row]:
+        if mode is None or not is_assessed[row]:
             continue
         kind[row] = mode.ratio
         if mode.ratio == MARGIN_BALANCE and mode.bucket == "settlement_asset":

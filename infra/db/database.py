@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from infra.db.records import Records
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
+    from infra.db.venue_margins import VenueMarginRecords
 
 _SQLITE_OLDEST: Final = (3, 37, 0)
 # Any two programs that write as Plimsoll must agree on this number.
@@ -129,6 +130,13 @@ class Database:
         from infra.db.runs import Runs
 
         return Runs(self)
+
+    @cached_property
+    def venue_margins(self) -> VenueMarginRecords:
+        """Return margins of venue accounts."""
+        from infra.db.venue_margins import VenueMarginRecords
+
+        return VenueMarginRecords(self)
 
     @cached_property
     def records(self) -> Records:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TEXTS: Final = ("netting_set_id", "client_id", "currency", "status", "reason", "call_action")
 _AMOUNTS: Final = ("requirement_amount", "collateral_amount", "call_amount")
+_OF_VENUES: Final = ("venue_amount", "owed_amount")
+"""There where venue accounts are known, as is ``binding``."""
 _EXACT: Final = "exact"
 _NOT_FINITE: Final = {"inf": math.inf, "-inf": -math.inf}
 
@@ -98,9 +100,13 @@ class Requirements:
         )
         for name in _AMOUNTS:
             fixed[name] = pd.Series([row[name] for row in rows], dtype=object)
+        if any(row["binding"] is not None for row in rows):
+            for name in _OF_VENUES:
+                fixed[name] = pd.Series([row[name] for row in rows], dtype=object)
+            fixed["binding"] = pd.Series([row["binding"] for row in rows], dtype="str")
         names = list(dict.fromkeys(name for row in rows for name in row["components"]))
         figures = {
-            name: _column([_restored(row["components"].get(name)) for row in rows])
+            name: _column([restored_figure(row["components"].get(name)) for row in rows])
             for name in names
         }
         return pd.concat([fixed, pd.DataFrame(figures)], axis=1)
@@ -137,16 +143,21 @@ class Requirements:
 
 
 def _rows(frame: pd.DataFrame, run_id: str, business_date: date) -> list[dict[str, Any]]:
-    others = [str(name) for name in frame.columns if name not in (*_TEXTS, *_AMOUNTS)]
+    named = (*_TEXTS, *_AMOUNTS, *_OF_VENUES, "binding")
+    others = [str(name) for name in frame.columns if name not in named]
     components = frame[others].to_dict(orient="records")
-    columns = {name: frame[name].tolist() for name in (*_TEXTS, *_AMOUNTS)}
+    absent = [None] * len(frame)
+    columns = {n: frame[n].tolist() if n in frame.columns else absent for n in named}
     return [
         {
             "run_id": run_id,
             "business_date": business_date,
             **{name: as_text(columns[name][row]) for name in _TEXTS},
-            **{name: _amount(columns[name][row], name) for name in _AMOUNTS},
-            "components": {str(name): _recorded(value) for name, value in components[row].items()},
+            **{name: exact_cell(columns[name][row], name) for name in (*_AMOUNTS, *_OF_VENUES)},
+            "binding": columns["binding"][row],
+            "components": {
+                str(name): recorded_figure(value) for name, value in components[row].items()
+            },
         }
         for row in range(len(frame))
     ]
@@ -157,7 +168,8 @@ def _found(connection: Connection, run_id: str) -> dict[str, dict[str, Any]]:
     return {row["netting_set_id"]: dict(row) for row in connection.execute(query).mappings()}
 
 
-def _amount(value: object, name: str) -> Decimal | None:
+def exact_cell(value: object, name: str) -> Decimal | None:
+    """Return an exact amount, or None where there is none; a float is refused."""
     if value is None or value is pd.NA or value != value:
         return None
     if not isinstance(value, Decimal):
@@ -165,7 +177,7 @@ def _amount(value: object, name: str) -> Decimal | None:
     return value
 
 
-def _recorded(value: Any) -> object:
+def recorded_figure(value: Any) -> object:
     """Return a figure in the form that JSON can hold.
 
     NaN is absent, infinity a text, and an exact amount a text that says so.
@@ -192,7 +204,8 @@ def _column(values: list[Any]) -> pd.Series:
     return pd.Series(values, dtype=dtype)
 
 
-def _restored(value: object) -> object:
+def restored_figure(value: object) -> object:
+    """Return what ``recorded_figure`` has recorded."""
     if isinstance(value, dict):
         return Decimal(value[_EXACT])
     return _NOT_FINITE.get(value, value) if isinstance(value, str) else value

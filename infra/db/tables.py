@@ -143,7 +143,10 @@ class RequirementRow(Base):
         exact_amount("requirement_amount"),
         exact_amount("collateral_amount"),
         exact_amount("call_amount"),
+        exact_amount("venue_amount"),
+        exact_amount("owed_amount"),
         CheckConstraint("status IN ('assessed', 'held', 'failed')", name="status_known"),
+        CheckConstraint("binding IN ('house', 'venue', 'unknown')", name="binding_known"),
         Index(
             "ix_requirements_fresh",
             "netting_set_id",
@@ -165,6 +168,37 @@ class RequirementRow(Base):
     call_amount: Mapped[Decimal | None]
     call_action: Mapped[str]
     components: Mapped[dict[str, object]]
+    venue_amount: Mapped[Decimal | None]
+    owed_amount: Mapped[Decimal | None]
+    binding: Mapped[str | None]
+
+
+class VenueMarginRow(Base):
+    """What a venue demands of one account in one run; other figures in full precision as JSON."""
+
+    __tablename__ = "venue_margins"
+    __table_args__ = (
+        exact_amount("initial_margin_amount"),
+        exact_amount("maintenance_margin_amount"),
+        CheckConstraint("status IN ('assessed', 'failed', 'unmodelled')", name="status_known"),
+        Index("ix_venue_margins_account", "account_id", "business_date"),
+        _STRICT,
+    )
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.run_id"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    business_date: Mapped[date]
+    venue: Mapped[str]
+    client_id: Mapped[str]
+    netting_set_id: Mapped[str]
+    account_mode: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str]
+    currency: Mapped[str]
+    initial_margin_amount: Mapped[Decimal | None]
+    maintenance_margin_amount: Mapped[Decimal | None]
+    evidence: Mapped[str]
+    drift_class: Mapped[str]
+    figures: Mapped[dict[str, object]]
 
 
 class CallRow(Base):

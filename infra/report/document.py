@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from engine.assessment import Assessment
 from infra.report.change import Change, change_since
 from infra.report.collateral import collateral_table
 from infra.report.headline import (
@@ -25,6 +26,14 @@ from infra.report.parameters import collateral_rule_table, parameter_table, stre
 from infra.report.reporting import ReportingCurrency, reporting_currency
 from infra.report.scenarios import scenario_table
 from infra.report.settlements import settlement_table
+from infra.report.venue_headlines import venue_headlines
+from infra.report.venues import (
+    account_table,
+    drift_summary,
+    ordered_drift,
+    ratio_text,
+    venue_summary,
+)
 
 _DIRECTIONS = ("call", "return", "blocked")
 
@@ -53,6 +62,10 @@ class Document:
     parameters: pd.DataFrame
     stress: pd.DataFrame
     collateral_rules: pd.DataFrame
+    venues: pd.DataFrame
+    venue_accounts: pd.DataFrame
+    drift: pd.DataFrame
+    drift_by_venue: pd.DataFrame
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return the frames that are written beside the page, by file name."""
@@ -75,8 +88,20 @@ class Document:
             "parameters": self.parameters,
             "stress": self.stress,
             "collateral_rules": self.collateral_rules,
+            **self._venue_tables(),
         }
         return {name: frame for name, frame in frames.items() if frame is not None}
+
+    def _venue_tables(self) -> dict[str, pd.DataFrame]:
+        if self.venue_accounts.empty:
+            return {}
+        return {
+            "venues": self.venues,
+            "venue_accounts": self.venue_accounts,
+            "venue_components": self.inputs.assessment.venue_components,
+            "drift": self.drift,
+            "drift_by_venue": self.drift_by_venue,
+        }
 
 
 def document(inputs: ReportInputs) -> Document:
@@ -104,6 +129,7 @@ def document(inputs: ReportInputs) -> Document:
         break_headline(breaks),
         quality_headline(inputs.checks, inputs.dataset_counts),
         coverage_headline(inputs.coverage),
+        *venue_headlines(netting_sets, inputs.assessment.venue_drift),
     )
     return Document(
         inputs=inputs,
@@ -127,7 +153,24 @@ def document(inputs: ReportInputs) -> Document:
         parameters=parameter_table(inputs.rules.house),
         stress=stress_table(inputs.rules.house),
         collateral_rules=collateral_rule_table(inputs.rules.house),
+        **_venue_frames(inputs.assessment),
     )
+
+
+def _venue_frames(assessment: Assessment) -> dict[str, pd.DataFrame]:
+    accounts = account_table(assessment)
+    accounts["ratio"] = [
+        ratio_text(ratio, kind)
+        for ratio, kind in zip(accounts["margin_ratio"], accounts["ratio_kind"], strict=True)
+    ]
+    accounts["evidence"] = accounts["evidence"].str.replace("_", " ")
+    drift = ordered_drift(assessment.venue_drift)
+    return {
+        "venues": venue_summary(assessment),
+        "venue_accounts": accounts,
+        "drift": drift,
+        "drift_by_venue": drift_summary(drift),
+    }
 
 
 def _calls(inputs: ReportInputs, netting_sets: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from decimal import Decimal, localcontext
 from difflib import get_close_matches
+from typing import Any
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from infra.report.parameters import parameter_table, spelled
 from infra.report.settlements import settlement_table
 
 SCHEMA = "plimsoll.explanation/1"
+CELLS_SHOWN = 3
 _SHOCK_KINDS = ("index", "volatility", "basis")
 
 
@@ -40,7 +42,8 @@ class Explanation:
     Amounts in ``currency``. ``parts`` are exact and sum to ``requirement``; both are empty or None
     for a failed netting set, and so are ``call_steps``. The frames keep the columns of the
     assessment; ``positions`` adds kind, expiry, mark price and share, ``scenarios`` the shocks of
-    the underlyings held.
+    the underlyings held. ``binding`` is empty and the venue frames have no row where no venue
+    account is known; ``venue_cells`` are the worst cells of each unit of a scenario grid.
     """
 
     netting_set_id: str
@@ -66,6 +69,12 @@ class Explanation:
     agreement: pd.DataFrame
     parameters: pd.DataFrame
     parameter_source: str
+    binding: str
+    venue_accounts: pd.DataFrame
+    venue_components: pd.DataFrame
+    venue_cells: pd.DataFrame
+    venue_positions: pd.DataFrame
+    venue_drift: pd.DataFrame
 
 
 def explanation(
@@ -116,6 +125,7 @@ def explanation(
         parameters=parameter_table(rules.house),
         parameter_source=f"{rules.house.source}, effective {rules.house.effective_date}; "
         f"rule book {rules.rule_book_hash[:16]}",
+        **_venues(assessment, row),
     )
 
 
@@ -146,6 +156,33 @@ def explain_json(
         else:
             content[field.name] = plain(value)
     return content
+
+
+def _venues(assessment: Assessment, row: pd.DataFrame) -> dict[str, Any]:
+    """Return the venue side of one netting set: accounts, components, worst cells, positions."""
+    name = str(row["netting_set_id"].iat[0])
+    accounts = _of(assessment.venue_margins, name)
+    mine = accounts["account_id"]
+
+    def of_accounts(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["account_id"].isin(mine)].reset_index(drop=True)
+
+    cells = of_accounts(assessment.venue_scenarios).sort_values(
+        ["account_id", "bucket", "underlying", "currency", "pnl", "cell"], kind="stable"
+    )
+    unit = ["account_id", "bucket", "underlying", "currency"]
+    return {
+        "binding": str(row["binding"].iat[0]) if "binding" in row else "",
+        "venue_accounts": accounts,
+        "venue_components": of_accounts(assessment.venue_components),
+        # Without options every volatility move gives the same figure: once is enough.
+        "venue_cells": cells.drop_duplicates([*unit, "pnl"])
+        .groupby(unit, sort=False)
+        .head(CELLS_SHOWN)
+        .reset_index(drop=True),
+        "venue_positions": of_accounts(assessment.venue_positions),
+        "venue_drift": of_accounts(assessment.venue_drift),
+    }
 
 
 def _row(requirements: pd.DataFrame, netting_set_id: str) -> pd.DataFrame:
@@ -228,8 +265,9 @@ def _call_steps(record: pd.Series, agreement: Agreement) -> tuple[CallStep, ...]
     """The agreement's arithmetic, line by line, up to what moves."""
     requirement, collateral = record["requirement_amount"], record["collateral_amount"]
     terms = terms_of(agreement)
+    owed = record.get("owed_amount", requirement)
     with localcontext(MONEY_CONTEXT):
-        support = credit_support(requirement, terms)
+        support = credit_support(owed, terms)
         delta = support.credit_support_amount - collateral
         transfer = transfer_for(delta, terms)
         decided = record["call_amount"] + record.get("withheld_amount", Decimal(0))
@@ -240,6 +278,7 @@ def _call_steps(record: pd.Series, agreement: Agreement) -> tuple[CallStep, ...]
             )
         steps = [
             CallStep("Requirement", requirement, "rounded up"),
+            *_venue_steps(record, owed),
             CallStep("less threshold", -terms.threshold, "unsecured allowance"),
             CallStep("Above the threshold", support.exposure_above_threshold, "not below 0"),
             CallStep("plus independent amount", terms.independent_amount),
@@ -256,6 +295,26 @@ def _call_steps(record: pd.Series, agreement: Agreement) -> tuple[CallStep, ...]
     return tuple(steps)
 
 
+def _venue_steps(record: pd.Series, owed: Decimal) -> tuple[CallStep, ...]:
+    """Both sides and the one that is owed, where venue accounts are known."""
+    demanded = record.get("venue_amount")
+    if not isinstance(demanded, Decimal):
+        return ()
+    n, unknown = int(record["n_venue_accounts"]), int(record["n_venue_accounts_unknown"])
+    remark = f"initial margin of {n} venue account{'' if n == 1 else 's'}"
+    if unknown:
+        remark += f", at least: {unknown} of them unknown"
+    sides = {
+        "house": "the house binds",
+        "venue": "the venues bind",
+        "unknown": "nobody can say which side binds",
+    }
+    side = sides[str(record["binding"])]
+    if owed < demanded:
+        side += "; the agreement keeps to the house's"
+    return (CallStep("Venue margin", demanded, remark), CallStep("Owed", owed, side))
+
+
 def _against_minimum(delta: Decimal, minimum: Decimal) -> str:
     if not delta:
         return "nothing is missing and nothing is over"
@@ -270,5 +329,9 @@ def _outcome(action: str, moved: Decimal, transfer: Decimal) -> tuple[str, Decim
         return "Return", moved, "the house gives back"
     if action == "blocked":
         withheld = exact(abs(transfer))
-        return "Return withheld", moved, f"{withheld}: inputs are not fresh or a break is open"
+        return (
+            "Return withheld",
+            moved,
+            f"{withheld}: inputs are not fresh, a break is open or a venue's demand is unknown",
+        )
     return "Nothing moves", moved, ""

@@ -9,6 +9,7 @@ import pandas as pd
 
 from infra.report.amounts import ABSENT, MINUS, exact, is_number, percent
 from infra.report.explain import Explanation
+from infra.report.explain_venues import venue_frames
 from infra.report.page.cells import plain_number, word
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def render_explanation(found: Explanation) -> RenderableType:
     parts += [
         _frame("Worst scenarios", found.scenarios, _scenario_columns(found.scenarios)),
         _positions(found),
+        *venue_frames(found, _frame),
         _frame(f"Collateral, {found.currency}", found.collateral, _COLLATERAL),
         _frame("Settled today, in units of the asset", found.settlements, _SETTLEMENTS),
         _frame("Not settled", found.unsettled, _UNSETTLED),

@@ -34,6 +34,7 @@ def requirement_table(assessment: Assessment, *, rows_max: int = ROWS_MAX) -> li
             "Status": row["status"],
             "Currency": row["currency"],
             "Requirement": exact(row["requirement"]),
+            **_venue_cells(row),
             **{part.label: exact(row[part.column]) for part in PARTS},
             "Collateral value": exact(row["collateral_value"]),
             "Utilisation": percent(row["utilisation"]),
@@ -43,6 +44,12 @@ def requirement_table(assessment: Assessment, *, rows_max: int = ROWS_MAX) -> li
         }
         for row in _records(ordered.iloc[:rows_max])
     ]
+
+
+def _venue_cells(row: Mapping[str, Any]) -> Row:
+    if "binding" not in row:
+        return {}
+    return {"Venue margin": exact(row["venue_margin"]), "Binding": WORDS[row["binding"]][1]}
 
 
 def client_rows(

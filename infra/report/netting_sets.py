@@ -39,7 +39,9 @@ def netting_set_table(
     pandas.DataFrame
         Identity, status and decision; PART_COLUMNS, ``requirement``, ``collateral_value``,
         ``surplus`` (collateral less requirement, < 0 is a deficit), ``call_amount`` (>= 0),
-        ``change`` on the previous date (exact Decimals or None, agreement currency);
+        ``change`` on the previous date (exact Decimals or None, agreement currency); where venue
+        accounts are known also ``venue_margin``, ``binding`` and ``owed``, which surplus and
+        utilisation are then measured on;
         ``utilisation`` (requirement over collateral value, NaN without collateral); the same
         amounts with the suffix ``_reported`` in the reporting currency.
     """
@@ -52,16 +54,22 @@ def netting_set_table(
     table = pd.concat([table, parts], axis=1)
     table["requirement"] = _objects(required, table)
     table["collateral_value"] = _objects(held, table)
-    table["surplus"] = _objects([_less(h, r) for h, r in zip(held, required, strict=True)], table)
-    table["utilisation"] = [_ratio(r, h) for r, h in zip(required, held, strict=True)]
+    owed = required
+    if "binding" in requirements:
+        owed = _decimals(requirements["owed_amount"])
+        table["venue_margin"] = _objects(_decimals(requirements["venue_amount"]), table)
+        table["binding"] = requirements["binding"]
+        table["owed"] = _objects(owed, table)
+    table["surplus"] = _objects([_less(h, o) for h, o in zip(held, owed, strict=True)], table)
+    table["utilisation"] = [_ratio(o, h) for o, h in zip(owed, held, strict=True)]
     table["call_action"] = requirements["call_action"]
     table["call_amount"] = _objects(_moved(requirements), table)
     table["change"] = _objects(_changes(requirements, previous), table)
     table = pd.concat([table, reported_parts(parts, currencies, reporting)], axis=1)
-    for column in ("requirement", "collateral_value", "call_amount", "change"):
-        table[f"{column}_reported"] = _objects(
-            _converted(table[column].to_list(), currencies, reporting), table
-        )
+    amounts = ["requirement", "collateral_value", "call_amount", "change"]
+    for column in [*amounts, *(["venue_margin", "owed"] if "binding" in table else [])]:
+        name = "venue_reported" if column == "venue_margin" else f"{column}_reported"
+        table[name] = _objects(_converted(table[column].to_list(), currencies, reporting), table)
     table["deficit_reported"] = _objects(
         _converted([_deficit(s) for s in table["surplus"]], currencies, reporting), table
     )
@@ -75,18 +83,20 @@ def netting_set_table(
 def client_table(netting_sets: pd.DataFrame) -> pd.DataFrame:
     """Return one row per client in the reporting currency, largest requirement first.
 
-    Sums are exact. ``call_reported`` and ``return_reported`` add the decisions; a failed netting
-    set counts in ``n_failed`` and adds no requirement.
+    Sums are exact; with venue accounts also ``venue_reported`` and ``owed_reported``, and
+    utilisation is measured on what is owed. ``call_reported`` and ``return_reported`` add the
+    decisions; a failed netting set counts in ``n_failed`` and adds no requirement.
     """
     # Thousands of clients: one pass over plain lists, not one frame per client.
     codes, names = pd.factorize(netting_sets["client_id"], sort=True)
     status, action = netting_sets["status"].to_numpy(), netting_sets["call_action"].to_numpy()
     amounts = netting_sets["call_amount_reported"].to_list()
+    of_venues = ("venue_reported", "owed_reported") if "binding" in netting_sets else ()
     sums = {
         column: _sums(codes, len(names), netting_sets[column].to_list())
         for column in (
             *REPORTED_PART_COLUMNS, "requirement_reported", "collateral_value_reported",
-            "deficit_reported", "change_reported",
+            "deficit_reported", "change_reported", *of_venues,
         )
     }  # fmt: skip
     for direction in ("call", "return"):
@@ -102,7 +112,9 @@ def client_table(netting_sets: pd.DataFrame) -> pd.DataFrame:
             "utilisation": [
                 _ratio(required, held)
                 for required, held in zip(
-                    sums["requirement_reported"], sums["collateral_value_reported"], strict=True
+                    sums["owed_reported" if of_venues else "requirement_reported"],
+                    sums["collateral_value_reported"],
+                    strict=True,
                 )
             ],
         }

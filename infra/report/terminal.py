@@ -69,6 +69,12 @@ def next_action(netting_sets: pd.DataFrame) -> str:
         steps.append(f"refresh inputs of {_names(held)}")
     blocked = _decided(netting_sets, "blocked")
     blocked = blocked[blocked["status"] == "assessed"]
+    if "binding" in blocked:
+        # A return that only an unknown demand holds back waits for nobody's break.
+        unknown = blocked[blocked["binding"] == "unknown"]
+        blocked = blocked.drop(unknown.index)
+        if len(unknown):
+            steps.append(f"find venue margin of {_names(unknown)}")
     if len(blocked):
         steps.append(f"close breaks of {_names(blocked)}")
     returned = total(_decided(netting_sets, "return")["call_amount_reported"])
@@ -100,6 +106,7 @@ class _Owes:
         self, clients: pd.DataFrame, netting_sets: pd.DataFrame, top: int, currency: str
     ) -> None:
         self.clients, self.top, self.currency = clients, top, currency
+        self.has_venues = "venue_reported" in clients
         self.netting_sets, self.rows_of = netting_sets, netting_sets.groupby("client_id").indices
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -149,6 +156,7 @@ class _Owes:
         return [
             *([("Sets", n_sets, "")] if level != _NARROW else []),
             ("Requirement", self._sum("requirement_reported"), ""),
+            *([("Venues", self._sum("venue_reported"), "")] if self.has_venues else []),
             *((head, self._sum(column), "dim") for head, column in parts),
             ("Collateral", self._sum("collateral_value_reported"), ""),
             ("Used", "", ""),
@@ -171,6 +179,7 @@ class _Owes:
             str(client["client_id"]),
             count(client["n_netting_sets"]),
             f"[bold]{_short(client['requirement_reported'])}[/]",
+            *([_short(client["venue_reported"])] if self.has_venues else []),
             *(_short(client[column]) for _, column in parts),
             _short(client["collateral_value_reported"]),
             _toned(percent(used, 0).replace(NO_BREAK, ""), "red" if _is_above_one(used) else ""),
@@ -184,6 +193,7 @@ class _Owes:
             f"{count(len(rest))} others",
             count(rest["n_netting_sets"].sum()),
             _short(total(rest["requirement_reported"])),
+            *([_short(total(rest["venue_reported"]))] if self.has_venues else []),
             *(_short(total(rest[column])) for _, column in parts),
             _short(total(rest["collateral_value_reported"])),
             "",

@@ -32,6 +32,16 @@ WORDS = {
     "green": ("good", "green"),
     "yellow": ("watch", "yellow"),
     "red": ("act", "red"),
+    "unmodelled": ("watch", "unmodelled"),
+    "house": ("", "house"),
+    "venue": ("watch", "venue"),
+    "unknown": ("act", "unknown"),
+    "exact": ("good", "exact"),
+    "snapshot_skew": ("", "snapshot skew"),
+    "model_only": ("act", "model only"),
+    "unreported": ("watch", "unreported"),
+    "missing_position": ("act", "missing position"),
+    "parameters": ("act", "parameters"),
 }
 NUMBER, TEXT, NAME, BADGE, LONG, WRAPPED = "n", "t", "k", "b", "l", "w"
 # More rows than this scroll in a window of their own.

@@ -73,9 +73,10 @@ def _client_table(document: Document) -> Table:
         (
             name("client_id", "Client"), number("n_netting_sets", "Netting sets"),
             money("requirement_reported", "Requirement"),
+            money("venue_reported", "Venue margin", "initial margin of the client's accounts"),
             *(money(f"{part.column}_reported", part.label, part.meaning) for part in PARTS),
             money("collateral_value_reported", "Collateral value"),
-            share("utilisation", "Utilisation", "requirement over collateral value"),
+            share("utilisation", "Utilisation", "what is owed over collateral value"),
             money("deficit_reported", "Deficit", "by netting set; no offset with excess"),
             money("call_reported", "Called"),
             *changed(document, moved("change_reported", "Change")),
@@ -83,14 +84,14 @@ def _client_table(document: Document) -> Table:
     )  # fmt: skip
     sums = (
         "requirement_reported", "collateral_value_reported", "deficit_reported", "call_reported",
-        *REPORTED_PART_COLUMNS,
+        "venue_reported", *REPORTED_PART_COLUMNS,
     )  # fmt: skip
     return with_totals(
         shown,
         {
             "client_id": "All clients",
             "n_netting_sets": count(clients["n_netting_sets"].sum()),
-            **{key: exact(total(clients[key])) for key in sums},
+            **{key: exact(total(clients[key])) for key in sums if key in clients},
         },
     )
 
@@ -151,7 +152,7 @@ def _history(document: Document) -> Chart | None:
 def utilisation_section(document: Document) -> Section:
     """Return how much of the collateral the requirement takes up."""
     lead = (
-        "Utilisation is requirement over collateral value. Left: netting sets by utilisation. "
+        "Utilisation is what is owed over collateral value. Left: netting sets by utilisation. "
         "Right: each netting set; above the diagonal collateral falls short, and thresholds and "
         "minimum transfer amounts decide whether that becomes a call."
     )

@@ -23,11 +23,14 @@ from infra.report.page.rule_sections import (
     parameters_section,
     proxies_section,
 )
+from infra.report.page.venue_sections import drift_section, venues_section
 
 _MAKERS = (
     requirement_section,
     change_section,
     utilisation_section,
+    venues_section,
+    drift_section,
     scenarios_section,
     coverage_section,
     calls_section,

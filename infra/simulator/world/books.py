@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -24,6 +24,7 @@ from infra.simulator.world.breaks import (
 from infra.simulator.world.clients import Population, populate, venue_sets
 from infra.simulator.world.collateral import (
     agree,
+    call_bases,
     collateral_frame,
     moved_back,
     post_collateral,
@@ -46,6 +47,9 @@ COLLATERAL_COLUMNS = (
 )  # fmt: skip
 
 
+VenueDemand = Callable[[pd.DataFrame, pd.DataFrame], Mapping[str, float]]
+
+
 @dataclass(frozen=True, slots=True)
 class BookShape:
     """How full a book is and how often its three sources disagree."""
@@ -54,6 +58,9 @@ class BookShape:
     """Positions of a netting set, on average over the styles."""
     break_share: float = 0.015
     """Share of netting sets whose books of the last date differ. [-]"""
+    venue_demand: VenueDemand | None = None
+    """What the venues demand of positions and orders by netting set, where it is known: collateral
+    then covers it as well. [USD]"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +136,10 @@ def generate_book(
     ]
     held = _exposure(last, holdings[-1])
     requirement = requirement_estimate(market, last, held, orders[-1].exposure, n_netting_sets)
+    if shape.venue_demand is not None:
+        stated = positions_frame(population, last, holdings[-1])
+        demand = shape.venue_demand(stated, orders[-1].frame)
+        requirement = _with_demand(population, requirement, demand)
     terms = agree(population, requirement, rates, pd.Timestamp(dates[0]), rng)
     posted = post_collateral(population, terms, rates, rng)
     plan = plan_breaks(
@@ -155,6 +166,17 @@ def generate_book(
         styles=_styles(population),
         gross_notional_usd=_gross(last, held),
     )
+
+
+def _with_demand(
+    population: Population, requirement: Float64Array1D, demand: Mapping[str, float]
+) -> Float64Array1D:
+    """Return the larger side where the agreement will call for it."""
+    names = [str(name) for name in population.netting_set_id]
+    asked = np.array([demand.get(name, 0.0) for name in names])
+    counts = np.array([basis == "larger" for basis in call_bases(population.netting_set_id)])
+    larger: Float64Array1D = np.where(counts, np.maximum(requirement, asked), requirement)
+    return larger
 
 
 def _population(table: Tradables, n_netting_sets: int, seed: int) -> Population:

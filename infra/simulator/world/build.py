@@ -15,7 +15,7 @@ import pandas as pd
 from infra.simulator.world import frames
 from infra.simulator.world.accounts import accounts_frame
 from infra.simulator.world.assets import ASSETS
-from infra.simulator.world.books import Book, BookShape, generate_book
+from infra.simulator.world.books import Book, BookShape, VenueDemand, generate_book
 from infra.simulator.world.chains import option_chains
 from infra.simulator.world.day_market import DayMarket, day_market
 from infra.simulator.world.dirt import Soiled, soil_marks, soil_price_history
@@ -34,7 +34,7 @@ from infra.simulator.world.parameters import WorldParameters, WorldSummary
 from infra.simulator.world.regimes import Regime
 from infra.simulator.world.streams import stream
 from infra.simulator.world.tradables import BookMarket
-from infra.simulator.world.venue_desk import desk_market, venue_reports
+from infra.simulator.world.venue_desk import DeskMarket, demanded, desk_market, venue_reports
 from infra.simulator.world.venue_rules import modes_of, shipped_rules, surprises
 
 Progress = Callable[[str, int, int], None]
@@ -177,8 +177,22 @@ def _book(
         parameters.n_netting_sets,
         parameters.seed,
         parameters.business_dates,
-        BookShape(parameters.n_positions_mean, parameters.break_share),
+        BookShape(
+            parameters.n_positions_mean, parameters.break_share, _venue_demand(parameters, datasets)
+        ),
     )
+
+
+def _venue_demand(parameters: WorldParameters, datasets: Mapping[str, pd.DataFrame]) -> VenueDemand:
+    day = parameters.last_business_date
+
+    def demand(positions: pd.DataFrame, open_orders: pd.DataFrame) -> dict[str, float]:
+        desk = _desk(datasets, day)
+        accounts = _accounts(parameters, positions, open_orders)
+        in_force = accounts.drop_duplicates("account_id", keep="last")
+        return demanded(desk, positions, open_orders, in_force)
+
+    return demand
 
 
 def _rates(datasets: Mapping[str, pd.DataFrame], day: date) -> dict[str, float]:
@@ -190,36 +204,42 @@ def _rates(datasets: Mapping[str, pd.DataFrame], day: date) -> dict[str, float]:
     return found
 
 
+def _accounts(
+    parameters: WorldParameters, positions: pd.DataFrame, open_orders: pd.DataFrame
+) -> pd.DataFrame:
+    first = parameters.business_dates[0]
+    modes = modes_of(shipped_rules(first))
+    return accounts_frame(positions, open_orders, modes, first, parameters.seed)
+
+
+def _desk(datasets: Mapping[str, pd.DataFrame], day: date) -> DeskMarket:
+    return desk_market(
+        datasets["instruments"],
+        datasets["marks"],
+        _rates(datasets, day),
+        shipped_rules(day),
+        pd.Timestamp(day),
+    )
+
+
 def _venue_side(
     parameters: WorldParameters, datasets: Mapping[str, pd.DataFrame]
 ) -> dict[str, pd.DataFrame]:
     """Return the accounts of the book and what their simulated venues report of each date."""
-    dates = parameters.business_dates
-    accounts = accounts_frame(
-        datasets["positions"],
-        datasets["open_orders"],
-        modes_of(shipped_rules(dates[0])),
-        dates[0],
-        stream(parameters.seed, "accounts"),
-    )
+    accounts = _accounts(parameters, datasets["positions"], datasets["open_orders"])
+    in_force = accounts.drop_duplicates("account_id", keep="last")
     reports = []
-    for day in dates:
-        rules, on_date = shipped_rules(day), pd.Timestamp(day)
-        desk = desk_market(
-            datasets["instruments"], datasets["marks"], _rates(datasets, day), rules, on_date
-        )
-        in_force = accounts.drop_duplicates("account_id", keep="last")
+    for day in parameters.business_dates:
+        on_date = pd.Timestamp(day)
         held, orders = (
             frame[frame["business_date"] == on_date]
             for frame in (datasets["positions"], datasets["open_orders"])
         )
-        newer, forgotten = surprises(held, in_force, modes_of(rules))
-        reports.append(
-            venue_reports(
-                replace(desk, newer_table=newer, forgotten=forgotten), held, orders, in_force,
-                stream(parameters.seed, f"venue reports {day}"),
-            )
-        )  # fmt: skip
+        desk = _desk(datasets, day)
+        newer, forgotten = surprises(held, in_force, modes_of(desk.rules))
+        desk = replace(desk, newer_table=newer, forgotten=forgotten)
+        rng = stream(parameters.seed, f"venue reports {day}")
+        reports.append(venue_reports(desk, held, orders, in_force, rng))
     ordered = pd.concat(reports, ignore_index=True).sort_values(
         ["business_date", "account_id", "bucket"], ignore_index=True
     )

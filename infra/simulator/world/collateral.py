@@ -95,7 +95,7 @@ def agree(
             "rounding_increment": np.where(size < 2.0e5, 1_000.0, 10_000.0),
             "independent_amount": independent,
             "cure_hours": _pick({4.0: 0.25, 8.0: 0.35, 24.0: 0.40}, n, rng).astype(np.float64),
-            "call_basis": _call_bases(population.netting_set_id),
+            "call_basis": call_bases(population.netting_set_id),
         }
     ).astype(dict.fromkeys(("netting_set_id", "client_id", "currency", "call_basis"), "str"))
     frame["effective_date"] = frame["effective_date"].astype("datetime64[ms]")
@@ -209,8 +209,9 @@ def _venue_accounts(
     ]
 
 
-def _call_bases(netting_sets: np.ndarray) -> list[str]:
-    """One in twelve funds its venues itself, so the house calls for its own margin alone."""
+def call_bases(netting_sets: np.ndarray) -> list[str]:
+    """Return what is called for: one in twelve funds its venues itself, so the house calls
+    for its own margin alone."""
     return ["larger" if zlib.crc32(str(n).encode()) % 12 else "house" for n in netting_sets]
 
 

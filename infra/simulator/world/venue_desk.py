@@ -119,6 +119,25 @@ def venue_reports(
     return frame.astype({**texts, **numbers, **instants})
 
 
+def demanded(
+    market: DeskMarket,
+    positions: pd.DataFrame,
+    open_orders: pd.DataFrame,
+    accounts: pd.DataFrame,
+) -> dict[str, float]:
+    """Return the initial margin of all accounts by netting set, before anybody reports it. [USD]"""
+    known = positions[positions["source"] == "venue"]
+    held = {str(name): rows for name, rows in known.groupby("account_id", sort=True)}
+    resting = {str(name): rows for name, rows in open_orders.groupby("account_id", sort=True)}
+    sums: dict[str, float] = {}
+    for record in _records(accounts.sort_values("account_id")):
+        name, owner = str(record["account_id"]), str(record["netting_set_id"])
+        desk = _Desk(market, name, str(record["venue"]), record)
+        worst, _ = desk.account(held.get(name), resting.get(name))
+        sums[owner] = sums.get(owner, 0.0) + desk.usd(worst)
+    return sums
+
+
 def desk_market(
     instruments: pd.DataFrame,
     marks: pd.DataFrame,
@@ -190,7 +209,7 @@ class _Desk:
         """Return the parts of initial margin on the worse side, and those without orders."""
         base = _book(held, "quantity")
         without = self._parts(base)
-        worst, most = without, self._usd(without)
+        worst, most = without, self.usd(without)
         if resting is not None:
             for side, sign in (("buy", 1.0), ("sell", -1.0)):
                 filled = dict(base)
@@ -198,11 +217,12 @@ class _Desk:
                 for name, size in _book(orders, "remaining_quantity").items():
                     filled[name] = filled.get(name, 0.0) + sign * size
                 parts = self._parts(filled)
-                if self._usd(parts) > most:
-                    worst, most = parts, self._usd(parts)
+                if self.usd(parts) > most:
+                    worst, most = parts, self.usd(parts)
         return worst, without
 
-    def _usd(self, parts: Sequence[Part]) -> float:
+    def usd(self, parts: Sequence[Part]) -> float:
+        """Return the initial margin of parts. [USD]"""
         return sum(part.initial * self._market.usd_rates[part.currency] for part in parts)
 
     def _parts(self, book: Mapping[str, float]) -> list[Part]:

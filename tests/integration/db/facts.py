@@ -78,3 +78,27 @@ def breaks(*rows: tuple[str, float]) -> pd.DataFrame:
             "owner": pd.Series(["operations"] * len(rows), dtype="str"),
         }
     )
+
+
+def venue_margins(*accounts: str, margin: float = 100.25, status: str = "assessed"):
+    """Return margins of accounts as an assessment holds them."""
+    n = len(accounts)
+    texts = {
+        "account_id": list(accounts),
+        "venue": ["binance"] * n,
+        "client_id": ["C-1"] * n,
+        "netting_set_id": ["NS-1"] * n,
+        "account_mode": ["single_asset"] * n,
+        "status": [status] * n,
+        "reason": ["" if status == "assessed" else "no parameters"] * n,
+        "currency": ["USD"] * n,
+        "evidence": ["documented"] * n,
+    }
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype="str") for name, values in texts.items()}
+    ).assign(initial_margin=margin, maintenance_margin=margin / 2, margin_ratio=float("inf"))
+
+
+def drift(*rows: tuple[str, float, str]) -> pd.DataFrame:
+    """Return the drift of accounts: account, relative difference, class."""
+    return pd.DataFrame(list(rows), columns=["account_id", "relative_difference", "drift_class"])

@@ -20,16 +20,25 @@ from infra.db import Database, Posting, open_database
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.ledger import Entry
 from infra.db.tables import Base, CallRow, RequirementRow
-from tests.integration.db.facts import DAY, begin, bound, breaks, calls, requirements
+from tests.integration.db.facts import (
+    DAY,
+    begin,
+    bound,
+    breaks,
+    calls,
+    drift,
+    requirements,
+    venue_margins,
+)
 from tests.integration.db.processes import race
 from tests.integration.db.sets import recorded
 
-NEWEST = "0002"
+NEWEST = "0003"
 APPEND_ONLY = (
     "snapshots", "rule_books", "steps", "requirements", "call_events", "ledger_assets",
     "ledger_accounts", "ledger_entries", "ledger_postings", "break_events", "audit",
     "parameter_bodies", "parameter_sets", "parameter_files", "rule_proposals",
-    "rule_proposal_events",
+    "rule_proposal_events", "venue_margins",
 )  # fmt: skip
 
 
@@ -54,8 +63,12 @@ def fill(database: Database) -> Database:
         Entry("k-1", "test", DAY, run.run_id, (Posting("a:1", "b:1", "USD", 10025),))
     )
     database.breaks.update(run.run_id, breaks(("B-1", 1.0)))
+    database.venue_margins.save(
+        run.run_id, venue_margins("NS-1-a"), drift(("NS-1-a", 0.1, "model_only"))
+    )
     one = recorded("BTCUSDT", 0.01, DAY)
-    database.parameters.take_over("shipped", {"venues/binance.toml": "00"}, [one])
+    file = "venues/binance.toml"
+    database.parameters.take_over("shipped", {file: "00"}, {file: [one]})
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
