@@ -78,28 +78,38 @@ def requirement_frame(
         In the order of ``sets``.
     """
     fx_rate = sets["fx_rate"].to_numpy(dtype=np.float64)
-    frame = sets[["netting_set_id", "client_id", "currency"]].copy()
-    for name, values in governing.components.items():
-        frame[name] = values / fx_rate
-    usable: Float64Array1D = (
-        frame[[c for c in COMPONENT_COLUMNS if c in frame]].sum(axis=1).to_numpy()
-    )
-    held_at = _held_requirement(sets, usable, last_fresh, rules.house.hold, business_date)
+    parts = {name: values / fx_rate for name, values in governing.components.items()}
+    usable = np.zeros(len(sets))
+    for name in COMPONENT_COLUMNS:
+        if name in parts:
+            # Without a rate there is no amount; such a netting set has failed.
+            usable = usable + np.where(np.isnan(parts[name]), 0.0, parts[name])
     is_held = (sets["hold"] != "").to_numpy()
+    held_at = np.full(len(sets), np.nan)
+    if is_held.any():
+        held_at = _held_requirement(sets, usable, last_fresh, rules.house.hold, business_date)
     failure = sets["failure"].to_numpy(dtype=object).copy()
     for row in np.flatnonzero(is_held & ~np.isfinite(held_at) & (failure == "")).tolist():
         failure[row] = f"{sets['hold'].iat[row]}; no earlier fresh requirement to hold it at"
     is_failed = failure != ""
     is_held = is_held & ~is_failed
-    frame["hold_add_on"] = np.where(is_held, held_at - usable, 0.0)
-    frame["status"] = np.where(is_failed, FAILED, np.where(is_held, HELD, ASSESSED))
-    frame["reason"] = np.where(is_failed, failure, np.where(is_held, sets["hold"], ""))
-    frame["book"] = list(governing.book)
-    frame["n_positions"] = sets["n_positions"].to_numpy()
-    frame["requirement"] = np.where(is_held, held_at, usable)
-    for name in (*COMPONENT_COLUMNS, "stressed_margin", "requirement"):
-        frame.loc[is_failed, name] = np.nan
-    return frame.astype({"status": "str", "reason": "str", "book": "str"})
+    amounts = {**parts, "hold_add_on": np.where(is_held, held_at - usable, 0.0)}
+    status = np.where(is_failed, FAILED, np.where(is_held, HELD, ASSESSED))
+    reason = np.where(is_failed, failure, np.where(is_held, sets["hold"], ""))
+    owed = np.where(is_held, held_at, usable)
+    names = ("netting_set_id", "client_id", "currency")
+    return pd.DataFrame(
+        {
+            **{name: sets[name].to_numpy() for name in names},
+            **{name: np.where(is_failed, np.nan, values) for name, values in amounts.items()},
+            "status": pd.array(status, dtype="str"),
+            "reason": pd.array(reason, dtype="str"),
+            "book": pd.array(list(governing.book), dtype="str"),
+            "n_positions": sets["n_positions"].to_numpy(),
+            "requirement": np.where(is_failed, np.nan, owed),
+        },
+        index=sets.index,
+    ).astype(dict.fromkeys(names, "str"))
 
 
 def _held_requirement(
