@@ -194,8 +194,8 @@ def effect_as_json(effect: RuleEffect) -> dict[str, Any]:
     return {
         **effect.summary(),
         "clients": _records(effect.clients),
-        "netting_sets_changed": _records(sets[sets["is_changed"]]),
-        "accounts_changed": _records(accounts[accounts["is_changed"]]),
+        "netting_sets_changed_rows": _records(sets[sets["is_changed"]]),
+        "accounts_changed_rows": _records(accounts[accounts["is_changed"]]),
     }
 
 
