@@ -27,7 +27,7 @@ from engine.market import PreparedMarket, prepare
 from engine.portfolio import Portfolio, portfolio
 from engine.requirements import governing_margins, requirement_frame
 from engine.rules import RuleBook
-from engine.settlement.day import DaySettlement, settle_day
+from engine.settlement.day import POSITION_COLUMNS, DaySettlement, settle_day
 from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
 from engine.venue_accounts.assembly import VenueMargins, venue_margins
 
@@ -154,5 +154,5 @@ def _collateral(market: PreparedMarket, book: Portfolio, rules: RuleBook) -> pd.
 def _settled(snapshot: Snapshot, positions: PositionSet, rules: RuleBook) -> DaySettlement:
     reporting = positions.positions["source"]
     source = next(name for name in SETTLEMENT_SOURCES if (reporting == name).any())
-    held = positions.positions[reporting == source]
+    held = positions.positions.loc[reporting == source, list(POSITION_COLUMNS)]
     return settle_day(snapshot, held, rules)

@@ -27,6 +27,9 @@ EXPIRY: Final = "expiry"
 SETTLEMENT_COLUMNS: Final = (
     "netting_set_id", "account_id", "instrument_id", "kind", "asset", "amount", "amount_exact",
 )  # fmt: skip
+POSITION_COLUMNS: Final = (
+    "netting_set_id", "account_id", "instrument_id", "quantity", "settled_price",
+)  # fmt: skip
 UNSETTLED_COLUMNS: Final = ("netting_set_id", "account_id", "instrument_id", "kind", "reason")
 # Of an asset without collateral parameters, hence without a ledger scale of its own.
 SCALE_DEFAULT: Final = 8
@@ -69,8 +72,8 @@ def settle_day(snapshot: Snapshot, positions: pd.DataFrame, rules: RuleBook) -> 
         Instruments, marks and funding rates; the day runs from the previous close (exclusive) to
         the close of its business date.
     positions : pandas.DataFrame
-        Columns netting_set_id, account_id, instrument_id, quantity [contracts, long > 0] and
-        settled_price: where the position was last settled. Quantities of 0 settle nothing.
+        Columns ``POSITION_COLUMNS``: quantity [contracts, long > 0], settled_price where the
+        position was last settled. Quantities of 0 settle nothing.
     rules : RuleBook
         Scales of the settlement assets and the age beyond which a mark is stale.
 
