@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import MissingDataError, ParameterError
-from engine.margin.tier_table import TieredPositions, tier_table, tiered_margins
-from engine.margin.tiered import NotionalTiers
 from engine.venue_rules import ParameterSet
 from infra.clock import utc_now
 from infra.db import KnownSet, Wanted
 from infra.rule_changes import RuleChange, flattened, rule_changes
 from infra.rule_layers import parameter_set_of, take_over_files
 from tasks.orders import last_closed
-from tasks.rule_effects import RuleEffect, effect_on
 from tasks.rule_proposals import Shadow, latest_close, proposal_as_json
 from tasks.rule_sides import Side, in_force_on, sides
 from tasks.workplace import Workplace, workplace
+
+if TYPE_CHECKING:
+    from engine.margin.tiered import NotionalTiers
+    from tasks.rule_effects import RuleEffect
 
 TIERED: Final = "tiered"
 
@@ -116,6 +115,9 @@ def rules_compared(
         chosen = run_id or latest_close(place)
         if chosen is None:
             raise MissingDataError("no finished close is recorded: start with `plimsoll demo`")
+        # The engine takes most of a second to load; a look at the rules does without it.
+        from tasks.rule_effects import effect_on
+
         old, new = _book_sides(place, (before, after), asked, chosen)
         effect = effect_on(place, chosen, old, new)
     return RuleDiff(before, after, tuple(changes), effect)
@@ -234,6 +236,8 @@ def _book_sides(place: Workplace, diff: tuple[Side, Side], asked: Asked, run_id:
 
 
 def _bracketed(side: Side, venue: str) -> dict[str, ParameterSet]:
+    from engine.margin.tiered import NotionalTiers
+
     found = side.of(venue, TIERED, None)
     return {one.scope: one for one in found if isinstance(one.parameters, NotionalTiers)}
 
@@ -241,6 +245,10 @@ def _bracketed(side: Side, venue: str) -> dict[str, ParameterSet]:
 def _margins(
     found: dict[str, ParameterSet], scopes: Sequence[str], notional: float
 ) -> list[float | None]:
+    import numpy as np
+
+    from engine.margin.tier_table import TieredPositions, tier_table, tiered_margins
+
     listed = [scope for scope in scopes if scope in found]
     table = tier_table([_tiers(found[scope]) for scope in listed])
     n = len(listed)
@@ -274,6 +282,8 @@ def _leverages(
 
 
 def _tiers(one: ParameterSet) -> NotionalTiers:
+    from engine.margin.tiered import NotionalTiers
+
     if not isinstance(one.parameters, NotionalTiers):
         raise ParameterError(f"{one.label} holds no tiers by notional", identifier=one.label)
     return one.parameters

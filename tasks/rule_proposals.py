@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import MissingDataError, ParameterError
 from infra.clock import utc_now
@@ -23,9 +23,11 @@ from infra.venues.parameters.importing import (
 from infra.venues.parameters.models import evidence_of
 from tasks.kinds import KIND
 from tasks.principals import principal
-from tasks.rule_effects import RuleEffect, effect_on
 from tasks.rule_sides import Side, as_if_activated, document_sets, in_force_on
 from tasks.workplace import Workplace, workplace
+
+if TYPE_CHECKING:
+    from tasks.rule_effects import RuleEffect
 
 _PARQUET = b"PAR1"
 
@@ -130,6 +132,8 @@ def shadow_proposal(proposal_id: str, run_id: str | None = None) -> Shadow:
         details: dict[str, object] = {"run_id": None, "says": "no close on record: nothing is held"}
         effect = None
     else:
+        from tasks.rule_effects import effect_on
+
         before, after = _before_and_after(place, proposal, chosen)
         effect = effect_on(place, chosen, before, after)
         folder = f"rules/{proposal_id}/{chosen}"
