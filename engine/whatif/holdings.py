@@ -60,7 +60,7 @@ def holdings_of(book: Portfolio, positions: PositionSet, netting_set_id: str) ->
     ].sort_values(["location", "asset"], kind="stable")
     return Holdings(
         by_instrument=by_instrument,
-        accounts=_accounts(rows[rows["netting_set_id"] == netting_set_id]),
+        accounts=_accounts(positions, netting_set_id),
         filled=_filled(orders[orders["netting_set_id"] == netting_set_id]),
         collateral={
             (location, asset): quantity
@@ -74,10 +74,23 @@ def holdings_of(book: Portfolio, positions: PositionSet, netting_set_id: str) ->
     )
 
 
-def _accounts(rows: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    pairs = rows[["venue", "account_id"]].astype(str).drop_duplicates()
-    pairs = pairs.sort_values(["venue", "account_id"])
-    return {str(venue): tuple(accounts) for venue, accounts in pairs.groupby("venue")["account_id"]}
+def _accounts(positions: PositionSet, netting_set_id: str) -> dict[str, tuple[str, ...]]:
+    """Return the accounts at each venue: those that hold or ask something, and those in force."""
+    frames = (positions.positions, positions.open_orders, positions.accounts)
+    pairs = {
+        (str(venue), str(account))
+        for frame in frames
+        if "venue" in frame
+        for venue, account in frame.loc[
+            frame["netting_set_id"] == netting_set_id, ["venue", "account_id"]
+        ]
+        .drop_duplicates()
+        .to_numpy(dtype=object)
+    }
+    by_venue: dict[str, list[str]] = {}
+    for venue, account in sorted(pairs):
+        by_venue.setdefault(venue, []).append(account)
+    return {venue: tuple(accounts) for venue, accounts in by_venue.items()}
 
 
 def _filled(orders: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
+from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
 from engine.books import AGREED, FILLED
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, PositionSet, Snapshot
@@ -21,9 +21,19 @@ from engine.venue_accounts.accounts import VenueBooks
 from engine.venue_accounts.assembly import VenueMargins, margined_accounts, venue_margins
 from engine.venue_accounts.governing import MarginedAccounts, with_governing
 from engine.venue_accounts.margins import BookRows, margin_books
+from engine.whatif.venue_additions import (
+    BookChange,
+    Exchange,
+    HeldCharges,
+    added_margins,
+    exchange_of,
+    held_charges,
+)
 
 # Rows of all accounts of a slice.
 _ROWS_MAX = 400_000
+# Accounts whose charges are exchanged at a time.
+_ADDED_MAX = 2_048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +51,7 @@ class VenueSide:
         By account and book, instrument rows (ascending) and signed contracts.
     filled : dict
         By (account, side), what its open orders add to each instrument row. [contracts]
+    charges : HeldCharges
     """
 
     accounts: MarginedAccounts
@@ -48,6 +59,7 @@ class VenueSide:
     account_row: dict[str, int]
     contents: tuple[tuple[tuple[Int64Array1D, Float64Array1D], ...], ...]
     filled: dict[tuple[int, str], dict[int, float]]
+    charges: HeldCharges
 
     def books_of(self, account: int) -> range:
         """Return the books of one account."""
@@ -84,6 +96,7 @@ def venue_side(
         account_row=account_row,
         contents=tuple(tuple(by_book[first[a] : first[a + 1]]) for a in range(books.n_accounts)),
         filled=_filled(positions.open_orders, account_row, known),
+        charges=held_charges(accounts),
     )
 
 
@@ -120,17 +133,23 @@ def demands(
         margins["maintenance_demand"].to_numpy(dtype=np.float64), (n_candidates, 1)
     )
     known = [each for each in touched if each.account_id in side.account_row]
-    for chosen in _slices(side, known):
-        found = _margined(side, chosen)
-        candidate = [each.candidate for each in chosen]
-        account = [side.account_row[each.account_id] for each in chosen]
-        assessed = found.is_assessed
-        initial[candidate, account] = np.where(
-            assessed, found.found.initial_margin[found.initial_book], np.nan
-        )
-        maintenance[candidate, account] = np.where(
-            assessed, found.found.maintenance_margin[found.maintenance_book], np.nan
-        )
+    changes = [_changes(side, each) for each in known]
+    exchanges = [
+        [exchange_of(side.accounts, side.charges, change) for change in of_account]
+        for of_account in changes
+    ]
+    is_whole = [any(each is None for each in of_account) for of_account in exchanges]
+    added = [i for i, whole in enumerate(is_whole) if not whole]
+    figures = np.full((2, len(known)), np.nan)
+    for start in range(0, len(added), _ADDED_MAX):
+        part = added[start : start + _ADDED_MAX]
+        figures[:, part] = _added(side, [changes[i] for i in part], [exchanges[i] for i in part])
+    whole = [i for i, each in enumerate(is_whole) if each]
+    for chosen in _slices(side, known, whole):
+        figures[:, chosen] = _whole(side, [known[i] for i in chosen])
+    candidate = [each.candidate for each in known]
+    account = [side.account_row[each.account_id] for each in known]
+    initial[candidate, account], maintenance[candidate, account] = figures
     strangers = [
         names[each.candidate] for each in touched if each.account_id not in side.account_row
     ]
@@ -146,13 +165,72 @@ def demands(
     )
 
 
-def _slices(side: VenueSide, touched: Sequence[Touched]) -> Iterator[Sequence[Touched]]:
-    chosen: list[Touched] = []
+def _changes(side: VenueSide, touched: Touched) -> list[BookChange]:
+    """Return what the touched account changes in each of its books."""
+    account = side.account_row[touched.account_id]
+    labels = side.accounts.books.book_label
+    changes = []
+    for book, (row, quantity) in zip(side.books_of(account), side.contents[account], strict=True):
+        coming = _coming(side, account, labels[book])
+        at = np.searchsorted(row, list(touched.quantities))
+        held = {
+            r: float(quantity[i]) if i < len(row) and row[i] == r else 0.0
+            for r, i in zip(touched.quantities, at.tolist(), strict=True)
+        }
+        new = {r: q + coming.get(r, 0.0) for r, q in touched.quantities.items()}
+        changes.append(BookChange(book, new, held))
+    return changes
+
+
+def _added(
+    side: VenueSide,
+    changes: Sequence[Sequence[BookChange]],
+    exchanges: Sequence[Sequence[Exchange | None]],
+) -> Float64Array2D:
+    """Return initial and maintenance margin of touched accounts by exchanging charges."""
+    flat = [change for of_account in changes for change in of_account]
+    by_book = added_margins(
+        side.accounts,
+        side.charges,
+        flat,
+        [each for of_account in exchanges for each in of_account if each is not None],
+    )
+    first = np.cumsum([0, *(len(of_account) for of_account in changes)])[:-1]
+    has_orders = side.accounts.books.has_orders[[change.book for change in flat]]
+    # One book that fails, fails its account: maximum lets NaN through.
+    initial = np.maximum.reduceat(by_book[0], first)
+    held_only = np.where(has_orders & ~np.isnan(by_book[1]), -np.inf, by_book[1])
+    return np.stack(
+        [initial, np.where(np.isnan(initial), np.nan, np.maximum.reduceat(held_only, first))]
+    )
+
+
+def _whole(side: VenueSide, touched: Sequence[Touched]) -> Float64Array2D:
+    """Return initial and maintenance margin of touched accounts, margined in whole."""
+    found = _margined(side, touched)
+    margins = found.found
+    return np.where(
+        found.is_assessed,
+        np.stack(
+            [
+                margins.initial_margin[found.initial_book],
+                margins.maintenance_margin[found.maintenance_book],
+            ]
+        ),
+        np.nan,
+    )
+
+
+def _slices(
+    side: VenueSide, touched: Sequence[Touched], whole: Sequence[int]
+) -> Iterator[Sequence[int]]:
+    chosen: list[int] = []
     n_rows = 0
-    for each in touched:
+    for i in whole:
+        each = touched[i]
         contents = side.contents[side.account_row[each.account_id]]
         n_rows += sum(len(rows) + len(each.quantities) for rows, _ in contents)
-        chosen.append(each)
+        chosen.append(i)
         if n_rows >= _ROWS_MAX:
             yield chosen
             chosen, n_rows = [], 0

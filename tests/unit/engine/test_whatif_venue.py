@@ -311,3 +311,28 @@ def test_account_that_counts_collateral_by_rates_counts_what_arrives_by_them() -
         account = detail.accounts.iloc[0]
         moved = account["equity_after"] - account["equity_before"]
         assert moved == pytest.approx(change)
+
+
+@pytest.mark.parametrize("deribit", ["segregated_portfolio", "standard"])
+def test_exchanged_charges_give_the_bits_of_the_account_margined_in_whole(deribit: str) -> None:
+    orders = venues.orders(("A", PERP, "buy", 1.5), ("A", CALL, "sell", 4.0))
+    book = prepared(
+        positions_of(known=accounts(deribit), orders=orders), small.collateral_set(*PLEDGED)
+    )
+    assert book.venue is not None
+    charges = book.venue.charges
+    assert charges.can_add.all()
+    in_whole = replace(charges, can_add=np.zeros_like(charges.can_add))
+    slow = replace(book, venue=replace(book.venue, charges=in_whole))
+    ours, theirs = what_if(book, ASKED).candidates, what_if(slow, ASKED).candidates
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_account_that_holds_nothing_yet_is_found_and_margined() -> None:
+    known = pd.concat([accounts(), venues.accounts(("A", "bybit", "derive"))], ignore_index=True)
+    known.loc[known["venue"] == "bybit", ["account_id", "account_mode"]] = ["A-bybit", "usdm"]
+    book = prepared(positions_of(known=known), small.collateral_set(*PLEDGED))
+    found = what_if(book, [one(order("buy", 1.0, ETH_CALL))]).candidates
+    assert found["notes"].iloc[0] == ""
+    # Its mode has no parameters, so what it would demand is unknown, and said to be.
+    assert found["n_venue_accounts_unknown"].iloc[0] == 1
