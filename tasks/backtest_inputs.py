@@ -21,8 +21,9 @@ from engine.rules import HouseParameters
 from infra.db import RunHandle
 from infra.market.pairs import venue_pairs
 from infra.market.source import MarketSource, open_source
-from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from tasks.coverage_days import closes_of
+from tasks.rule_books import current_rules
+from tasks.workplace import workplace
 
 NOTIONAL_USD: Final = 1_000_000.0
 # Both sides of crypto: what most clients hold, and two coins that lost everything.
@@ -71,8 +72,8 @@ class StudyInputs:
 
 
 def parameters_hash(business_date: date) -> str:
-    """Return the hash of the shipped parameters in force on the date."""
-    text = read_house_parameters(DEFAULT_PARAMETERS, business_date)[1]
+    """Return the hash of the house parameters in force on the date."""
+    text = current_rules(workplace(), business_date).house.text
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -92,7 +93,7 @@ def study_inputs(run: RunHandle) -> StudyInputs:
 
 @lru_cache(maxsize=2)
 def _study_inputs(market: str, last: date, assets: tuple[str, ...], first: str) -> StudyInputs:
-    house, _ = read_house_parameters(DEFAULT_PARAMETERS, last)
+    house = current_rules(workplace(), last).house.parameters()
     source = open_source(market)
     history = _price_history(source, last)
     names = _assets(history, house, assets, market)
