@@ -14,7 +14,7 @@ from engine.backtest.layout import Layout, Position
 from engine.backtest.unit_pnl import collateral_pnl, scenario_pnl
 from engine.kernels.tail import STANDALONE
 from engine.margin.book_figures import BookFigures, LegFigures
-from engine.margin.book_margins import BookMargins, book_margins
+from engine.margin.book_margins import book_margins
 from engine.market import PreparedMarket
 from engine.rules import HouseParameters
 from engine.scenarios.risk_factors import FactorMoves
@@ -48,22 +48,25 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DayMargins:
-    """Figures of every present book, each of shape (n_books,). [USD]
+class DayFigures:
+    """What a day's margins are put together from, whatever weights, shares and caps say.
 
     ``tails`` holds the largest scenario losses of each book without the floor, largest first, of
-    which ``n_tail`` make up the expected shortfall.
+    which ``n_tail`` make up the expected shortfall; ``value_at_risk`` and ``expected_shortfall``
+    are theirs, each of shape (n_books,). [USD] ``legs`` and ``books`` are None where only forecasts
+    were asked for.
     """
 
     value_at_risk: Float64Array1D
     expected_shortfall: Float64Array1D
-    core: Float64Array1D
-    requirement: Float64Array1D
     tails: Float64Array2D
     n_tail: float
+    market: PreparedMarket
+    legs: LegFigures | None
+    books: BookFigures | None
 
 
-def day_margins(
+def day_figures(
     moves: Moves,
     layout: Layout,
     house: HouseParameters,
@@ -71,8 +74,8 @@ def day_margins(
     confidence: float,
     *,
     forecasts_only: bool = False,
-) -> DayMargins:
-    """Return what ``house`` requires of the books, and the forecasts that tests apply to.
+) -> DayFigures:
+    """Return the figures of the books, and the forecasts that tests apply to.
 
     Parameters
     ----------
@@ -87,42 +90,41 @@ def day_margins(
     confidence : float
         Of the expected shortfall. [-]
     forecasts_only : bool
-        Leave the margins out, as NaN: less than half the work.
+        Leave the figures of margins out: less than half the work.
     """
     special = _special(moves.assets, house)
     plain = _pnl(moves, moves.plain, moves.plain_basis, special, house, horizon_days)
-    n_historical = plain.shape[1] - special.index.shape[1]
+    n_special = special.index.shape[1]
+    n_historical = plain.shape[1] - n_special
     n_tail = max(float(np.round((1.0 - confidence) * n_historical, 9)), 1.0)
     tails = _plain_tails(layout, plain[:, :n_historical], n_tail)
-    core = requirement = np.full(len(layout.books), np.nan)
+    legs = books = None
     if not forecasts_only:
         floored = _pnl(moves, moves.floored, moves.basis, special, house, horizon_days)
-        margins = _margins(moves.assets, layout, floored, house, n_tail)
-        core = margins.core + margins.offset + margins.wrong_way
-        requirement = margins.total
-    return DayMargins(
+        legs, books = _figures(layout, floored, n_historical, n_tail)
+    return DayFigures(
         value_at_risk=np.maximum(tails[:, int(np.ceil(n_tail)) - 1], 0.0),
         expected_shortfall=np.maximum(_mean(tails, n_tail), 0.0),
-        core=core,
-        requirement=requirement,
         tails=tails,
         n_tail=n_tail,
+        market=_market(moves.assets, n_historical, len(house.stress), n_special),
+        legs=legs,
+        books=books,
     )
 
 
-def _margins(
-    assets: tuple[str, ...],
-    layout: Layout,
-    pnl: Float64Array2D,
-    house: HouseParameters,
-    n_tail: float,
-) -> BookMargins:
-    n_gap = max(len(house.gap.shocks_major), len(house.gap.shocks_minor))
-    n_special = len(house.stress) + n_gap
-    n_historical = pnl.shape[1] - n_special
-    legs, books = _figures(layout, pnl, n_historical, n_tail)
-    market = _market(assets, n_historical, len(house.stress), n_special)
-    return book_margins(market, house, legs, books)
+def day_margins(
+    figures: DayFigures, house: HouseParameters
+) -> tuple[Float64Array1D, Float64Array1D]:
+    """Return core margin and requirement of every book; NaN where there are only forecasts. [USD]
+
+    The core holds the offset that is not granted and the fall of collateral.
+    """
+    if figures.legs is None or figures.books is None:
+        unknown = np.full(figures.value_at_risk.size, np.nan)
+        return unknown, unknown
+    margins = book_margins(figures.market, house, figures.legs, figures.books)
+    return margins.core + margins.offset + margins.wrong_way, margins.total
 
 
 def _special(assets: tuple[str, ...], house: HouseParameters) -> Shocks:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from engine.arrays import Float64Array1D, Float64Array2D
 from engine.backtest.books import PRODUCT, LegKind, StudyBook
-from engine.backtest.day_margins import DayMargins, Moves, day_margins
+from engine.backtest.day_margins import DayFigures, Moves, day_figures, day_margins
 from engine.backtest.layout import Layout, layout_of
 from engine.backtest.panel import Panel, history_at
 from engine.backtest.unit_pnl import realised_pnl
@@ -152,6 +152,7 @@ class _Walker:
             return []
         moves: dict[object, Moves] = {}
         filled: dict[object, FilledReturns] = {}
+        figures: dict[object, DayFigures] = {}
         found = []
         for variant in self._study.variants:
             horizons = self._horizons[variant.house.mpor]
@@ -164,18 +165,27 @@ class _Walker:
             layout = self._layout(present, moves[key])
             if not layout.books:
                 continue
-            margins = day_margins(
-                moves[key], layout, known_on(variant.house, business_date), horizons.days,
-                variant.confidence, forecasts_only=variant.forecasts_only,
-            )  # fmt: skip
-            found.append(self._rows(business_date, row, variant, layout, margins))
+            house = known_on(variant.house, business_date)
+            shared = (key, _figures_key(variant))
+            if shared not in figures:
+                figures[shared] = day_figures(
+                    moves[key], layout, house, horizons.days, variant.confidence,
+                    forecasts_only=variant.forecasts_only,
+                )  # fmt: skip
+            of, margins = figures[shared], day_margins(figures[shared], house)
+            found.append(self._rows(business_date, variant, layout, of, margins))
         return found
 
     def _rows(
-        self, business_date: date, row: int, variant: Variant, layout: Layout, of: DayMargins
+        self,
+        business_date: date,
+        variant: Variant,
+        layout: Layout,
+        of: DayFigures,
+        margins: tuple[Float64Array1D, Float64Array1D],
     ) -> tuple[list[tuple[object, ...]], Float64Array2D]:
-        horizons = self._horizons[variant.house.mpor]
-        outcome = horizons.outcomes[:, row]
+        horizons, (core, requirement) = self._horizons[variant.house.mpor], margins
+        outcome = horizons.outcomes[:, self._study.panel.row_of(business_date)]
         day = np.datetime64(business_date, "ms")
         rows: list[tuple[object, ...]] = []
         for i, book in enumerate(layout.books):
@@ -186,7 +196,7 @@ class _Walker:
             rows.append(
                 (
                     day, variant.name, book.name, float(of.value_at_risk[i]),
-                    float(of.expected_shortfall[i]), float(of.core[i]), float(of.requirement[i]),
+                    float(of.expected_shortfall[i]), float(core[i]), float(requirement[i]),
                     -gain, book.n_assets, n_days, of.n_tail,
                 )
             )  # fmt: skip
@@ -247,6 +257,20 @@ def _moves_key(house: HouseParameters) -> object:
     """Return what the moves of a day depend on."""
     tools = house.anti_procyclicality
     return (house.filter, house.proxy, tools.long_run_floor, tools.long_run_days)
+
+
+def _figures_key(variant: Variant) -> object:
+    """Return what the figures of a day depend on beside its moves.
+
+    Stress scenarios and haircuts are compared by identity: equal ones that are not the same are
+    worked out twice, and no harm is done.
+    """
+    house = variant.house
+    return (
+        house.mpor, house.surface, house.gap.shocks_major, house.gap.shocks_minor,
+        house.gap.volatility_shock, id(house.stress), id(house.collateral), variant.confidence,
+        variant.forecasts_only,
+    )  # fmt: skip
 
 
 def _filled_key(house: HouseParameters) -> object:
