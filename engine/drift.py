@@ -45,9 +45,12 @@ DRIFT_COLUMNS: Final = tuple(DRIFT_TYPES)
 WITHOUT_COLUMNS: Final = (
     "account_id", "bucket", "without", "initial_margin", "maintenance_margin",
 )  # fmt: skip
-SHIFTED_COLUMNS: Final = ("account_id", "bucket", "initial_margin", "maintenance_margin")
-PRICE_SHIFT: Final = 1e-4
-"""Relative move of all prices at which ``Trials.shifted`` is computed. [-]"""
+SHIFTED_COLUMNS: Final = (
+    "account_id", "bucket", "shift", "initial_margin", "maintenance_margin",
+    "initial_margin_shifted", "maintenance_margin_shifted",
+)  # fmt: skip
+PRICE_SHIFTS: Final = (1e-4, -1e-4)
+"""Relative moves of all prices at which ``Trials.shifted`` is computed. [-]"""
 PRICE_SHIFT_MAX: Final = 1e-3
 """Prices of one second are not further apart than this; beyond it a shift explains nothing."""
 
@@ -85,7 +88,9 @@ class Trials:
     without : pandas.DataFrame
         ``WITHOUT_COLUMNS``: without the positions named in ``without``.
     shifted : pandas.DataFrame
-        ``SHIFTED_COLUMNS``: at all prices moved by ``PRICE_SHIFT``.
+        ``SHIFTED_COLUMNS``: figures at the prices of the close, and at all prices moved by
+        ``shift``. Several rows of one bucket and shift are several books that may govern: which
+        side of the orders is worse can change within a second.
     parameters : pandas.DataFrame
         account_id, bucket, label: the parameter sets that our figures rest on.
     """
@@ -268,17 +273,25 @@ def _left_out(case: _Case) -> str:
 
 def _price_shift(case: _Case) -> float:
     """Return the move of all prices that turns both our figures into the venue's, or NaN."""
-    if case.shifted.empty:
-        return float("nan")
-    moved = case.shifted[list(_FIGURES)].to_numpy(dtype=np.float64)[0]
-    slope = (moved - case.ours) / PRICE_SHIFT
+    bases = case.shifted[list(_FIGURES)].to_numpy(dtype=np.float64)
+    moved = case.shifted[[f"{name}_shifted" for name in _FIGURES]].to_numpy(dtype=np.float64)
+    # Up and down: where the worst cell changes, margins rise and fall at different rates.
+    slopes = (moved - bases) / case.shifted[["shift"]].to_numpy(dtype=np.float64)
+    for base, slope in zip(bases, slopes, strict=True):
+        shift = _shift_from(base, slope, case.theirs)
+        if np.isfinite(shift):
+            return shift
+    return float("nan")
+
+
+def _shift_from(base: Float64Array1D, slope: Float64Array1D, theirs: Float64Array1D) -> float:
     steepest = int(np.argmax(np.abs(slope)))
     if slope[steepest] == 0.0:
         return float("nan")
-    shift = float((case.theirs[steepest] - case.ours[steepest]) / slope[steepest])
+    shift = float((theirs[steepest] - base[steepest]) / slope[steepest])
     # The worst cell or the tier may change on the way: a fifth of the tolerance is left for it.
-    rest = np.abs(case.ours + slope * shift - case.theirs)
-    larger = np.maximum(np.abs(case.ours), np.abs(case.theirs))
+    rest = np.abs(base + slope * shift - theirs)
+    larger = np.maximum(np.abs(base), np.abs(theirs))
     fits = (rest <= np.maximum(0.2 * SKEW_RELATIVE * larger, _AMOUNT_NOISE)).all()
     return shift if fits and abs(shift) <= PRICE_SHIFT_MAX else float("nan")
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows import cli_read, cli_rules, cli_run, cli_service, cli_study, cli_whatif
+from flows import cli_compare, cli_read, cli_rules, cli_run, cli_service, cli_study, cli_whatif
 from flows.exit_codes import ExitCode, exit_code_of
 
 _EPILOG = (
@@ -33,6 +33,7 @@ app = typer.Typer(
 cli_run.register(app)
 cli_study.register(app)
 cli_whatif.register(app)
+cli_compare.register(app)
 cli_read.register(app)
 cli_rules.register(app)
 cli_service.register(app)

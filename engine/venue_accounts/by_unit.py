@@ -20,6 +20,7 @@ from engine.margin.scenario_grid import (
 )
 from engine.venue_accounts.by_position import bucket_factors
 from engine.venue_accounts.charges import Charges, PlacedRows
+from engine.venue_accounts.instruments import USD
 from engine.venue_accounts.market import Grid, VenueMarket
 from engine.venue_accounts.terms import SCENARIO_GRID, WHOLE_ACCOUNT
 
@@ -35,8 +36,12 @@ class GridUnits:
     grid : Grid
     book : Int64Array1D, shape (n_units,)
     underlying, bucket, currency : ObjectArray1D of str, shape (n_units,)
+    name : ObjectArray1D of str, shape (n_units,)
+        Distinct within a bucket: the underlying, and the currency where an account joins several.
     usd_rate : Float64Array1D, shape (n_units,)
         USD per unit of ``currency``.
+    charge_rate : Float64Array1D, shape (n_units,)
+        Bucket's currency per unit of ``currency``.
     is_inverse : BoolArray1D, shape (n_units,)
         Margined in the coin.
     placed : Int64Array1D, shape (n_holdings,)
@@ -52,7 +57,9 @@ class GridUnits:
     underlying: ObjectArray1D
     bucket: ObjectArray1D
     currency: ObjectArray1D
+    name: ObjectArray1D
     usd_rate: Float64Array1D
+    charge_rate: Float64Array1D
     is_inverse: BoolArray1D
     placed: Int64Array1D
     holdings: Holdings
@@ -66,8 +73,8 @@ def grid_charges(
     rows = placed.of_model(SCENARIO_GRID)
     rows = rows[market.instruments.fault[placed.instrument[rows]] == ""]
     units: list[GridUnits] = []
-    # One asset's own bucket is margined in that asset, every other one in USD.
-    is_usd = placed.bucket[rows] != placed.currency[rows]
+    # Only a bucket that joins settlement assets on one underlying looks at gains in USD.
+    is_usd = (placed.bucket[rows] != placed.currency[rows]) & (placed.bucket[rows] != WHOLE_ACCOUNT)
     for grid in market.grids:
         mine = rows[(placed.parameters[rows] == grid.parameters) & (is_usd == grid.is_usd)]
         if len(mine):
@@ -107,13 +114,18 @@ def _units(market: VenueMarket, placed: PlacedRows, grid: Grid, rows: Int64Array
         bucket=unit, instrument=grid.local[instrument], quantity=placed.quantity[rows]
     )
     charges = BucketCharges(depeg_hedged_notional=_hedged(market, grid, holdings, instrument))
+    bucket, currency = placed.bucket[rows[first]], placed.currency[rows[first]]
+    underlying = instruments.underlying[lead]
+    is_whole = np.asarray(bucket == WHOLE_ACCOUNT)
     return GridUnits(
         grid=grid,
         book=placed.book[rows[first]],
-        underlying=instruments.underlying[lead],
-        bucket=placed.bucket[rows[first]],
-        currency=placed.currency[rows[first]],
+        underlying=underlying,
+        bucket=bucket,
+        currency=currency,
+        name=np.where(is_whole, underlying + " in " + currency, underlying),
         usd_rate=usd_rate,
+        charge_rate=np.where(is_whole, usd_rate, 1.0),
         is_inverse=buckets.is_inverse,
         placed=rows,
         holdings=holdings,
@@ -145,17 +157,18 @@ def _hedged(
 
 
 def _unit_charges(units: GridUnits) -> Charges:
-    n = len(units.book)
+    n, rate = len(units.book), units.charge_rate
+    is_whole = np.asarray(units.bucket == WHOLE_ACCOUNT)
     return Charges(
         book=units.book,
         instrument=np.full(n, -1, dtype=np.int64),
-        name=units.underlying,
+        name=units.name,
         bucket=units.bucket,
-        currency=units.currency,
+        currency=np.where(is_whole, USD, units.currency),
         parameters=np.full(n, units.grid.parameters, dtype=np.int64),
-        initial_margin=units.requirement.initial_margin,
-        maintenance_margin=units.requirement.maintenance_margin,
-        usd_rate=units.usd_rate,
+        initial_margin=units.requirement.initial_margin * rate,
+        maintenance_margin=units.requirement.maintenance_margin * rate,
+        usd_rate=np.where(is_whole, 1.0, units.usd_rate),
         fault=np.full(n, "", dtype=object),
     )
 

@@ -38,7 +38,7 @@ POSITION_COLUMNS: Final[dict[str, str]] = {
 SCENARIO_COLUMNS: Final[dict[str, str]] = {
     "account_id": _TEXT, "bucket": _TEXT, "underlying": _TEXT, "cell": _COUNT,
     "price_shock": _NUMBER, "volatility_move": _TEXT, "weight": _NUMBER, "currency": _TEXT,
-    "pnl": _NUMBER, "is_worst": _FLAG,
+    "pnl": _NUMBER, "pnl_usd": _NUMBER, "is_worst": _FLAG,
 }  # fmt: skip
 
 

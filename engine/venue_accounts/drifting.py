@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 from engine.arrays import Int64Array1D
 from engine.drift import (
     MODEL_ONLY,
-    PRICE_SHIFT,
+    PRICE_SHIFTS,
     SHIFTED_COLUMNS,
     WITHOUT_COLUMNS,
     Replica,
@@ -20,10 +20,12 @@ from engine.drift import (
     with_causes,
 )
 from engine.kernels.exact_sums import grouped_sums, rounded
+from engine.venue_accounts.charges import Charges
 from engine.venue_accounts.governing import MarginedAccounts
 from engine.venue_accounts.margins import BookMargins, BookRows, margin_books
 from engine.venue_accounts.market import at_moved_prices
 
+_FIGURES: Final = ("initial_margin", "maintenance_margin")
 _POSITIONS_MAX: Final = 400
 """Positions of an account that are left out one by one; beyond it the search says nothing."""
 
@@ -94,14 +96,18 @@ def _without(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame
 
 
 def _shifted(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame:
-    """Return the figures of the accounts in doubt at all prices moved by ``PRICE_SHIFT``."""
+    """Return the figures of the accounts in doubt at all prices moved by ``PRICE_SHIFTS``."""
     if not len(doubtful):
         return pd.DataFrame({name: [] for name in SHIFTED_COLUMNS})
+    return pd.concat([_at_shift(accounts, doubtful, shift) for shift in PRICE_SHIFTS])
+
+
+def _at_shift(accounts: MarginedAccounts, doubtful: Int64Array1D, shift: float) -> pd.DataFrame:
     books, rows = accounts.books, accounts.rows
     chosen = np.flatnonzero(np.isin(books.book_account, doubtful))
     kept = np.flatnonzero(np.isin(rows.book, chosen))
     found = margin_books(
-        at_moved_prices(accounts.market, PRICE_SHIFT),
+        at_moved_prices(accounts.market, shift),
         BookRows(
             mode=rows.mode[chosen],
             leverage=rows.leverage[chosen],
@@ -110,24 +116,40 @@ def _shifted(accounts: MarginedAccounts, doubtful: Int64Array1D) -> pd.DataFrame
             quantity=rows.quantity[kept],
         ),
     )
-    table = _by_bucket(found)
-    book = chosen[table["trial"].to_numpy(dtype=np.int64)]
-    table["account"] = books.book_account[book]
-    # The books that govern at the prices of the close: another one would be another supposition.
-    initial = table[accounts.initial_book[table["account"]] == book]
-    maintenance = table[accounts.maintenance_book[table["account"]] == book]
-    key = ["account", "bucket"]
-    joined = pd.concat(
+    sides = {
+        "": _by_bucket(_charges_of(accounts.found, chosen)),
+        "_shifted": _by_bucket(found.charges),
+    }
+    figures = pd.concat(
         [
-            initial.set_index(key)["initial_margin"],
-            maintenance.set_index(key)["maintenance_margin"],
+            table.set_index(["trial", "bucket"])[list(_FIGURES)].add_suffix(suffix)
+            for suffix, table in sides.items()
         ],
         axis=1,
+    ).fillna(0.0)
+    table = figures.reset_index()
+    book = chosen[table["trial"].to_numpy(dtype=np.int64)]
+    table["account"] = books.book_account[book]
+    governs = table[accounts.maintenance_book[table["account"]] == book]
+    maintenance = ["maintenance_margin", "maintenance_margin_shifted"]
+    initial = table.drop(columns=maintenance).assign(
+        # The book that governs at the prices of the close is tried first.
+        rank=accounts.initial_book[table["account"]] != book
     )
-    frame = joined.fillna(0.0).reset_index()
+    frame = initial.merge(
+        governs[["account", "bucket", *maintenance]], on=["account", "bucket"], how="left"
+    ).sort_values(["account", "bucket", "rank", "trial"], kind="stable")
+    frame[maintenance] = frame[maintenance].fillna(0.0)
     frame["account_id"] = accounts.account_id[frame["account"].to_numpy(dtype=np.int64)]
+    frame["shift"] = shift
     shifted: pd.DataFrame = frame[list(SHIFTED_COLUMNS)]
     return shifted
+
+
+def _charges_of(found: BookMargins, books: Int64Array1D) -> Charges:
+    """Return the charges of some books, numbered by their place among them."""
+    kept = found.charges.rows(np.isin(found.charges.book, books))
+    return replace(kept, book=np.searchsorted(books, kept.book))
 
 
 def _trials(accounts: MarginedAccounts, row: int) -> list[_Trial]:
@@ -150,9 +172,8 @@ def _trials(accounts: MarginedAccounts, row: int) -> list[_Trial]:
     return trials
 
 
-def _by_bucket(found: BookMargins) -> pd.DataFrame:
+def _by_bucket(charges: Charges) -> pd.DataFrame:
     """Return trial, bucket, initial_margin and maintenance_margin. [bucket's currency]"""
-    charges = found.charges
     words, code = np.unique(charges.bucket.astype(str), return_inverse=True)
     key = charges.book * len(words) + code
     distinct, place = np.unique(key, return_inverse=True)
@@ -175,7 +196,7 @@ def _worst(accounts: MarginedAccounts, trials: list[_Trial], found: BookMargins)
             "without": [trial.without for trial in trials],
         }
     )
-    table = _by_bucket(found)
+    table = _by_bucket(found.charges)
     key = ["account", "without"]
     sides = []
     for name, size in (

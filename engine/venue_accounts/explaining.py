@@ -117,6 +117,7 @@ def scenario_frame(accounts: MarginedAccounts) -> pd.DataFrame:
                     "weight": weight.ravel(),
                     "currency": np.repeat(units.currency[rows], n_cells),
                     "pnl": pnl.ravel(),
+                    "pnl_usd": (pnl * units.usd_rate[rows, np.newaxis]).ravel(),
                     "is_worst": cell == np.repeat(worst, n_cells),
                 }
             )
@@ -155,11 +156,12 @@ def _grid_parts(accounts: MarginedAccounts) -> pd.DataFrame:
             move = MOVES[int(cells.move[at])]
             columns["account"].append(int(accounts.books.book_account[units.book[row]]))
             columns["bucket"].append(units.bucket[row])
-            columns["component"].append(units.underlying[row])
+            rate = float(units.charge_rate[row])
+            columns["component"].append(units.name[row])
             columns["set"].append(units.grid.parameters)
-            columns["worst_loss"].append(float(found.worst_loss[row]))
-            columns["contingencies"].append(float(charged[row]))
-            columns["minimum_charge"].append(float(found.minimum_charge[row]))
+            columns["worst_loss"].append(float(found.worst_loss[row]) * rate)
+            columns["contingencies"].append(float(charged[row]) * rate)
+            columns["minimum_charge"].append(float(found.minimum_charge[row]) * rate)
             columns["worst_cell"].append(
                 f"price {float(cells.price_shock[at]) * 100:+.4g} %, volatility {move}"
             )

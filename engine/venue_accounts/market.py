@@ -124,7 +124,7 @@ def _grids(instruments: VenueInstruments, terms: VenueTerms) -> tuple[Grid, ...]
     usable &= ~instruments.settles
     for mode in terms.modes:
         served = (mode.model == SCENARIO_GRID) & (mode.parameters >= 0) & usable
-        view = mode.mode is not None and mode.mode.bucket != "settlement_asset"
+        view = mode.mode is not None and mode.mode.bucket == "underlying"
         for row in np.unique(mode.parameters[served]).tolist():
             key = (int(row), view)
             chosen = served & (mode.parameters == row)

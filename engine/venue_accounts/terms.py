@@ -51,7 +51,9 @@ class ModeTerms:
     fault, loan_fault : ObjectArray1D of str, shape (n_instruments,)
         Why there are no parameters, or empty text.
     bucket, currency : ObjectArray1D of str, shape (n_instruments,)
-        What each instrument is margined together with, and the currency of that.
+        What each instrument is margined together with, and the currency of its figures: USD where
+        settlement assets are joined. Where a whole account is one bucket, each unit of a scenario
+        grid keeps its settlement asset, and its margin joins the others in USD.
     """
 
     venue: str
@@ -143,6 +145,8 @@ class _Finder:
             if held.kind[row] == "spot" and model != SCENARIO_GRID:
                 continue
             terms.model[row] = model
+            if model == SCENARIO_GRID and mode.bucket == "account":
+                terms.currency[row] = str(held.settlement_asset[row])
             scope = _scope(held, row, scope_kind)
             terms.parameters[row], terms.fault[row] = self._find(terms.venue, model, scope)
 

@@ -17,7 +17,6 @@ from infra.report.page.cells import (
     table,
     text,
     with_totals,
-    wrapped,
 )
 from infra.report.page.risk_sections import charts_of
 from infra.report.venues import drift_questions
@@ -46,10 +45,15 @@ def venues_section(document: Document) -> Section:
         f"venues in {count(n_by_side.get('venue', 0))}. "
     )
     if len(unknown):
+        n_open = int(n_by_side.get("unknown", 0))
         lead += (
-            f"Of {count(len(unknown))} account{'' if len(unknown) == 1 else 's'} nobody knows the "
-            f"demand, so that in {count(n_by_side.get('unknown', 0))} netting sets nobody can say "
-            "which side binds, and nothing is returned. "
+            f"Nobody knows the demand on {count(len(unknown))} "
+            f"account{'' if len(unknown) == 1 else 's'}: their netting sets get nothing back"
+            + (
+                f", and in {count(n_open)} of them nobody can say which side binds. "
+                if n_open
+                else ". "
+            )
         )
     lead += "What is owed is the larger side, unless the agreement keeps to the house's."
     by_venue = with_totals(
@@ -85,6 +89,8 @@ def venues_section(document: Document) -> Section:
             text("netting_set_id", "Netting set"), badge("status", "Status"),
             money("initial_margin", "Initial margin", "of the worst book, orders included"),
             money("maintenance_margin", "Maintenance"), money("house_share", "House share"),
+            money("demand", "Demand", "what is held against the house: replica, else report"),
+            text("demand_source", "From"),
             Column("ratio", "Ratio", str, TEXT, "100 % used or 1 × cover: liquidated"),
             badge("binding", "Binding"), text("evidence", "Evidence"), text("book", "Book"),
             text("reason", "Reason", long=True),
@@ -127,16 +133,15 @@ def drift_section(document: Document) -> Section:
     )  # fmt: skip
     open_ones = table(
         "drift-questions",
-        "Beyond a snapshot skew, with the probable cause",
+        "Beyond a snapshot skew, with the probable cause; in the bucket's currency",
         questions,
         (
-            name("account_id", "Account"), text("venue", "Venue"), text("bucket", "Bucket"),
+            name("account_id", "Account"), text("bucket", "Bucket"),
             badge("cause", "Probable cause"),
             share("relative_difference", "Difference", decimals=3),
             money("initial_margin", "Our initial"), money("reported_initial_margin", "Reported"),
             money("maintenance_margin", "Our maintenance"),
-            money("reported_maintenance_margin", "Reported "), text("currency", "Currency"),
-            wrapped("detail", "Detail"),
+            money("reported_maintenance_margin", "Reported "), text("detail", "Detail", long=True),
         ),
     )  # fmt: skip
     tables = (by_venue, open_ones) if len(questions) else (by_venue,)

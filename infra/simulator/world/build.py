@@ -34,7 +34,8 @@ from infra.simulator.world.parameters import WorldParameters, WorldSummary
 from infra.simulator.world.regimes import Regime
 from infra.simulator.world.streams import stream
 from infra.simulator.world.tradables import BookMarket
-from infra.simulator.world.venue_desk import DeskMarket, demanded, desk_market, venue_reports
+from infra.simulator.world.venue_account_desk import DeskMarket
+from infra.simulator.world.venue_desk import demanded, desk_market, venue_reports
 from infra.simulator.world.venue_rules import modes_of, shipped_rules, surprises
 
 Progress = Callable[[str, int, int], None]
