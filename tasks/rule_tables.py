@@ -164,7 +164,8 @@ def margins_table(
 ) -> RenderableType:
     """Return maintenance margin of every symbol by date, with its share of the notional."""
     title = (
-        f"Maintenance margin of a notional of {short(notional)} in each of {len(rows):,} symbols"
+        f"Maintenance margin of a notional of {short(notional)} in each of {len(rows):,} symbols, "
+        "in its settlement currency"
     )
     table = _table(title, "Symbol", *(str(day) for day in dates))
     for row in rows[:ROWS_MAX]:
@@ -173,11 +174,11 @@ def margins_table(
             for amount in row.maintenance_margins
         ]
         table.add_row(row.scope, *cells)
-    listed = [[row.maintenance_margins[at] for row in rows] for at in range(len(dates))]
-    known = [[amount for amount in column if amount is not None] for column in listed]
-    table.add_row("[bold]Listed[/]", *(f"{len(column):,}" for column in known))
-    table.add_row("[bold]Sum[/]", *(exact(sum(column)) for column in known))
-    return _cut(table, len(rows) + 2)
+    listed = [
+        sum(row.maintenance_margins[at] is not None for row in rows) for at in range(len(dates))
+    ]
+    table.add_row("[bold]Listed[/]", *(f"{number:,}" for number in listed))
+    return _cut(table, len(rows) + 1)
 
 
 def _accounts(effect: RuleEffect, total: dict[str, Any]) -> list[RenderableType]:
