@@ -44,6 +44,17 @@ def figures_of(
     }
 
 
+def bounded(
+    routes: Mapping[str, Route], limits: Mapping[str, Bound | Absent], repeats: int
+) -> tuple[dict[str, Taken], dict[str, float]]:
+    """Return seconds of all routes, and of those with a limit what the machine would need."""
+    present = {name: limit for name, limit in limits.items() if isinstance(limit, Bound)}
+    loops = {limit.name: limit.run for limit in present.values()}
+    seconds = interleaved({**routes, **loops}, repeats)
+    at_best = {name: limit.seconds_at_best(seconds) for name, limit in present.items()}
+    return {name: seconds[name] for name in routes}, at_best
+
+
 def largest_difference(routes: Mapping[str, Route], reference: str) -> float:
     """Return the largest difference of a shortfall over the mean one of ``reference``."""
     expected = routes[reference]().copy()

@@ -33,7 +33,7 @@ MARKET = (
 )  # fmt: skip
 SEED = 20261120
 # The generator draws sizes by style; this mean gives 30 positions a netting set at one source.
-N_POSITIONS_MEAN = 36
+N_POSITIONS_MEAN = 38
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any, Protocol, runtime_checkable
 
 FOLDER = Path(".plimsoll") / "bench"
+# What others do before this process adds its own: in a minute the average counts both.
+LOAD_BEFORE = os.getloadavg()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +122,24 @@ def in_fresh_process(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were taken on."""
-    models = [
-        line.split(":")[1].strip()
+    """Return what the figures were taken on, and how busy it was."""
+    # These two import this module.
+    from tests.benchmark import compiled_peers, mkl_peer
+
+    about = dict(
+        (part.strip() for part in line.split(":", 1))
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith(("model name", "cpu family", "model\t"))
-    ]
+        if ":" in line
+    )
     packages = ("numpy", "scipy", "numba", "llvmlite", "QuantLib")
     return {
-        "processor": " / ".join(dict.fromkeys(models)),
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": f"{about.get('model name', '')} (family {about.get('cpu family', '')})",
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "load": LOAD_BEFORE,
         "python": platform.python_version(),
+        "compiler": compiled_peers.compiler_version(),
+        "mkl": mkl_peer.version(),
         **{name: version(name) for name in packages},
     }
 

@@ -34,9 +34,9 @@ def version() -> str:
     """Return the version that MKL says of itself, or empty text."""
     if isinstance(product(), Absent):
         return ""
-    import sparse_dot_mkl
+    from importlib.metadata import version as installed
 
-    return str(sparse_dot_mkl.mkl_get_version_string()).strip()
+    return f"MKL {installed('mkl')}"
 
 
 class Books:
