@@ -9,7 +9,6 @@ import numpy as np
 Float64Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 Float64Array2D: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Float64Array3D: TypeAlias = np.ndarray[tuple[int, int, int], np.dtype[np.float64]]
-Complex128Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.complex128]]
 Int64Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 Int64Array2D: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 Int32Array1D: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int32]]

@@ -13,7 +13,6 @@ import numpy as np
 
 from engine.arrays import (
     BoolArray1D,
-    Complex128Array1D,
     Float64Array1D,
     Int64Array1D,
     ObjectArray1D,
@@ -105,13 +104,12 @@ class TierTable:
     """Parameters of many symbols, laid out for arrays; build it with ``tier_table``.
 
     Tier rows of all symbols follow each other; ``first`` (n_symbols + 1) says where each symbol's
-    begin. ``key`` is symbol + floor i: complex numbers sort by real part, then by imaginary part,
-    so that one ``searchsorted`` finds the tier of every position in every symbol, exactly.
-    Rates that a symbol does not have are NaN.
+    begin, and ``floor`` is the lower bound of each row. [settlement currency] Rates that a symbol
+    does not have are NaN.
     """
 
     first: Int64Array1D
-    key: Complex128Array1D
+    floor: Float64Array1D
     maintenance_rate: Float64Array1D
     maintenance_deduction: Float64Array1D
     initial_rate: Float64Array1D
@@ -130,20 +128,17 @@ class TierTable:
         """Number of symbols."""
         return len(self.first) - 1
 
-    @property
-    def floor(self) -> Float64Array1D:
-        """Lower bound of every tier row, view of ``key``. [settlement currency]"""
-        floor: Float64Array1D = self.key.imag
-        return floor
-
     def row(self, symbol: Int64Array1D, notional: Float64Array1D) -> Int64Array1D:
         """Return the tier row of each notional: the last one whose floor is below it."""
-        sought: Complex128Array1D = np.empty(len(notional), dtype=np.complex128)
-        sought.real = symbol
-        sought.imag = notional
-        below = np.searchsorted(self.key, sought, side="left") - 1
+        first, after = self.first[symbol], self.first[symbol + 1]
+        # Halving for all positions at once: [low, high] holds the first floor not below.
+        low, high = first, after
+        for _ in range(int(np.diff(self.first).max(initial=0)).bit_length()):
+            middle = (low + high) // 2
+            is_below = (middle < high) & (self.floor[np.minimum(middle, after - 1)] < notional)
+            low, high = np.where(is_below, middle + 1, low), np.where(is_below, high, middle)
         # A notional of 0 lies below no floor: it is in the first tier.
-        row: Int64Array1D = np.maximum(below, self.first[symbol])
+        row: Int64Array1D = np.maximum(low - 1, first)
         return row
 
 
@@ -153,20 +148,17 @@ def tier_table(parameters: Sequence[TieredParameters]) -> TierTable:
     n_tiers = np.array([len(each) for each in rows], dtype=np.int64)
     tiers = np.array([tier for each in rows for tier in each], dtype=np.float64).reshape(-1, 6)
     symbols = np.array([_symbol_row(each) for each in parameters], dtype=np.float64).reshape(-1, 7)
-    key: Complex128Array1D = np.empty(len(tiers), dtype=np.complex128)
-    key.real = np.repeat(np.arange(len(rows)), n_tiers)
-    key.imag = tiers[:, 0]
     # Copies: a slice of a column would be read with a stride in every call.
-    columns = [np.ascontiguousarray(tiers[:, column]) for column in range(1, 6)]
+    columns = [np.ascontiguousarray(tiers[:, column]) for column in range(6)]
     own = [np.ascontiguousarray(symbols[:, column]) for column in range(7)]
     return TierTable(
         first=np.concatenate([[0], np.cumsum(n_tiers)]).astype(np.int64),
-        key=key,
-        maintenance_rate=columns[0],
-        maintenance_deduction=columns[1],
-        initial_rate=columns[2],
-        initial_deduction=columns[3],
-        leverage_max=columns[4],
+        floor=columns[0],
+        maintenance_rate=columns[1],
+        maintenance_deduction=columns[2],
+        initial_rate=columns[3],
+        initial_deduction=columns[4],
+        leverage_max=columns[5],
         slope=own[0],
         size_threshold=own[1],
         lower_cap=own[2],
