@@ -208,5 +208,8 @@ def _worst(accounts: MarginedAccounts, trials: list[_Trial], found: BookMargins)
         joined = chosen.merge(table[["trial", "bucket", name]], on="trial")
         sides.append(joined.set_index([*key, "bucket"])[name])
     frame = pd.concat(sides, axis=1).fillna(0.0).reset_index()
+    # What the venue does not report was tried first: it is the simplest supposition.
+    order = facts.drop_duplicates(key)[[*key, "trial"]]
+    frame = frame.merge(order, on=key).sort_values(["trial", "bucket"], ignore_index=True)
     frame["account_id"] = accounts.account_id[frame["account"].to_numpy(dtype=np.int64)]
     return frame[list(WITHOUT_COLUMNS)]

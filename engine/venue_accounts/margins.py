@@ -175,7 +175,8 @@ def _failures(
         failure[book] = "; ".join(distinct[:REASONS_MAX]) + (
             f"; and {more} more" if more > 0 else ""
         )
-    for book in range(rows.n_books):
+    # A book that holds nothing needs nothing, whatever its mode.
+    for book in np.unique(rows.book[rows.quantity != 0.0]).tolist():
         problem = market.terms.modes[int(rows.mode[book])].problem
         if problem:
             failure[book] = problem

@@ -291,7 +291,8 @@ def _call_steps(record: pd.Series, agreement: Agreement) -> tuple[CallStep, ...]
         way = "up" if transfer > 0 else "down in size"
         steps.append(CallStep("Rounded", transfer, f"{way} to multiples of {exact(increment)}"))
     moved = record["call_amount"]
-    steps.append(CallStep(*_outcome(str(record["call_action"]), moved, transfer)))
+    unknown = int(record.get("n_venue_accounts_unknown", 0))
+    steps.append(CallStep(*_outcome(str(record["call_action"]), moved, transfer, unknown)))
     return tuple(steps)
 
 
@@ -322,16 +323,17 @@ def _against_minimum(delta: Decimal, minimum: Decimal) -> str:
     return f"{relation} the minimum transfer amount of {exact(minimum)}"
 
 
-def _outcome(action: str, moved: Decimal, transfer: Decimal) -> tuple[str, Decimal, str]:
+def _outcome(
+    action: str, moved: Decimal, transfer: Decimal, n_unknown: int
+) -> tuple[str, Decimal, str]:
     if action == "call":
         return "Call", moved, "the client delivers"
     if action == "return":
         return "Return", moved, "the house gives back"
     if action == "blocked":
         withheld = exact(abs(transfer))
-        return (
-            "Return withheld",
-            moved,
-            f"{withheld}: inputs are not fresh, a break is open or a venue's demand is unknown",
-        )
+        why = "inputs are not fresh or a break is open"
+        if n_unknown:
+            why = "a venue's demand is unknown, inputs are not fresh or a break is open"
+        return "Return withheld", moved, f"{withheld}: {why}"
     return "Nothing moves", moved, ""

@@ -18,12 +18,15 @@ from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
 from engine.times import close_of
 from infra.rules import DEFAULT_PARAMETERS, agreements_from, read_house_parameters, rule_book
 from infra.simulator.world import WorldParameters, build_world
+from infra.simulator.world.venue_rules import shipped_rules
 
 _MARKET = (
     "instruments", "marks", "index_prices", "fx_rates", "funding", "liquidity",
     "price_history", "volatility_history", "basis_history",
 )  # fmt: skip
-_BOOK = ("positions", "collateral", "open_orders", "agreements")
+_BOOK = (
+    "positions", "collateral", "open_orders", "agreements", "accounts", "venue_margin",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,19 @@ def closed(folder: Path, business_date: date, before: SampleClose | None = None)
     house, text = read_house_parameters(DEFAULT_PARAMETERS, business_date)
     close = Close(
         snapshot,
-        PositionSet(found["positions"].accepted, found["open_orders"].accepted),
+        PositionSet(
+            found["positions"].accepted,
+            found["open_orders"].accepted,
+            found["accounts"].accepted,
+            found["venue_margin"].accepted,
+        ),
         CollateralSet(found["collateral"].accepted),
-        rule_book(house, text, agreements_from(found["agreements"].accepted)),
+        rule_book(
+            house,
+            text,
+            agreements_from(found["agreements"].accepted),
+            shipped_rules(business_date),
+        ),
     )
     result = assess(
         close.snapshot, close.positions, close.collateral, close.rules, _last_fresh(before)
