@@ -221,12 +221,11 @@ def _certain_ticks(
 
 
 def round_to_increment(amount: Decimal, increment: Decimal, rounding: Rounding) -> Decimal:
-    """Return ``amount`` as a multiple of ``increment``; the ratio is cleaned at four decimals."""
+    """Return ``amount`` as a multiple of ``increment``, exactly."""
     if increment <= 0:
         raise ModelInputError(f"rounding increment {increment} is not above 0", value=increment)
     ratio = MONEY_CONTEXT.divide(amount, increment)
-    clean = ratio.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN, context=MONEY_CONTEXT)
-    whole = clean.quantize(Decimal(1), rounding=rounding.value, context=MONEY_CONTEXT)
+    whole = ratio.quantize(Decimal(1), rounding=rounding.value, context=MONEY_CONTEXT)
     return MONEY_CONTEXT.multiply(whole, increment)
 
 

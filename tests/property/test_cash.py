@@ -111,10 +111,8 @@ def test_call_restores_the_credit_support_amount_within_one_increment(
         assert not (fresh and not has_open_break)
         assert found.amount.amount == 0 > found.withheld.amount
     else:
-        # Nothing moves: the difference is below the minimum, or a return below one increment, or
-        # what is left of a ratio to the increment that is cleaned at four decimals.
-        noise = increment * Decimal("0.00005")
-        assert abs(after) < minimum or 0 <= after < increment or abs(after) <= noise
+        # Nothing moves: the difference is below the minimum, or a return below one increment.
+        assert abs(after) < minimum or 0 <= after < increment
     assert (found.amount.amount / increment) % 1 == 0
 
 
