@@ -220,6 +220,18 @@ def _certain_ticks(
     return ticks, is_certain | (amounts == 0.0)
 
 
+def round_to_noisy_increment(amount: Decimal, increment: Decimal, rounding: Rounding) -> Decimal:
+    """Return a number that comes from floats as a multiple of ``increment``.
+
+    The ratio is first rounded half even at four decimals, so that binary noise buys no increment.
+    """
+    if increment <= 0:
+        raise ModelInputError(f"increment {increment} is not above 0", value=increment, limit="> 0")
+    ratio = MONEY_CONTEXT.divide(amount, increment)
+    clean = ratio.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN, context=MONEY_CONTEXT)
+    return MONEY_CONTEXT.multiply(round_to_increment(clean, Decimal(1), rounding), increment)
+
+
 def round_to_increment(amount: Decimal, increment: Decimal, rounding: Rounding) -> Decimal:
     """Return ``amount`` as a multiple of ``increment``, exactly."""
     if increment <= 0:

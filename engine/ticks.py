@@ -6,18 +6,16 @@ done there all the same, in exact decimals.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import Final, Literal
+from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 import numpy as np
 
 from engine.arrays import Float64Array1D
 from engine.errors import ModelInputError
-from engine.money import MONEY_CONTEXT, Rounding, exact, round_to_increment
+from engine.money import Rounding, exact, round_to_noisy_increment
 
 Direction = Literal["up", "down", "toward_zero"]
-_NOISE: Final = Decimal("0.0001")
-_ONE: Final = Decimal(1)
 
 
 def round_to_tick(value: float, tick: float, direction: Direction) -> float:
@@ -65,12 +63,8 @@ def exact_to_tick(value: Decimal, tick: float, direction: Direction) -> Decimal:
     """
     upward = direction == "up" or (direction == "toward_zero" and value < 0)
     rounding = Rounding.REQUIREMENT if upward else Rounding.COLLATERAL_VALUE
-    if tick <= 0:
-        raise ModelInputError(f"tick {tick!r} is not above 0", value=tick, limit="> 0")
     try:
-        ratio = MONEY_CONTEXT.divide(value, exact(tick))
-        clean = ratio.quantize(_NOISE, rounding=ROUND_HALF_EVEN, context=MONEY_CONTEXT)
-        return MONEY_CONTEXT.multiply(round_to_increment(clean, _ONE, rounding), exact(tick))
+        return round_to_noisy_increment(value, exact(tick), rounding)
     except InvalidOperation as error:
         raise ModelInputError(
             f"{value} cannot be rounded to tick {tick!r}: the ratio has too many digits",
