@@ -140,10 +140,10 @@ def measure_drift(replica: Replica, reported: pd.DataFrame) -> pd.DataFrame:
 def with_causes(drift: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     """Return ``drift`` with the probable cause of what is beyond the tolerance of a snapshot skew.
 
-    The first of these that fits: the venue's figure is ours without some of the positions
-    (``missing_position``); one small move of all prices explains both figures, as where margins
-    grow faster than prices, or all figures of the account are off by one small factor
-    (``snapshot_skew``); only one of the two figures differs, or only this bucket of the account,
+    The first of these that fits: one small move of all prices explains both figures, as where
+    margins grow faster than prices, or all figures of the account are off by one small factor
+    (``snapshot_skew``); the venue's figure is ours without some of the positions
+    (``missing_position``); only one of the two figures differs, or only this bucket of the account,
     so that prices and positions agree and a parameter does not (``parameters``); else
     ``unknown``.
     """
@@ -240,12 +240,12 @@ class _Case:
 
 
 def _cause(case: _Case) -> tuple[str, str]:
-    left_out = _left_out(case)
-    if left_out:
-        return MISSING_POSITION, f"the venue's figure is ours without {left_out}"
     shift = _price_shift(case)
     if np.isfinite(shift):
         return SNAPSHOT_SKEW, f"prices {abs(shift):.4%} {'higher' if shift > 0.0 else 'lower'}"
+    left_out = _left_out(case)
+    if left_out:
+        return MISSING_POSITION, f"the venue's figure is ours without {left_out}"
     one_agrees = agrees(case.ours, case.theirs)
     of_set = f"; ours rests on {case.label}" if case.label else ""
     if one_agrees.any():

@@ -207,9 +207,17 @@ def _worst(accounts: MarginedAccounts, trials: list[_Trial], found: BookMargins)
         chosen = ranked.drop_duplicates(key, keep="last")
         joined = chosen.merge(table[["trial", "bucket", name]], on="trial")
         sides.append(joined.set_index([*key, "bucket"])[name])
-    frame = pd.concat(sides, axis=1).fillna(0.0).reset_index()
+    # A bucket that nothing is left in is empty, not absent.
+    buckets = _by_bucket(accounts.found.charges)
+    buckets["account"] = accounts.books.book_account[buckets["trial"].to_numpy(dtype=np.int64)]
+    places = buckets[["account", "bucket"]].drop_duplicates()
     # What the venue does not report was tried first: it is the simplest supposition.
-    order = facts.drop_duplicates(key)[[*key, "trial"]]
-    frame = frame.merge(order, on=key).sort_values(["trial", "bucket"], ignore_index=True)
+    frame = (
+        facts.drop_duplicates(key)
+        .merge(places, on="account")
+        .join(pd.concat(sides, axis=1), on=[*key, "bucket"])
+        .fillna(dict.fromkeys(_FIGURES, 0.0))
+        .sort_values(["trial", "bucket"], ignore_index=True)
+    )
     frame["account_id"] = accounts.account_id[frame["account"].to_numpy(dtype=np.int64)]
     return frame[list(WITHOUT_COLUMNS)]

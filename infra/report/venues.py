@@ -50,16 +50,18 @@ def venue_summary(assessment: Assessment) -> pd.DataFrame:
                 "venue": str(venue),
                 "account_mode": str(mode) or "not known",
                 "n_accounts": len(group),
+                "n_replaced": int((group["initial_margin"].isna() & group["demand"].notna()).sum()),
                 "n_unknown": int(group["demand"].isna().sum()),
-                "initial_margin": float(group["initial_margin"].sum()),
-                "maintenance_margin": float(group["maintenance_margin"].sum()),
-                "house_share": float(both["house_share"].sum()),
+                # Nothing known is no zero.
+                "initial_margin": float(group["initial_margin"].sum(min_count=1)),
+                "maintenance_margin": float(group["maintenance_margin"].sum(min_count=1)),
+                "house_share": float(both["house_share"].sum(min_count=1)),
                 "matched": float(both["initial_margin"].sum()),
                 "evidence": grades[-1].replace("_", " ") if grades else "",
             }
         )
     columns = [
-        "venue", "account_mode", "n_accounts", "n_unknown", "initial_margin",
+        "venue", "account_mode", "n_accounts", "n_replaced", "n_unknown", "initial_margin",
         "maintenance_margin", "house_share", "matched", "evidence",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)

@@ -81,6 +81,7 @@ def _label(axes: Any, value: float, at: float) -> None:
     axes.annotate(
         short(value), (value, at), (4, 0), textcoords="offset points", va="center", fontsize=7.5,
         color=colour("muted"),
+        bbox={"facecolor": colour("card"), "edgecolor": "none", "pad": 0.6},
     )  # fmt: skip
 
 

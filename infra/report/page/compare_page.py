@@ -87,6 +87,8 @@ def _headlines(comparison: Comparison) -> tuple[Headline, ...]:
 
 def _side_by_side(comparison: Comparison) -> Section:
     regimes = regime_table(comparison)
+    reason = regimes["reason"]
+    regimes["remark"] = reason.where(reason != "", regimes["worst_cells"])
     house = float(comparison.requirement["requirement"])
     failed = regimes[regimes["initial_margin"].isna()]
     lead = (
@@ -107,8 +109,8 @@ def _side_by_side(comparison: Comparison) -> Section:
             name("regime", "Venue and mode"), badge("status", "Status"),
             money("initial_margin", "Initial margin"), money("maintenance_margin", "Maintenance"),
             share("to_house", "Of the house's", decimals=0), badge("binding", "Larger side"),
-            text("evidence", "Weakest evidence"), text("worst_cells", "Worst cells", long=True),
-            text("reason", "Reason", long=True),
+            text("evidence", "Weakest evidence"),
+            text("remark", "Worst cells, or why there is no margin", long=True),
         ),
     )  # fmt: skip
     return Section(

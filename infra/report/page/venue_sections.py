@@ -9,6 +9,7 @@ from infra.report.page.cells import (
     TEXT,
     Column,
     Section,
+    Table,
     badge,
     money,
     name,
@@ -27,78 +28,19 @@ _TITLE = "What each venue demands"
 
 def venues_section(document: Document) -> Section:
     """Return house against venues, by venue and by account."""
-    accounts = document.venue_accounts
-    if accounts.empty:
+    if document.venue_accounts.empty:
         lead = (
             "The book has no dataset `accounts`, so the venues' own margins are not replicated and "
             "the house's requirement stands alone."
         )
         return Section("venues", _TITLE, lead)
-    sets, currency = document.netting_sets, document.reporting.currency
-    n_by_side = sets["binding"].value_counts()
-    unknown = accounts[accounts["demand"].isna()]
-    lead = (
-        f"{count(len(accounts))} accounts, margined by the published rules of their venue and "
-        f"mode. The venues demand {short(total(sets['venue_reported']))} {currency} where the "
-        f"house requires {short(total(sets['requirement_reported']))}: the house nets over venues, "
-        f"they do not. The house binds in {count(n_by_side.get('house', 0))} netting sets, the "
-        f"venues in {count(n_by_side.get('venue', 0))}. "
+    charts = charts_of(
+        binding_chart(document.netting_sets, document.reporting.currency),
+        venue_chart(document.venues),
     )
-    if len(unknown):
-        n_open = int(n_by_side.get("unknown", 0))
-        lead += (
-            f"Nobody knows the demand on {count(len(unknown))} "
-            f"account{'' if len(unknown) == 1 else 's'}: their netting sets get nothing back"
-            + (
-                f", and in {count(n_open)} of them nobody can say which side binds. "
-                if n_open
-                else ". "
-            )
-        )
-    lead += "What is owed is the larger side, unless the agreement keeps to the house's."
-    by_venue = with_totals(
-        table(
-            "venue-summary",
-            "By venue and margin mode, USD",
-            document.venues,
-            (
-                name("venue", "Venue"), text("account_mode", "Mode"),
-                number("n_accounts", "Accounts"),
-                number("n_unknown", "Unknown", "accounts whose demand nobody knows"),
-                money("initial_margin", "Initial margin"),
-                money("maintenance_margin", "Maintenance"),
-                money("house_share", "House share", "of the house's requirement, by position"),
-                text("evidence", "Weakest evidence"),
-            ),
-        ),
-        {
-            "venue": "All venues",
-            **{key: count(document.venues[key].sum()) for key in ("n_accounts", "n_unknown")},
-            **{
-                key: f"{document.venues[key].sum():,.2f}"
-                for key in ("initial_margin", "maintenance_margin", "house_share")
-            },
-        },
-    )  # fmt: skip
-    by_account = table(
-        "venue-accounts",
-        "By account, USD; those without a margin first, then the largest",
-        accounts,
-        (
-            name("account_id", "Account"), text("venue", "Venue"), text("account_mode", "Mode"),
-            text("netting_set_id", "Netting set"), badge("status", "Status"),
-            money("initial_margin", "Initial margin", "of the worst book, orders included"),
-            money("maintenance_margin", "Maintenance"), money("house_share", "House share"),
-            money("demand", "Demand", "what is held against the house: replica, else report"),
-            text("demand_source", "From"),
-            Column("ratio", "Ratio", str, TEXT, "100 % used or 1 × cover: liquidated"),
-            badge("binding", "Binding"), text("evidence", "Evidence"), text("book", "Book"),
-            text("reason", "Reason", long=True),
-        ),
-        rows_max=ACCOUNT_ROWS,
-    )  # fmt: skip
-    charts = charts_of(binding_chart(sets, currency), venue_chart(document.venues))
-    return Section("venues", _TITLE, lead, charts, (by_venue, by_account))
+    return Section(
+        "venues", _TITLE, _lead(document), charts, (_by_venue(document), _by_account(document))
+    )
 
 
 def drift_section(document: Document) -> Section:
@@ -139,10 +81,88 @@ def drift_section(document: Document) -> Section:
             name("account_id", "Account"), text("bucket", "Bucket"),
             badge("cause", "Probable cause"),
             share("relative_difference", "Difference", decimals=3),
+            text("detail", "Detail", long=True),
             money("initial_margin", "Our initial"), money("reported_initial_margin", "Reported"),
             money("maintenance_margin", "Our maintenance"),
-            money("reported_maintenance_margin", "Reported "), text("detail", "Detail", long=True),
+            money("reported_maintenance_margin", "Reported "),
         ),
     )  # fmt: skip
     tables = (by_venue, open_ones) if len(questions) else (by_venue,)
     return Section("drift", title, lead, charts_of(drift_chart(drift)), tables)
+
+
+def _lead(document: Document) -> str:
+    accounts = document.venue_accounts
+    sets, currency = document.netting_sets, document.reporting.currency
+    n_by_side = sets["binding"].value_counts()
+    unknown = accounts[accounts["demand"].isna()]
+    lead = (
+        f"{count(len(accounts))} accounts, margined by the published rules of their venue and "
+        f"mode. The venues demand {short(total(sets['venue_reported']))} {currency} where the "
+        f"house requires {short(total(sets['requirement_reported']))}: the house nets over venues, "
+        f"they do not. The house binds in {count(n_by_side.get('house', 0))} netting sets, the "
+        f"venues in {count(n_by_side.get('venue', 0))}. "
+    )
+    if len(unknown):
+        n_open = int(n_by_side.get("unknown", 0))
+        lead += (
+            f"Nobody knows the demand on {count(len(unknown))} "
+            f"account{'' if len(unknown) == 1 else 's'}: their netting sets get nothing back"
+            + (
+                f", and in {count(n_open)} of them nobody can say which side binds. "
+                if n_open
+                else ". "
+            )
+        )
+    return lead + "What is owed is the larger side, unless the agreement keeps to the house's."
+
+
+def _by_venue(document: Document) -> Table:
+    return with_totals(
+        table(
+            "venue-summary",
+            "By venue and margin mode, USD",
+            document.venues,
+            (
+                name("venue", "Venue"), text("account_mode", "Mode"),
+                number("n_accounts", "Accounts"),
+                number("n_replaced", "By report", "no replica: the venue's report is the demand"),
+                number("n_unknown", "Unknown", "accounts whose demand nobody knows"),
+                money("initial_margin", "Initial margin"),
+                money("maintenance_margin", "Maintenance"),
+                money("house_share", "House share", "of the house's requirement, by position"),
+                text("evidence", "Weakest evidence"),
+            ),
+        ),
+        {
+            "venue": "All venues",
+            **{
+                key: count(document.venues[key].sum())
+                for key in ("n_accounts", "n_replaced", "n_unknown")
+            },
+            **{
+                key: f"{document.venues[key].sum():,.2f}"
+                for key in ("initial_margin", "maintenance_margin", "house_share")
+            },
+        },
+    )  # fmt: skip
+
+
+def _by_account(document: Document) -> Table:
+    return table(
+        "venue-accounts",
+        "By account, USD; those without a margin first, then the largest",
+        document.venue_accounts,
+        (
+            name("account_id", "Account"), text("venue", "Venue"), text("account_mode", "Mode"),
+            text("netting_set_id", "Netting set"), badge("status", "Status"),
+            money("demand", "Demand", "what is held against the house: replica, else report"),
+            text("demand_source", "From"),
+            money("initial_margin", "Initial margin", "of the worst book, orders included"),
+            money("maintenance_margin", "Maintenance"), money("house_share", "House share"),
+            Column("ratio", "Ratio", str, TEXT, "100 % used or 1 × cover: liquidated"),
+            badge("binding", "Binding"), text("evidence", "Evidence"), text("book", "Book"),
+            text("reason", "Reason", long=True),
+        ),
+        rows_max=ACCOUNT_ROWS,
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from engine.errors import ParameterError
 from engine.margin.scenario_grid import ScenarioGridParameters
 from engine.margin.standard_option import StandardOptionParameters
 from engine.margin.tiered import NotionalTiers, SizeSlope
-from engine.venue_rules import AccountMode, VenueRules
+from engine.venue_rules import COLLATERAL_RATES, AccountMode, CollateralRates, VenueRules
 from infra.simulator.world.venue_formulas import (
     Contract,
     gains,
@@ -113,8 +113,10 @@ class AccountDesk:
                 key = *self._unit(facts), str(facts["underlying"])
                 grids[key] = rule
                 units.setdefault(key, []).append(self._holding(contract, quantity, facts, rule))
-            elif rule is not None or contract.kind != "spot":
+            elif contract.kind != "spot":
                 parts.append(self._single(contract, quantity, facts, rule))
+            elif quantity < 0.0:
+                parts.append(self._loan(contract, quantity, facts))
         return parts + self._from_units(units, grids)
 
     def _from_units(
@@ -217,6 +219,20 @@ class AccountDesk:
             self._market.gains_of[key] = gains(contract, 1.0, rule, in_coin)
         return self._market.gains_of[key]
 
+    def _loan(self, contract: Contract, quantity: float, facts: Facts) -> Part:
+        """Return the margin of coins sold that the account does not have."""
+        rate = 0.0
+        try:
+            found = self._market.rules.find(
+                self._venue, COLLATERAL_RATES, str(facts["underlying"])
+            ).parameters
+        except ParameterError:
+            found = None
+        if isinstance(found, CollateralRates):
+            rate = found.loan_maintenance_margin_rate
+        margin = rate * abs(contract.notional(quantity))
+        return self._part(facts, margin, margin)
+
     def _single(self, contract: Contract, quantity: float, facts: Facts, rule: object) -> Part:
         size = contract.notional(quantity)
         if isinstance(rule, NotionalTiers):
@@ -231,6 +247,10 @@ class AccountDesk:
             exposure = abs(quantity) * contract.multiplier * unit
             exposure = exposure if contract.kind == "option" else abs(size)
             initial, maintenance = (rate * exposure for rate in _RATES_OF_OTHERS)
+        return self._part(facts, initial, maintenance)
+
+    def _part(self, facts: Facts, initial: float, maintenance: float) -> Part:
+        """Return amounts in settlement currency as a part of their bucket."""
         bucket, currency = self._bucket(facts)
         rates = self._market.usd_rates
         factor = rates[str(facts["settlement_asset"])] / rates[currency]

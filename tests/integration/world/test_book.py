@@ -18,6 +18,7 @@ from engine.times import close_of
 from infra.rules import DEFAULT_PARAMETERS, agreements_from, read_house_parameters, rule_book
 from infra.simulator.world import BookMarket, BookShape, generate_book
 from infra.simulator.world.breaks import BALANCE_BREAK, POSITION_BREAKS
+from infra.simulator.world.venue_rules import shipped_rules
 from tests.integration.world.conftest import SMALL, BuiltWorld
 
 KEY = ["account_id", "instrument_id"]
@@ -188,8 +189,13 @@ def assessed(world: BuiltWorld, marks: pd.DataFrame | None = None) -> pd.DataFra
         basis_history=world.frame("basis_history"),
     )
     house, text = read_house_parameters(DEFAULT_PARAMETERS, DAY)
-    rules = rule_book(house, text, agreements_from(world.frame("agreements")))
-    positions = PositionSet(world.last("positions"), world.last("open_orders"))
+    rules = rule_book(house, text, agreements_from(world.frame("agreements")), shipped_rules(DAY))
+    positions = PositionSet(
+        world.last("positions"),
+        world.last("open_orders"),
+        world.frame("accounts"),
+        world.last("venue_margin"),
+    )
     result = assess(snapshot, positions, CollateralSet(world.last("collateral")), rules)
     assert result.unsettled.empty == (marks is None)
     return result.requirements
@@ -205,7 +211,7 @@ def test_utilisation_looks_like_a_brokers(small_world: BuiltWorld) -> None:
     requirements = assessed(small_world).merge(
         small_world.frame("agreements"), on=["netting_set_id", "client_id", "currency"]
     )
-    owed = requirements["requirement"] + requirements["independent_amount"]
+    owed = requirements["owed"] + requirements["independent_amount"]
     used = (owed - requirements["threshold"]) / requirements["collateral_value"]
     # Most are within their means, some are in call, hardly anyone is far under water.
     assert 0.70 < used.between(0.35, 1.0).mean() < 0.95

@@ -70,6 +70,23 @@ def test_what_the_venue_does_not_report_to_hold_is_found() -> None:
     assert "what the venue does not report to hold" in found["detail"]
 
 
+def test_a_bucket_of_which_the_venue_missed_everything_is_a_missing_position() -> None:
+    told = venues.reported(("A", "USDT", "USDT", 0.0, 0.0, 1e5))
+    found = replicated(told, [("A", PERP, -2.0)]).drift.iloc[0]
+    assert (found["relative_difference"], found["cause"]) == (-1.0, "missing_position")
+    assert found["detail"].endswith(f"without {PERP}")
+
+
+def test_a_move_of_prices_is_likelier_than_a_position_as_small_as_it() -> None:
+    held = [("A", PERP, -2.0), ("A", ETH, 0.02)]
+    ours = replicated(venues.reported(), held).buckets.iloc[0]
+    initial, maintenance = ours["initial_margin"], ours["maintenance_margin"]
+    factor = 1.0 - 4e-4
+    told = venues.reported(("A", "USDT", "USDT", initial * factor, maintenance * factor, 1e5))
+    found = replicated(told, held).drift.iloc[0]
+    assert (found["drift_class"], found["cause"]) == ("model_only", "snapshot_skew")
+
+
 def test_a_small_move_of_prices_explains_a_margin_that_moves_faster() -> None:
     rows = venues.accounts(("B", "deribit", "segregated_portfolio"))
     held = [("B", CALL, -5.0), ("B", INVERSE, 13_000.0)]
