@@ -106,11 +106,11 @@ def _side_by_side(comparison: Comparison) -> Section:
         "Margin by rule, USD",
         regimes,
         (
-            name("regime", "Venue and mode"), badge("status", "Status"),
+            name("regime", "Venue and mode"),
             money("initial_margin", "Initial margin"), money("maintenance_margin", "Maintenance"),
             share("to_house", "Of the house's", decimals=0), badge("binding", "Larger side"),
             text("evidence", "Weakest evidence"),
-            text("remark", "Worst cells, or why there is no margin", long=True),
+            text("remark", "Worst cells, or failure", long=True),
         ),
     )  # fmt: skip
     return Section(
