@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from engine.arrays import Float64Array1D, Int64Array1D
 from engine.backtest.kupiec import kupiec_region
 from engine.backtest.traffic_light import zone_bounds
 from engine.backtest.verdict import rolling_counts
@@ -14,6 +15,7 @@ from infra.report.amounts import count, percent
 from infra.report.charts.style import Chart, chart, colour, new_figure
 
 _WINDOW: Final = 250
+_LABELLED_MAX: Final = 3
 _SERIES: Final = ("core", "up", "procyclicality", "gap", "wrong-way", "hold")
 
 
@@ -116,6 +118,7 @@ def _zones(drawn: dict[str, pd.DataFrame], confidence: float) -> Any:
         axes.annotate(
             f"{text} up to {level}", (0.0, level + 0.5), xycoords=("axes fraction", "data"),
             xytext=(3, 2), textcoords="offset points", fontsize=7.5, color=colour("muted"),
+            bbox={"facecolor": colour("card"), "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
     axes.set_ylim(bottom=-0.3)
     axes.set_ylabel(f"Exceptions in {_WINDOW} days")
@@ -138,13 +141,7 @@ def _replays(replays: pd.DataFrame) -> Any:
         ratio[short], place[short], linestyle="none", marker="o", markersize=5,
         color=colour("up"), markeredgewidth=0,
     )  # fmt: skip
-    for i in np.flatnonzero(short).tolist():
-        rank = int((place[short] == place[i]).sum())
-        if rank <= 4 or ratio[i] >= np.sort(ratio[short & (place == place[i])])[-2]:
-            axes.annotate(
-                replays["book"].iat[i], (ratio[i], place[i]), (0, 5), fontsize=7,
-                textcoords="offset points", color=colour("up"), rotation=18,
-            )  # fmt: skip
+    _label_short(axes, replays, ratio, place)
     axes.axvline(1.0, color=colour("up"), linewidth=1.0)
     axes.set_yticks(range(len(events)), events)
     axes.set_ylim(len(events) - 0.4, -0.9)
@@ -152,6 +149,21 @@ def _replays(replays: pd.DataFrame) -> Any:
     axes.set_xlabel("Loss / requirement of the evening before")
     axes.grid(axis="y", visible=False)
     return figure
+
+
+def _label_short(
+    axes: Any, replays: pd.DataFrame, ratio: Float64Array1D, place: Int64Array1D
+) -> None:
+    """Name the losses that were not covered, the worst of each event, above and below in turn."""
+    short = replays["shortfall"].to_numpy() > 0.0
+    for event in np.unique(place[short]).tolist():
+        rows = np.flatnonzero(short & (place == event))
+        worst = rows[np.argsort(-ratio[rows], kind="stable")][:_LABELLED_MAX]
+        for turn, i in enumerate(worst.tolist()):
+            axes.annotate(
+                replays["book"].iat[i], (ratio[i], event), (0, 5 if turn % 2 == 0 else -11),
+                textcoords="offset points", fontsize=7, ha="center", color=colour("up"),
+            )  # fmt: skip
 
 
 def _tools(tool_days: pd.DataFrame) -> Any:

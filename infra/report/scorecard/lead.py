@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+from infra.report.amounts import signed
+
 LEADS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "coverage": "Every book is margined at every close from what was known then, and the loss "
@@ -42,18 +44,20 @@ def choice_sentence(choice: Mapping[str, object]) -> str:
         return "The shipped filter is the best of the grid."
     tuning = cast(Mapping[str, Any], choice["tuning"])
     told = (
-        f"Best is {choice['variant']}: score {tuning['mean_difference']:+.4f} against the shipped "
-        f"filter, p {tuning['p_value']:.3f}, rises of margin {choice['rise_ratio']:.2f} times as "
-        f"large."
+        f"Best is {choice['variant']}: {_gap(tuning)} against the shipped filter, rises of margin "
+        f"{choice['rise_ratio']:.2f} times as large."
     )
     later = choice["later"]
     if later is not None:
         after = cast(Mapping[str, Any], later)
-        told += (
-            f" From 2024 on, which had no part in this: {after['mean_difference']:+.4f}, p "
-            f"{after['p_value']:.3f}."
-        )
+        told += f" From 2024 on, which had no part in this: {_gap(after)}."
     steady = cast(tuple[str, ...], choice["steady"])
     told += f" Better in each third: {'; '.join(steady) if steady else 'none'}."
     verdict = "it replaces" if choice["replaces"] else "it does not replace"
     return f"{told} By the rule {verdict} the shipped filter."
+
+
+def _gap(found: Mapping[str, Any]) -> str:
+    p_value = found["p_value"]
+    p_shown = "below 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return f"score {signed(found['mean_difference'], 4)}, p {p_shown}"

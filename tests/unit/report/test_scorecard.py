@@ -149,7 +149,7 @@ def test_every_section_is_listed_and_tuning_only_when_there_was_one(
     page = tuned["scorecard.html"].decode()
     assert '<section id="tuning"' in page
     assert "By the rule it does not replace the shipped filter." in page
-    assert "From 2024 on, which had no part in this: +0.0200, p 0.500." in page
+    assert "From 2024 on, which had no part in this: score +0.0200, p 0.500." in page
 
 
 def test_pictures_are_cards_of_their_own(content: ScorecardContent) -> None:
