@@ -11,7 +11,7 @@ from infra.report.amounts import ABSENT, exact, percent, short
 from infra.report.parameters import spelled
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
     from infra.rule_changes import RuleChange
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.rule_proposals import Proposed
 
 ROWS_MAX: Final = 60
+WIDE_COLUMNS: Final = 140
 _GRADES: Final = {
     "published_example": "example", "documented": "documented", "inferred": "[yellow]inferred[/]",
     "unverified": "[red]unverified[/]",
@@ -30,22 +31,42 @@ def sets_table(rows: Sequence[dict[str, Any]]) -> RenderableType:
     """Return sets as a table; a single one, with every parameter."""
     if len(rows) == 1:
         return _one_set(rows[0])
-    heads = ("Venue", "Model", "Scope", "In force from", "Known since, UTC", "Layer", "Evidence")
-    table = _table(f"{len(rows):,} parameter sets", *heads, "Source")
-    for row in rows[:ROWS_MAX]:
-        since = row["recorded_at"][:16].replace("T", " ")
-        state = "" if row["state"] == "in_force" else f" [red]{row['state']}[/]"
-        table.add_row(
-            row["venue"],
-            row["model"],
-            row["scope"] + state,
-            row["effective_date"],
-            since,
-            row["layer"],
-            _GRADES[row["evidence"]],
-            row["source"],
-        )
-    return _cut(table, len(rows))
+    return _Sets(rows)
+
+
+class _Sets:
+    """Many sets; a narrow terminal gets what a set is and how well it is supported."""
+
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._wide() if options.max_width >= WIDE_COLUMNS else self._narrow()
+
+    def _wide(self) -> RenderableType:
+        heads = ("Venue", "Model", "Scope", "In force from", "Known since, UTC", "Layer")
+        table = _table(self._title, *heads, "Evidence", "Source")
+        for row in self.rows[:ROWS_MAX]:
+            since = row["recorded_at"][:16].replace("T", " ")
+            what = (row["venue"], row["model"], _scope(row), row["effective_date"])
+            table.add_row(*what, since, row["layer"], _GRADES[row["evidence"]], row["source"])
+        return _cut(table, len(self.rows))
+
+    def _narrow(self) -> RenderableType:
+        table = _table(self._title, "Set", "In force from", "Evidence")
+        for row in self.rows[:ROWS_MAX]:
+            what = f"{row['venue']}/{row['model']}/{_scope(row)}"
+            table.add_row(what, row["effective_date"], _GRADES[row["evidence"]])
+        return _cut(table, len(self.rows))
+
+    @property
+    def _title(self) -> str:
+        return f"{len(self.rows):,} parameter sets"
+
+
+def _scope(row: dict[str, Any]) -> str:
+    state = "" if row["state"] == "in_force" else f" [red]{row['state']}[/]"
+    return str(row["scope"]) + state
 
 
 def diff_table(diff: RuleDiff) -> RenderableType:
