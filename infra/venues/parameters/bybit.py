@@ -29,7 +29,7 @@ from infra.venues.parameters.tiers import (
     PublishedTier,
     notional_tiers,
     require_consistent,
-    require_rising,
+    rising_tiers,
 )
 
 VENUE: Final = "bybit"
@@ -123,23 +123,9 @@ def _unit(row: Mapping[str, Any], identifier: str) -> float:
 
 def _rates_by_quantity(row: Mapping[str, Any]) -> dict[str, object]:
     identifier = f"{VENUE} collateral ratio of {row.get('currency')}"
-    listed = row.get("collateralRatioList")
-    if not isinstance(listed, list) or not listed:
-        raise BadRow(identifier, listed, "at least one tier", f"{identifier} has no tier")
-    ordered = sorted(listed, key=lambda one: number(one, "minQty", identifier))
-    bounds = [
-        (
-            number(one, "minQty", identifier),
-            number(one, "maxQty", identifier) if one.get("maxQty") else None,
-        )
-        for one in ordered
-    ]
-    require_rising(bounds, identifier)
-    tiers = [
-        {"floor": floor, "haircut": _haircut(one, identifier)}
-        for (floor, _), one in zip(bounds, ordered, strict=True)
-    ]
-    last = bounds[-1][1]
+    listed = rising_tiers(row.get("collateralRatioList"), "minQty", "maxQty", identifier)
+    tiers = [{"floor": floor, "haircut": _haircut(one, identifier)} for floor, _, one in listed]
+    last = listed[-1][1]
     if last is not None:
         # What lies above the last bound counts for nothing.
         tiers.append({"floor": last, "haircut": 1.0})

@@ -25,7 +25,7 @@ from infra.venues.parameters.importing import (
     read_json,
     unknown_form,
 )
-from infra.venues.parameters.tiers import require_rising
+from infra.venues.parameters.tiers import rising_tiers
 
 VENUE: Final = "okx"
 _FORMS: Final = (
@@ -54,23 +54,12 @@ def import_payload(payload: bytes, facts: PayloadFacts) -> Imported:
 
 def _discounts(row: Mapping[str, Any]) -> dict[str, object]:
     identifier = f"{VENUE} discount rate of {row.get('ccy')}"
-    listed = row.get("details")
-    if not isinstance(listed, list) or not listed:
-        raise BadRow(identifier, listed, "at least one tier", f"{identifier} has no tier")
-    ordered = sorted(listed, key=lambda one: number(one, "minAmt", identifier))
-    bounds = [
-        (
-            number(one, "minAmt", identifier),
-            number(one, "maxAmt", identifier) if one.get("maxAmt") else None,
-        )
-        for one in ordered
-    ]
-    require_rising(bounds, identifier)
+    listed = rising_tiers(row.get("details"), "minAmt", "maxAmt", identifier)
     tiers = []
-    for (floor, _), one in zip(bounds, ordered, strict=True):
+    for floor, _, one in listed:
         number(one, "discountRate", identifier)
         tiers.append({"floor": floor, "haircut": exact_complement(one["discountRate"])})
-    last = bounds[-1][1]
+    last = listed[-1][1]
     if last is not None:
         # Beyond the last tier the venue counts at its least rate, nothing where it names none.
         least = row.get("minDiscountRate") or "0"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
 from engine.margin.tiered import NotionalTiers, Tier
-from infra.venues.parameters.importing import BadRow
+from infra.venues.parameters.importing import BadRow, number
 
 # Venues publish deductions to the cent.
 _DEDUCTION_TOLERANCE: Final = 0.01
@@ -33,8 +34,8 @@ def require_consistent(tiers: Sequence[PublishedTier], identifier: str) -> None:
     if not tiers:
         raise BadRow(identifier, "no tier", "at least one tier", f"{identifier} has no tier")
     previous: PublishedTier | None = None
-    for number, tier in enumerate(tiers, start=1):
-        name = f"{identifier} tier {number}"
+    for place, tier in enumerate(tiers, start=1):
+        name = f"{identifier} tier {place}"
         floor = previous.cap if previous else 0.0
         _require(tier.floor == floor, name, tier.floor, f"floor {floor:g}, the cap before")
         _require(tier.cap > tier.floor, name, tier.cap, f"cap > floor {tier.floor:g}")
@@ -52,11 +53,38 @@ def require_consistent(tiers: Sequence[PublishedTier], identifier: str) -> None:
 def require_rising(floors: Sequence[tuple[float, float | None]], identifier: str) -> None:
     """Raise BadRow unless each floor is the cap before it, the first being 0."""
     expected: float | None = 0.0
-    for number, (floor, cap) in enumerate(floors, start=1):
-        name = f"{identifier} tier {number}"
+    for place, (floor, cap) in enumerate(floors, start=1):
+        name = f"{identifier} tier {place}"
         _require(floor == expected, name, floor, f"floor {expected}, the cap before")
         _require(cap is None or cap > floor, name, cap, f"cap > floor {floor:g}")
         expected = cap
+
+
+def rising_tiers(
+    listed: object, floor_key: str, cap_key: str, identifier: str
+) -> list[tuple[float, float | None, Mapping[str, Any]]]:
+    """Return floor, cap and row of each tier in rising order; no cap is an open end.
+
+    Raises
+    ------
+    BadRow
+        If there is no tier, a bound is no number, or a floor is not the cap before it.
+    """
+    if not isinstance(listed, list) or not listed:
+        raise BadRow(identifier, listed, "at least one tier", f"{identifier} has no tier")
+    tiers = sorted(
+        (
+            (
+                number(row, floor_key, identifier),
+                number(row, cap_key, identifier) if row.get(cap_key) else None,
+                row,
+            )
+            for row in listed
+        ),
+        key=itemgetter(0),
+    )
+    require_rising([(floor, cap) for floor, cap, _ in tiers], identifier)
+    return tiers
 
 
 def notional_tiers(tiers: Sequence[PublishedTier]) -> dict[str, object]:
@@ -79,8 +107,8 @@ def _require_deductions(tiers: Sequence[PublishedTier], identifier: str) -> None
         )
     )
     wanted = rule.maintenance_deductions()
-    for number, (tier, deduction) in enumerate(zip(tiers, wanted, strict=True), start=1):
-        name = f"{identifier} tier {number}"
+    for place, (tier, deduction) in enumerate(zip(tiers, wanted, strict=True), start=1):
+        name = f"{identifier} tier {place}"
         found = tier.deduction
         is_met = found is not None and abs(found - deduction) <= _DEDUCTION_TOLERANCE
         _require(is_met, name, found, f"deduction {deduction:.10g} by the recursion")
