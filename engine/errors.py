@@ -6,7 +6,7 @@ value found and the limit; these also travel as attributes for reports and run p
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 
 class MarginPlatformError(Exception):
@@ -81,17 +81,100 @@ class RunIncomplete(MarginPlatformError):
 
 
 class VenueError(MarginPlatformError):
-    """A venue did not answer as needed."""
+    """A venue, custodian or counterparty did not answer as needed.
+
+    ``was_sent`` says whether the request can have had an effect: ``no`` is proof that it had none,
+    ``maybe`` is how every write without a clear answer ends. ``code`` is the venue's own.
+    """
+
+    was_sent: ClassVar[Literal["no", "maybe", "yes"]] = "maybe"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        identifier: str | None = None,
+        value: object = None,
+        limit: str | None = None,
+        code: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, identifier=identifier, value=value, limit=limit)
+        self.code = code
+        self.retry_after_seconds = retry_after_seconds
 
 
 class VenueUnavailable(VenueError):
-    """The venue cannot be reached for now."""
+    """A read failed for now: trying again can help. Never raised by a write."""
 
     retryable = True
 
 
+class NotSent(VenueUnavailable):
+    """The request never left: connection refused, no address, limiter or breaker said no."""
+
+    was_sent = "no"
+
+
+class Throttled(VenueUnavailable):
+    """The venue refused because of too many requests; ``retry_after_seconds`` if it said."""
+
+    was_sent = "no"
+
+
+class Maintenance(VenueUnavailable):
+    """The venue is in settlement, maintenance or cancel-only and refused."""
+
+    was_sent = "no"
+
+
+class OutcomeUnknown(VenueError):
+    """A write ended without a clear answer: it may have been carried out. Never send it anew."""
+
+
 class VenueRejected(VenueError):
-    """The venue refused for good."""
+    """The venue refused for good; ``cause`` says why in our words."""
+
+    was_sent = "no"
+
+    def __init__(self, message: str, *, cause: RejectCause, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.cause = cause
+
+
+class VenueAccessDenied(VenueError):
+    """Credentials, permission, address or account refused: stop, and call a person."""
+
+    was_sent = "no"
+
+
+class ClockSkew(VenueError):
+    """The venue refused the request's time: measure the offset before anything else."""
+
+    was_sent = "no"
+
+
+class BadPayload(VenueError):
+    """An answer that cannot be read as what it should be; on a write the outcome is unknown."""
+
+
+class SequenceGap(VenueError):
+    """A stream skipped: the account or book is uncertain until a snapshot."""
+
+
+class StaleFeed(VenueError):
+    """A stream is silent, or repeats itself, for longer than its limit."""
+
+
+class Unsupported(VenueError):
+    """The venue has no such function; absent is not zero."""
+
+    was_sent = "no"
+
+
+RejectCause: TypeAlias = Literal[
+    "funds", "reduce_only", "limit", "instrument", "address", "policy", "duplicate_key", "other"
+]
 
 
 class InvariantBroken(AssertionError):
