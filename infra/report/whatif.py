@@ -125,7 +125,8 @@ def _notes(after: pd.Series) -> str:
     notes = [str(after["notes"])] if after["notes"] else []
     unknown = after["n_venue_accounts_unknown"]
     if is_number(unknown) and unknown:
-        notes.append(f"what {int(unknown)} venue accounts would demand is unknown")
+        accounts = "1 venue account" if unknown == 1 else f"{int(unknown)} venue accounts"
+        notes.append(f"what {accounts} would demand is unknown")
     if after["variation"]:
         notes.append("what settles against the mark is not yet in the collateral")
     return "; ".join(notes)

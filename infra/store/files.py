@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 _INCOMING = ".incoming"
+_LEFT_OVER_SECONDS = 86_400.0
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free space or set PLIMSOLL_STORE_URL to another place",
     errno.EDQUOT: "the disk quota is used up; free space or set PLIMSOLL_STORE_URL",
@@ -86,6 +88,7 @@ class LocalFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        _sweep(root / _INCOMING)
 
     def write(self, path: str, content: bytes) -> None:
         """Write under a temporary name, force it to the disk, then rename."""
@@ -197,3 +200,12 @@ def _force_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sweep(incoming: Path) -> None:
+    """Remove what killed writers have left; no write takes a day."""
+    oldest = time.time() - _LEFT_OVER_SECONDS
+    for left in incoming.glob("*"):
+        with suppress(OSError):
+            if left.stat().st_mtime < oldest:
+                left.unlink()

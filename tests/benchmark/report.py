@@ -119,8 +119,8 @@ def _taken_on(figures: Figures) -> str:
         f"{' and '.join(days)}, {first['cores']} cores of an {first['processor']}, Python "
         f"{first['python']}, numpy {first['numpy']}, scipy {first['scipy']}, numba "
         f"{first['numba']}, QuantLib {first['QuantLib']}, {first['compiler'] or 'no C compiler'}, "
-        f"{first['mkl'] or 'no MKL'}. Others used the machine meanwhile: load {min(loads):.1f} to "
-        f"{max(loads):.1f} before each benchmark began."
+        f"{first['mkl'] or 'no MKL'}. Load before each benchmark began: "
+        f"{min(loads):.1f} to {max(loads):.1f}."
     )
 
 

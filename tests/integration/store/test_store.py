@@ -184,3 +184,14 @@ def test_content_survives_the_round_trip_whatever_it_is(
     pd.testing.assert_frame_equal(found, original)
     for mine, theirs in zip(found["amount"], original["amount"], strict=True):
         assert str(mine) == str(theirs)
+
+
+def test_what_a_killed_writer_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    incoming = tmp_path / ".incoming"
+    incoming.mkdir()
+    (incoming / "1-old").write_bytes(b"half")
+    (incoming / "2-at-work").write_bytes(b"half")
+    two_days_ago = time.time() - 2 * 86_400
+    os.utime(incoming / "1-old", (two_days_ago, two_days_ago))
+    open_store(tmp_path.as_uri())
+    assert [path.name for path in incoming.iterdir()] == ["2-at-work"]
