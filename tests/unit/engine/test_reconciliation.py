@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from engine import reconciliation
-from engine.reconciliation import reconcile, reporting_quantities
+
+from engine.reconciliation import close, reconcile, reporting_quantities
 from tests.worlds import small
 
 PERP = "binance:BTCUSDT"
@@ -98,5 +98,5 @@ def test_keys_in_any_number_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> N
     rows = small.positions(("B", PERP, 1.0), ("A", PERP, 5.0), ("C", PERP, 2.0))
     keys = ["netting_set_id", "account_id", "instrument_id"]
     expected = reporting_quantities(rows, keys)
-    monkeypatch.setattr(reconciliation, "_NUMBERS_MAX", 2)
+    monkeypatch.setattr(close, "_NUMBERS_MAX", 2)
     pd.testing.assert_frame_equal(reporting_quantities(rows, keys), expected)
