@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-
 from engine.reconciliation import close, reconcile, reporting_quantities
 from tests.worlds import small
 
