@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import ParameterError
+from infra.secrets import SECRET_PREFIX
 
 ENVIRONMENT_PREFIX = "PLIMSOLL_"
 
@@ -94,7 +95,11 @@ def unknown_variables() -> list[str]:
     """Return variables with our prefix that no setting reads: most likely misspelt."""
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
     return sorted(
-        name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known
+        name
+        for name in os.environ
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and not name.startswith(SECRET_PREFIX)
+        and name not in known
     )
 
 
