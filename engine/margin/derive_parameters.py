@@ -1,4 +1,4 @@
-"""Parameters and inputs of Derive's second portfolio margin manager."""
+"""Parameters of Derive's two margin managers, and inputs of the second portfolio manager."""
 
 from __future__ import annotations
 
@@ -102,6 +102,58 @@ class DerivePortfolioParameters:
     maintenance_loss_factor: NonNegative
     initial_loss_factor: NonNegative
     settlement_window_seconds: Positive = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivePortfolioRules(DerivePortfolioParameters):
+    """What a rule book keeps of the portfolio manager: its parameters and its scenarios.
+
+    A set without scenarios states no loss search, so that nothing can be margined by it.
+    """
+
+    __pydantic_config__ = STRICT
+    scenarios: tuple[DeriveScenario, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeriveStandardParameters:
+    """Rates of the standard manager; fractions unless stated.
+
+    Attributes
+    ----------
+    initial_margin_rate, initial_margin_rate_min : float
+        Of spot less what an option is out of the money, and its floor.
+    maintenance_margin_rate_call, maintenance_margin_rate_put : float
+        Of spot.
+    maintenance_margin_rate_put_mark : float
+        Of the put's mark.
+    maintenance_offset : float
+        Initial margin of a short put is at least this times its maintenance.
+    unpaired_call_initial, unpaired_call_maintenance : float
+        Times the forward per net short call.
+    perpetual_initial_rate, perpetual_maintenance_rate : float
+        Of notional.
+    confidence_threshold, confidence_factor : float
+        Oracle confidence below which its charge starts, and its slope.
+    stable_price_threshold, stable_price_factor : float
+        Price of the stablecoin below which the depeg charge starts, and its slope. [USD], [-]
+    """
+
+    __pydantic_config__ = STRICT
+    initial_margin_rate: Fraction
+    initial_margin_rate_min: Fraction
+    maintenance_margin_rate_call: Fraction
+    maintenance_margin_rate_put: Fraction
+    maintenance_margin_rate_put_mark: Fraction
+    maintenance_offset: NonNegative
+    unpaired_call_initial: NonNegative
+    unpaired_call_maintenance: NonNegative
+    perpetual_initial_rate: Fraction
+    perpetual_maintenance_rate: Fraction
+    confidence_threshold: Fraction
+    confidence_factor: NonNegative
+    stable_price_threshold: NonNegative
+    stable_price_factor: NonNegative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

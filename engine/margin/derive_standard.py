@@ -8,16 +8,18 @@ stablecoin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from engine.arrays import BoolArray1D, Float64Array1D
+from engine.arrays import Float64Array1D
 from engine.errors import ModelInputError
 from engine.kernels.exact_sums import total
-from engine.limits import STRICT, Fraction, NonNegative
+from engine.margin.derive_book import SECONDS_PER_YEAR
+from engine.margin.derive_parameters import DeriveStandardParameters
+from engine.margin.derive_standard_book import DeriveStandardOptions, option_nets
 from engine.pricing.black76 import option_value
 from engine.pricing.terms import OptionTerms
 
@@ -32,49 +34,6 @@ __all__ = [
     "DeriveUnderlying",
     "derive_standard_margin",
 ]
-
-_SECONDS_PER_YEAR = 31_536_000.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeriveStandardParameters:
-    """Rates of the standard manager; fractions unless stated.
-
-    Attributes
-    ----------
-    initial_margin_rate, initial_margin_rate_min : float
-        Of spot less what an option is out of the money, and its floor.
-    maintenance_margin_rate_call, maintenance_margin_rate_put : float
-        Of spot.
-    maintenance_margin_rate_put_mark : float
-        Of the put's mark.
-    maintenance_offset : float
-        Initial margin of a short put is at least this times its maintenance.
-    unpaired_call_initial, unpaired_call_maintenance : float
-        Times the forward per net short call.
-    perpetual_initial_rate, perpetual_maintenance_rate : float
-        Of notional.
-    confidence_threshold, confidence_factor : float
-        Oracle confidence below which its charge starts, and its slope.
-    stable_price_threshold, stable_price_factor : float
-        Price of the stablecoin below which the depeg charge starts, and its slope. [USD], [-]
-    """
-
-    __pydantic_config__ = STRICT
-    initial_margin_rate: Fraction
-    initial_margin_rate_min: Fraction
-    maintenance_margin_rate_call: Fraction
-    maintenance_margin_rate_put: Fraction
-    maintenance_margin_rate_put_mark: Fraction
-    maintenance_offset: NonNegative
-    unpaired_call_initial: NonNegative
-    unpaired_call_maintenance: NonNegative
-    perpetual_initial_rate: Fraction
-    perpetual_maintenance_rate: Fraction
-    confidence_threshold: Fraction
-    confidence_factor: NonNegative
-    stable_price_threshold: NonNegative
-    stable_price_factor: NonNegative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +129,11 @@ def derive_standard_margin(
         If an underlying has no price, an option has expired, or a number is not usable.
     """
     initial, maintenance, worth = ([account.cash_balance] for _ in range(3))
-    for book in _expiry_books(account.options, market):
-        book_initial, book_maintenance = book.net_margins(parameters)
-        initial.append(book_initial)
-        maintenance.append(book_maintenance)
-        worth.append(total(book.quantity * book.mark))
+    options, n_books = _options_by_book(account.options, market)
+    nets = option_nets(options, n_books, parameters)
+    initial += nets.net_initial_margin.tolist()
+    maintenance += nets.net_maintenance_margin.tolist()
+    worth.append(total(options.quantity * options.mark_price))
     for held in account.perpetuals:
         gain = held.quantity * (held.mark_price - held.entry_price) + held.unpaid_funding
         notional = abs(held.quantity) * held.mark_price
@@ -194,79 +153,43 @@ def derive_standard_margin(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class _ExpiryBook:
-    """Options of one underlying and expiry, with their marks."""
-
-    spot_price: float
-    forward_price: float
-    is_call: BoolArray1D
-    strike: Float64Array1D
-    quantity: Float64Array1D
-    mark: Float64Array1D
-
-    def net_margins(self, one: DeriveStandardParameters) -> tuple[float, float]:
-        """Return initial and maintenance: the better of option by option and worst payoff."""
-        isolated_initial, isolated_maintenance = self._isolated(one)
-        floor = self._payoff_floor()
-        short_calls = max(-total(self.quantity[self.is_call]), 0.0) * self.forward_price
-        return (
-            max(isolated_initial, floor - short_calls * one.unpaired_call_initial),
-            max(isolated_maintenance, floor - short_calls * one.unpaired_call_maintenance),
-        )
-
-    def _isolated(self, one: DeriveStandardParameters) -> tuple[float, float]:
-        spot, mark = self.spot_price, self.mark
-        distance = np.where(self.is_call, self.strike - spot, spot - self.strike)
-        put_floor = np.maximum(
-            one.maintenance_margin_rate_put * spot, one.maintenance_margin_rate_put_mark * mark
-        )
-        maintenance = (
-            np.where(self.is_call, one.maintenance_margin_rate_call * spot, put_floor) + mark
-        )
-        needed = one.initial_margin_rate * spot - np.maximum(distance, 0.0)
-        raw = np.maximum(needed, one.initial_margin_rate_min * spot) + mark
-        floored = np.maximum(raw, one.maintenance_offset * maintenance)
-        initial = np.where(self.is_call, raw, floored)
-        short = np.minimum(self.quantity, 0.0)
-        return total(short * initial), total(short * maintenance)
-
-    def _payoff_floor(self) -> float:
-        prices = np.concatenate([[0.0], self.strike])
-        sign = np.where(self.is_call, 1.0, -1.0)
-        payoffs = np.maximum(sign * (prices[:, np.newaxis] - self.strike), 0.0) * self.quantity
-        return min(0.0, *(total(row) for row in payoffs))
-
-
-def _expiry_books(
-    options: Sequence[DeriveStandardOption], market: DeriveStandardMarket
-) -> Iterator[_ExpiryBook]:
-    held: dict[tuple[str, datetime], list[DeriveStandardOption]] = {}
-    for option in options:
-        held.setdefault((option.underlying, option.expiry), []).append(option)
-    for (name, expiry), rows in held.items():
-        seconds = (expiry - market.valuation_time).total_seconds()
-        if seconds < 0.0:
+def _options_by_book(
+    held: Sequence[DeriveStandardOption], market: DeriveStandardMarket
+) -> tuple[DeriveStandardOptions, int]:
+    """Return the options with their marks, and the number of underlyings and expiries."""
+    number: dict[tuple[str, datetime], int] = {}
+    seconds = []
+    for option in held:
+        number.setdefault((option.underlying, option.expiry), len(number))
+        seconds.append((option.expiry - market.valuation_time).total_seconds())
+        if seconds[-1] < 0.0:
             raise ModelInputError(
-                f"option on {name} expired at {expiry.isoformat()}, before the valuation at "
-                f"{market.valuation_time.isoformat()}",
-                identifier=name,
+                f"option on {option.underlying} expired at {option.expiry.isoformat()}, before the "
+                f"valuation at {market.valuation_time.isoformat()}",
+                identifier=option.underlying,
             )
-        terms = OptionTerms(
-            is_call=np.array([row.is_call for row in rows], dtype=np.bool_),
-            strike_price=np.array([row.strike_price for row in rows], dtype=np.float64),
-            years=seconds / _SECONDS_PER_YEAR,
-        )
-        forward = np.array([row.forward_price for row in rows], dtype=np.float64)
-        volatility = np.array([row.volatility for row in rows], dtype=np.float64)
-        yield _ExpiryBook(
-            spot_price=market.underlying(name).spot_price,
-            forward_price=rows[0].forward_price,
-            is_call=np.asarray(terms.is_call),
-            strike=np.asarray(terms.strike_price),
-            quantity=np.array([row.quantity for row in rows], dtype=np.float64),
-            mark=option_value(terms, forward, volatility).option_price,
-        )
+    is_call = np.array([each.is_call for each in held], dtype=np.bool_)
+    strike = _numbers(each.strike_price for each in held)
+    forward = _numbers(each.forward_price for each in held)
+    terms = OptionTerms(
+        is_call=is_call, strike_price=strike, years=_numbers(seconds) / SECONDS_PER_YEAR
+    )
+    mark = option_value(terms, forward, _numbers(each.volatility for each in held)).option_price
+    spot = _numbers(market.underlying(each.underlying).spot_price for each in held)
+    options = DeriveStandardOptions(
+        book=np.array([number[each.underlying, each.expiry] for each in held], dtype=np.int64),
+        is_call=is_call,
+        quantity=_numbers(each.quantity for each in held),
+        strike_price=strike,
+        mark_price=mark,
+        spot_price=spot,
+        forward_price=forward,
+    )
+    return options, len(number)
+
+
+def _numbers(values: Iterable[float]) -> Float64Array1D:
+    return np.array(list(values), dtype=np.float64)
 
 
 def _oracle_charges(

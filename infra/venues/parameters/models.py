@@ -55,13 +55,13 @@ def _standard_option() -> Any:
 
 
 def _derive_portfolio() -> Any:
-    from engine.margin.derive_parameters import DerivePortfolioParameters
+    from engine.margin.derive_parameters import DerivePortfolioRules
 
-    return DerivePortfolioParameters
+    return DerivePortfolioRules
 
 
 def _derive_standard() -> Any:
-    from engine.margin.derive_standard import DeriveStandardParameters
+    from engine.margin.derive_parameters import DeriveStandardParameters
 
     return DeriveStandardParameters
 
