@@ -1,7 +1,7 @@
 """Settlements and margin as ledger entries: what the close of a date moves, booked once.
 
 Accounts: ``collateral:<netting set>`` is what the house holds free for a client,
-``margin:<netting set>`` what is bound by the requirement, ``settlement:<venue account>`` the
+``margin:<netting set>`` what is bound because it is owed, ``settlement:<venue account>`` the
 other side of the day's gains and losses.
 """
 

@@ -39,6 +39,16 @@ def test_a_close_records_what_each_venue_demands_and_which_side_binds(
     assert (kept.requirements["owed"] >= kept.requirements["requirement"]).all()
 
 
+def test_the_ledger_binds_what_is_owed_where_the_venues_demand_more(home_after_both: Path) -> None:
+    place = workplace()
+    kept = read_assessment(place.store, RUN, dict(facts_of(RUN, "require")["hashes"]))
+    owed = kept.requirements[kept.requirements["owed_amount"].notna()]
+    assert (owed["owed_amount"] > owed["requirement_amount"]).any()
+    balances = place.database.ledger.balances("margin").set_index(["account", "asset"])["amount"]
+    for name, currency, amount in owed[["netting_set_id", "currency", "owed_amount"]].to_numpy():
+        assert balances.get((f"margin:{name}", currency), 0) == amount
+
+
 def test_replay_gives_the_same_bytes_of_the_venue_frames(home_after_both: Path) -> None:
     verdict = replay_run(RUN)
     assert verdict.is_equal
