@@ -15,7 +15,8 @@ class PlacedRows:
     """Positions that need margin, each with its terms; arrays of shape (n_rows,).
 
     ``parameters`` is a row of the terms' sets, -1 with a ``fault``; ``model`` is empty for what
-    takes no margin. ``bucket`` and ``currency`` say with what a position is margined together.
+    takes no margin. ``bucket`` and ``currency`` say with what a position is margined together,
+    ``spreads`` which set of SPAN's inter-commodity spreads its mode grants (-1: none).
     """
 
     book: Int64Array1D
@@ -27,6 +28,7 @@ class PlacedRows:
     bucket: ObjectArray1D
     currency: ObjectArray1D
     fault: ObjectArray1D
+    spreads: Int64Array1D
 
     def of_model(self, model: str) -> Int64Array1D:
         """Return the rows of a model that have parameters."""

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.margin.scenario_pnl import INSTRUMENT_TYPES, ScenarioInstruments
 from engine.rules import HouseParameters
 from engine.scenarios.instruments import priced_instruments
@@ -33,6 +33,10 @@ class VenueInstruments:
     settlement_rate, quote_rate : Float64Array1D
         USD per unit of the settlement asset, and of the quote currency; NaN where unknown.
     tick_size : Float64Array1D
+    expiry_month : Int64Array1D
+        Months since year 0; -1 where there is no expiry.
+    open_interest : Float64Array1D
+        Of the whole market; NaN where nobody says. [contracts]
     settles : BoolArray1D
         Expires inside the business date: carries no margin any more.
     fault : ObjectArray1D of str
@@ -57,6 +61,8 @@ class VenueInstruments:
     settlement_rate: Float64Array1D
     quote_rate: Float64Array1D
     tick_size: Float64Array1D
+    expiry_month: Int64Array1D
+    open_interest: Float64Array1D
     settles: BoolArray1D
     fault: ObjectArray1D
 
@@ -127,6 +133,8 @@ def venue_instruments(snapshot: Snapshot, house: HouseParameters) -> VenueInstru
         settlement_rate=priced.settlement_rate,
         quote_rate=quote_rate,
         tick_size=listed["tick_size"].to_numpy(dtype=np.float64),
+        expiry_month=_expiry_month(listed["expiry_utc"]),
+        open_interest=_open_interest(snapshot.marks, listed["instrument_id"]),
         settles=table.settles,
         fault=fault,
     )
@@ -178,6 +186,20 @@ def _scenario_instruments(
 
 def _rates_of(assets: ObjectArray1D, rates: dict[str, float]) -> Float64Array1D:
     return np.array([rates.get(str(asset), np.nan) for asset in assets], dtype=np.float64)
+
+
+def _expiry_month(expiry: pd.Series) -> Int64Array1D:
+    month = (expiry.dt.year * 12.0 + expiry.dt.month).fillna(-1.0)
+    found: Int64Array1D = month.to_numpy(dtype=np.int64)
+    return found
+
+
+def _open_interest(marks: pd.DataFrame, names: pd.Series) -> Float64Array1D:
+    if "open_interest" not in marks:
+        return np.full(len(names), np.nan)
+    known = marks.set_index("instrument_id")["open_interest"].reindex(names)
+    found: Float64Array1D = known.to_numpy(dtype=np.float64)
+    return found
 
 
 def _texts(column: pd.Series) -> ObjectArray1D:

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.kernels.exact_sums import grouped_sums, rounded
+from engine.venue_accounts.by_commodity import SpanUnits, span_charges
 from engine.venue_accounts.by_position import loan_charges, option_charges, tier_charges
 from engine.venue_accounts.by_unit import GridUnits, grid_charges
 from engine.venue_accounts.charges import Charges, PlacedRows, joined_charges
@@ -67,6 +68,8 @@ class BookMargins:
         Units of scenario grids with their profit and loss by cell.
     placed : PlacedRows
         Rows that need margin, summed by book and instrument, with their terms.
+    span : SpanUnits
+        What books hold of combined commodities, with the losses by scenario.
     """
 
     initial_margin: Float64Array1D
@@ -75,6 +78,7 @@ class BookMargins:
     charges: Charges
     units: tuple[GridUnits, ...]
     placed: PlacedRows
+    span: SpanUnits
 
 
 def margin_books(market: VenueMarket, rows: BookRows) -> BookMargins:
@@ -91,7 +95,8 @@ def margin_books(market: VenueMarket, rows: BookRows) -> BookMargins:
         loan_charges(market, placed),
     ]
     units, unit_charges = grid_charges(market, placed)
-    charges = joined_charges([*parts, *unit_charges])
+    span, commodity_charges = span_charges(market, placed)
+    charges = joined_charges([*parts, *unit_charges, *commodity_charges])
     failure = _failures(market, rows, placed, charges)
     n_books = rows.n_books
     usd = charges.usd_rate
@@ -108,6 +113,7 @@ def margin_books(market: VenueMarket, rows: BookRows) -> BookMargins:
         charges=charges,
         units=units,
         placed=placed,
+        span=span,
     )
 
 
@@ -143,6 +149,7 @@ def _placed(market: VenueMarket, rows: BookRows) -> PlacedRows:
         bucket=bucket,
         currency=currency,
         fault=np.where(is_loan, loan_fault, fault),
+        spreads=np.array([each.spreads for each in modes], dtype=np.int64)[mode],
     )
 
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.arrays import Int64Array1D
+from engine.arrays import Float64Array1D, Int64Array1D
 from engine.margin.scenario_grid import (
     GridRevaluation,
     ScenarioGridParameters,
     ScenarioInstruments,
     revalue_grid,
 )
+from engine.margin.scenario_pnl import unit_delta
+from engine.margin.span import SpanParameters, SpanRevaluation, revalue_span
 from engine.margin.tiered import TieredParameters, TierTable, tier_table
 from engine.rules import RuleBook
 from engine.snapshot import Snapshot
@@ -27,7 +29,7 @@ from engine.venue_accounts.instruments import (
     in_usd,
     venue_instruments,
 )
-from engine.venue_accounts.terms import SCENARIO_GRID, TIERED, VenueTerms, venue_terms
+from engine.venue_accounts.terms import SCENARIO_GRID, SPAN, TIERED, VenueTerms, venue_terms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +55,27 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Span:
+    """One parameter set of SPAN, with every instrument that it serves revalued in USD.
+
+    Attributes
+    ----------
+    parameters : int
+        Row of ``VenueTerms.sets``.
+    local : Int64Array1D, shape (n_instruments,)
+        Row of each instrument in ``revaluation``; -1 where the set does not serve it.
+    revaluation : SpanRevaluation
+    unit_delta : Float64Array1D
+        Of the rows of ``revaluation``. [coin per contract]
+    """
+
+    parameters: int
+    local: Int64Array1D
+    revaluation: SpanRevaluation
+    unit_delta: Float64Array1D
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VenueMarket:
     """Everything that margins of venue accounts depend on but the accounts.
 
@@ -65,6 +88,7 @@ class VenueMarket:
     tier_symbol : Int64Array1D, shape (n_sets,)
         Symbol of each set in ``tiers``; -1 for sets of other models.
     grids : tuple of Grid
+    spans : tuple of Span
     """
 
     instruments: VenueInstruments
@@ -72,6 +96,7 @@ class VenueMarket:
     tiers: TierTable
     tier_symbol: Int64Array1D
     grids: tuple[Grid, ...]
+    spans: tuple[Span, ...] = ()
 
 
 def prepare_venues(
@@ -93,6 +118,7 @@ def prepare_venues(
         tiers=tier_table([_tiered(terms, row) for row in tiered]),
         tier_symbol=symbol,
         grids=_grids(instruments, terms),
+        spans=_spans(instruments, terms),
     )
 
 
@@ -108,7 +134,12 @@ def at_moved_prices(market: VenueMarket, move: float) -> VenueMarket:
         forward_price=held.forward_price * factor,
         index_price=held.index_price * factor,
     )
-    return replace(market, instruments=moved, grids=_grids(moved, market.terms))
+    return replace(
+        market,
+        instruments=moved,
+        grids=_grids(moved, market.terms),
+        spans=_spans(moved, market.terms),
+    )
 
 
 def _tiered(terms: VenueTerms, row: int) -> TieredParameters:
@@ -133,6 +164,30 @@ def _grids(instruments: VenueInstruments, terms: VenueTerms) -> tuple[Grid, ...]
     return tuple(
         _grid(terms, key, np.flatnonzero(wanted[key]), views[key[1]]) for key in sorted(wanted)
     )
+
+
+def _spans(instruments: VenueInstruments, terms: VenueTerms) -> tuple[Span, ...]:
+    wanted: dict[int, np.ndarray] = {}
+    usable = np.array([not fault for fault in instruments.fault], dtype=np.bool_)
+    usable &= ~instruments.settles
+    for mode in terms.modes:
+        served = (mode.model == SPAN) & (mode.parameters >= 0) & usable
+        for row in np.unique(mode.parameters[served]).tolist():
+            chosen = served & (mode.parameters == row)
+            wanted[row] = wanted.get(row, np.zeros(len(instruments), dtype=np.bool_)) | chosen
+    if not wanted:
+        return ()
+    in_dollars, in_own = in_usd(instruments), in_settlement_asset(instruments)
+    found = []
+    for row in sorted(wanted):
+        parameters = terms.sets[row].parameters
+        assert isinstance(parameters, SpanParameters)
+        rows = np.flatnonzero(wanted[row])
+        local = np.full(len(instruments), -1, dtype=np.int64)
+        local[rows] = np.arange(len(rows))
+        revaluation = revalue_span(_rows_of(in_dollars, rows), parameters)
+        found.append(Span(row, local, revaluation, unit_delta(_rows_of(in_own, rows))))
+    return tuple(found)
 
 
 def _grid(

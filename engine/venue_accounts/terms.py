@@ -11,6 +11,8 @@ import numpy as np
 from engine.arrays import Int64Array1D, ObjectArray1D
 from engine.errors import ParameterError
 from engine.margin.scenario_grid import ScenarioGridParameters
+from engine.margin.span import SpanParameters
+from engine.margin.span_spreads import InterCommoditySpreads
 from engine.margin.standard_option import StandardOptionParameters
 from engine.margin.tiered import NotionalTiers, OpenInterestScaled, SizeSlope
 from engine.venue_accounts.instruments import USD, VenueInstruments
@@ -19,13 +21,19 @@ from engine.venue_rules import AccountMode, CollateralRates, ParameterSet, Scope
 TIERED: Final = "tiered"
 STANDARD_OPTION: Final = "standard_option"
 SCENARIO_GRID: Final = "scenario_grid"
+SPAN: Final = "span"
+SPAN_SPREADS: Final = "span_spreads"
 LOAN: Final = "collateral_rates"
-MODELS: Final = (TIERED, STANDARD_OPTION, SCENARIO_GRID)
+NONE: Final = "none"
+"""A mode that names this model margins nothing of the kind: the venue lists none."""
+MODELS: Final = (TIERED, STANDARD_OPTION, SCENARIO_GRID, SPAN, NONE)
 """Models that margin an account here; a mode that names another one is unmodelled."""
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     TIERED: (NotionalTiers, SizeSlope, OpenInterestScaled),
     STANDARD_OPTION: (StandardOptionParameters,),
     SCENARIO_GRID: (ScenarioGridParameters,),
+    SPAN: (SpanParameters,),
+    SPAN_SPREADS: (InterCommoditySpreads,),
     LOAN: (CollateralRates,),
 }
 WHOLE_ACCOUNT: Final = "account"
@@ -54,6 +62,8 @@ class ModeTerms:
         What each instrument is margined together with, and the currency of its figures: USD where
         settlement assets are joined. Where a whole account is one bucket, each unit of a scenario
         grid keeps its settlement asset, and its margin joins the others in USD.
+    spreads : int
+        Row of the set of SPAN's inter-commodity spreads; -1 where none is granted.
     """
 
     venue: str
@@ -67,6 +77,7 @@ class ModeTerms:
     loan_fault: ObjectArray1D
     bucket: ObjectArray1D
     currency: ObjectArray1D
+    spreads: int = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,11 +121,16 @@ class _Finder:
             venue, name, mode, problem,
             model=empty, parameters=np.full(n, -1), loan=np.full(n, -1),
             fault=empty.copy(), loan_fault=empty.copy(), bucket=empty.copy(),
-            currency=empty.copy(),
+            currency=empty.copy(), spreads=self._spreads(venue, name, mode),
         )  # fmt: skip
         if mode is not None:
             self._fill(terms, mode)
         return terms
+
+    def _spreads(self, venue: str, name: str, mode: AccountMode | None) -> int:
+        # A credit that nobody has stated is not given.
+        uses = mode is not None and SPAN in (mode.futures_model, mode.option_model)
+        return self._find(venue, SPAN_SPREADS, name)[0] if uses else -1
 
     def _mode(self, venue: str, name: str) -> tuple[AccountMode | None, str]:
         if not name:
@@ -145,6 +161,10 @@ class _Finder:
             if held.kind[row] == "spot" and model != SCENARIO_GRID:
                 continue
             terms.model[row] = model
+            if model == NONE:
+                name = str(held.instrument_id[row])
+                terms.fault[row] = f"{name}: {terms.venue}/{terms.name} margins no {held.kind[row]}"
+                continue
             if model == SCENARIO_GRID and mode.bucket == "account":
                 terms.currency[row] = str(held.settlement_asset[row])
             scope = _scope(held, row, scope_kind)

@@ -2,15 +2,16 @@
 
 Venue margins are exact sums of charges by position and by unit of a grid. So a candidate needs
 the charges that it changes, and the figures are the bytes of the whole account. What cannot be
-taken apart so (offsets between buckets, grids over several currencies, several changes in one unit)
-is left to ``engine.whatif.venue``, which margins the account in whole.
+taken apart so (offsets between buckets, grids over several currencies, several changes in one
+unit, models that margin positions jointly) is left to ``engine.whatif.venue``, which margins the
+account in whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,10 @@ from engine.margin.scenario_candidates import HeldBucket, candidate_margins, hel
 from engine.venue_accounts.by_unit import OFFSET, GridUnits
 from engine.venue_accounts.governing import MarginedAccounts
 from engine.venue_accounts.margins import BookRows, margin_books
-from engine.venue_accounts.terms import SCENARIO_GRID, ModeTerms
+from engine.venue_accounts.terms import LOAN, SCENARIO_GRID, STANDARD_OPTION, TIERED, ModeTerms
+
+# Models that charge every position by itself.
+_BY_POSITION: Final = (TIERED, STANDARD_OPTION, LOAN, "")
 
 UnitKey: TypeAlias = tuple[int, int, str, str, str]
 """Book, parameters, underlying, bucket and currency."""
@@ -154,10 +158,12 @@ def exchange_of(
     mode = accounts.market.terms.modes[int(accounts.rows.mode[change.book])]
     found = Exchange()
     for row, quantity in change.changed.items():
-        if mode.model[row] != SCENARIO_GRID or mode.parameters[row] < 0:
+        if mode.model[row] in _BY_POSITION or mode.parameters[row] < 0:
             found.rows.append((row, quantity))
             found.taken.append(charges.positions.get((change.book, row), (0.0, 0.0)))
             continue
+        if mode.model[row] != SCENARIO_GRID:
+            return None
         key = _key(accounts, mode, change.book, row)
         unit, held = charges.units.get(key), change.held.get(row, 0.0)
         moved = quantity - held

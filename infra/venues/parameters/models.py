@@ -66,6 +66,18 @@ def _derive_standard() -> Any:
     return DeriveStandardParameters
 
 
+def _span() -> Any:
+    from engine.margin.span import SpanParameters
+
+    return SpanParameters
+
+
+def _span_spreads() -> Any:
+    from engine.margin.span_spreads import InterCommoditySpreads
+
+    return InterCommoditySpreads
+
+
 def _house() -> Any:
     from infra.rules import HouseDocument
 
@@ -79,6 +91,8 @@ _TYPES: Final[Mapping[str, Callable[[], Any]]] = {
     "derive_standard": _derive_standard,
     "house_parameters": _house,
     "scenario_grid": _scenario_grid,
+    "span": _span,
+    "span_spreads": _span_spreads,
     "standard_option": _standard_option,
     "tiered": _tiered,
 }
