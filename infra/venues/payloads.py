@@ -22,7 +22,7 @@ _MAGNITUDE_MAX: Final = 40
 _EXCERPT_CHARACTERS: Final = 200
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Wire(msgspec.Struct, rename="camel"):
     """A part of a venue's answer: fields in its own camel case."""
 
 
