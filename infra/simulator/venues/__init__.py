@@ -1,0 +1,1 @@
+"""Simulated venues and custodians behind their real wire protocols, on loopback."""

@@ -1,0 +1,53 @@
+"""Start a town: ``python -m infra.simulator.venues --venues deribit``; prints addresses as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import signal
+import sys
+
+from infra.simulator.venues.core.town import TownParameters
+from infra.simulator.venues.streets import VENUES, build_town
+
+
+def main() -> None:
+    """Host a town until interrupted; the first line of output describes it."""
+    arguments = _arguments()
+    parameters = TownParameters(
+        seed=arguments.seed,
+        speed=arguments.speed,
+        tick_seconds=arguments.tick_seconds,
+        confirmation_seconds=arguments.confirmation_seconds,
+        is_liquidating=arguments.liquidate,
+        admin_token=secrets.token_urlsafe(24),
+    )
+    asyncio.run(_host(arguments.venues, parameters))
+
+
+async def _host(names: list[str], parameters: TownParameters) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with build_town(names, parameters) as town:
+        sys.stdout.write(json.dumps(town.describe()) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m infra.simulator.venues")
+    parser.add_argument("--venues", nargs="*", default=[], choices=sorted(VENUES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--speed", type=float, default=1.0, help="town seconds per second")
+    parser.add_argument("--tick-seconds", type=float, default=0.1)
+    parser.add_argument("--confirmation-seconds", type=float, default=30.0)
+    parser.add_argument("--liquidate", action="store_true", help="liquidate accounts under margin")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Core of the simulated venues: accounts, market, chain, faults, admin endpoint, runner."""
