@@ -13,6 +13,7 @@ from engine.reconciliation import reporting_quantities, smallest_confirmed
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, PositionSet, Snapshot
 from engine.venue_accounts.accounts import VenueBooks, venue_books
+from engine.venue_accounts.assuming import account_notes
 from engine.venue_accounts.columns import BUCKET_COLUMNS, MARGIN_COLUMNS, framed
 from engine.venue_accounts.drifting import account_drift
 from engine.venue_accounts.equity import EquityInputs, account_equity
@@ -44,7 +45,8 @@ class VenueMargins:
         replica, else what the venue reports, else NaN (unknown), as ``demand_source`` says.
         ``margin_ratio`` is the venue's own: with ``ratio_kind`` ``margin_balance`` maintenance
         over equity, with ``adjusted_equity`` equity over maintenance; both liquidate at 1. NaN
-        where equity is unknown. ``evidence`` is the weakest grade among the parameters used.
+        where equity is unknown. ``evidence`` is the weakest grade among the parameters used,
+        ``note`` says what was assumed where the market or the rule book says nothing.
     buckets : pandas.DataFrame
         What is margined together: columns ``BUCKET_COLUMNS``, in the bucket's currency.
     components : pandas.DataFrame
@@ -106,7 +108,9 @@ def venue_margins(
     )
     equity = bucket_equity(accounts, buckets, own, positions.venue_margin, rates)
     components = component_frame(accounts, table)
-    margins = _margins(accounts, buckets, equity, components, rules)
+    margins = _margins(accounts, buckets, equity, components, rules).assign(
+        note=account_notes(accounts, components, own.note)
+    )
     return VenueMargins(
         margins=_with_demand(margins, positions.venue_margin, rates),
         buckets=framed(

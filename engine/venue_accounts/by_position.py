@@ -91,16 +91,20 @@ def loan_charges(market: VenueMarket, placed: PlacedRows) -> Charges:
 def tiered_positions(
     market: VenueMarket, placed: PlacedRows, rows: Int64Array1D
 ) -> TieredPositions:
-    """Return rows of the model ``tiered``, with the leverage that counts."""
+    """Return rows of the model ``tiered``, with the leverage and the open interest that count.
+
+    Where nobody says how large a market is, its rate is taken at the end of its rule: 1.
+    """
     held, instrument = market.instruments, placed.instrument[rows]
+    symbol = market.tier_symbol[placed.parameters[rows]]
     positions = TieredPositions(
-        symbol=market.tier_symbol[placed.parameters[rows]],
+        symbol=symbol,
         quantity=placed.quantity[rows],
         mark_price=held.mark_price[instrument],
         contract_multiplier=held.contract_multiplier[instrument],
         is_inverse=held.is_inverse[instrument],
         leverage=placed.leverage[rows],
-        open_interest=np.full(len(rows), np.nan),
+        open_interest=_open_interest(market, instrument, symbol),
     )
     if not len(rows):
         return positions
@@ -120,6 +124,32 @@ def bucket_factors(
         market.instruments.settlement_asset[instrument] != USD
     )
     return np.where(in_usd, rate, 1.0), np.where(in_usd, 1.0, rate)
+
+
+def lacks_open_interest(
+    market: VenueMarket, instrument: Int64Array1D, parameters: Int64Array1D
+) -> BoolArray1D:
+    """Return where a rate goes by the open interest of a market and nobody says it."""
+    symbol = np.where(parameters >= 0, market.tier_symbol[parameters], -1)
+    lacks = np.zeros(len(symbol), dtype=np.bool_)
+    known = np.flatnonzero((symbol >= 0) & (instrument >= 0))
+    is_scaled = market.tiers.lower_cap[symbol[known]] != market.tiers.upper_cap[symbol[known]]
+    lacks[known] = is_scaled & np.isnan(market.instruments.open_interest[instrument[known]])
+    return lacks
+
+
+def _open_interest(
+    market: VenueMarket, instrument: Int64Array1D, symbol: Int64Array1D
+) -> Float64Array1D:
+    held = market.instruments
+    if not len(symbol):
+        return np.zeros(0)
+    value = held.contract_multiplier[instrument] * held.mark_price[instrument]
+    # Twice the upper cap: beyond it whatever the rounding.
+    bound = 2.0 * market.tiers.upper_cap[symbol] / value
+    known = held.open_interest[instrument]
+    found: Float64Array1D = np.where(np.isnan(known), bound, known)
+    return found
 
 
 def _priced(market: VenueMarket, placed: PlacedRows, rows: Int64Array1D) -> Int64Array1D:

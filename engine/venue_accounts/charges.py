@@ -77,6 +77,24 @@ class Charges:
         return Charges(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
 
 
+def faulty_charges(placed: PlacedRows, rows: Int64Array1D, reason: ObjectArray1D) -> Charges:
+    """Return charges that fail the books of ``rows``, each for its reason."""
+    n = len(rows)
+    nothing = np.full(n, np.nan)
+    return Charges(
+        book=placed.book[rows],
+        instrument=placed.instrument[rows],
+        name=reason,
+        bucket=placed.bucket[rows],
+        currency=placed.currency[rows],
+        parameters=placed.parameters[rows],
+        initial_margin=nothing,
+        maintenance_margin=nothing,
+        usd_rate=np.ones(n),
+        fault=reason,
+    )
+
+
 def joined_charges(parts: Sequence[Charges]) -> Charges:
     """Return all charges in one table, by book, then as the parts come."""
     columns = {

@@ -17,7 +17,7 @@ MARGIN_COLUMNS: Final[dict[str, str]] = {
     "n_positions": _COUNT, "currency": _TEXT, "initial_margin": _NUMBER,
     "maintenance_margin": _NUMBER, "demand": _NUMBER, "maintenance_demand": _NUMBER,
     "demand_source": _TEXT, "house_share": _NUMBER, "equity": _NUMBER, "equity_source": _TEXT,
-    "margin_ratio": _NUMBER, "ratio_kind": _TEXT, "evidence": _TEXT,
+    "margin_ratio": _NUMBER, "ratio_kind": _TEXT, "evidence": _TEXT, "note": _TEXT,
 }  # fmt: skip
 BUCKET_COLUMNS: Final[dict[str, str]] = {
     "account_id": _TEXT, "bucket": _TEXT, "currency": _TEXT, "initial_margin": _NUMBER,
@@ -29,6 +29,7 @@ COMPONENT_COLUMNS: Final[dict[str, str]] = {
     "maintenance_margin_usd": _NUMBER, "worst_loss": _NUMBER, "contingencies": _NUMBER,
     "minimum_charge": _NUMBER, "worst_cell": _TEXT, "parameters": _TEXT,
     "effective_date": _TEXT, "source": _TEXT, "evidence": _TEXT, "parameters_hash": _TEXT,
+    "note": _TEXT,
 }  # fmt: skip
 POSITION_COLUMNS: Final[dict[str, str]] = {
     "account_id": _TEXT, "instrument_id": _TEXT, "bucket": _TEXT, "model": _TEXT,

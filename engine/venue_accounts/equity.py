@@ -14,12 +14,14 @@ from engine.errors import ParameterError
 from engine.settlement.variation import variation_margin
 from engine.venue_accounts.instruments import USD
 from engine.venue_accounts.market import VenueMarket
-from engine.venue_accounts.terms import LOAN, SCENARIO_GRID
+from engine.venue_accounts.terms import DERIVE_PORTFOLIO, LOAN, SCENARIO_GRID
 from engine.venue_rules import CollateralRates, VenueRules
 
 FROM_COLLATERAL: Final = "collateral"
 FROM_REPORT: Final = "venue report"
 _SOURCES: Final = ("venue", "clearing", "oms")
+# They charge the change of what options are worth alone.
+_REVALUING: Final = (SCENARIO_GRID, DERIVE_PORTFOLIO)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,8 +74,8 @@ def account_equity(inputs: EquityInputs) -> Equity:
     """Return the equity of each account by asset.
 
     Settled collateral whose location is the account; profit of futures and perpetuals since they
-    were last settled; spot holdings; and, where options are margined by a scenario grid, their
-    value, because such a grid charges the change of it alone. A venue that nets equity over
+    were last settled; spot holdings; and, where options are margined by their revaluation, as in a
+    scenario grid, their value, because it charges the change of it alone. A venue that nets equity over
     assets counts each by its ``collateral_rates``: an asset without one counts nothing.
     """
     row_of = {str(name): row for row, name in enumerate(inputs.accounts["account_id"])}
@@ -119,7 +121,7 @@ def _open_profit(inputs: EquityInputs, row_of: dict[str, int]) -> pd.DataFrame:
     )
     by_grid = np.array(
         [
-            market.terms.modes[m].model[i] == SCENARIO_GRID
+            market.terms.modes[m].model[i] in _REVALUING
             for m, i in zip(mode[account].tolist(), at.tolist(), strict=True)
         ],
         dtype=np.bool_,

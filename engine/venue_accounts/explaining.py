@@ -9,9 +9,11 @@ import pandas as pd
 
 from engine.arrays import Int64Array1D, ObjectArray1D
 from engine.margin.scenario_cells import MOVES
+from engine.venue_accounts.assuming import component_notes
 from engine.venue_accounts.by_unit import GridUnits
 from engine.venue_accounts.charges import Charges
 from engine.venue_accounts.columns import COMPONENT_COLUMNS, SCENARIO_COLUMNS, framed
+from engine.venue_accounts.explaining_span import span_cells, span_parts
 from engine.venue_accounts.governing import MarginedAccounts
 
 _KEY: Final = ["account", "bucket", "component", "set"]
@@ -70,7 +72,7 @@ def component_frame(accounts: MarginedAccounts, table: pd.DataFrame) -> pd.DataF
     columns = list(zip(*(facts[row] for row in chosen.tolist()), strict=True)) or [()] * 6
     names = ("model", "parameters", "effective_date", "source", "evidence", "parameters_hash")
     rate = table["usd_rate"]
-    grids = _grid_parts(accounts)
+    grids = pd.concat([_grid_parts(accounts), span_parts(accounts)], ignore_index=True)
     keyed = table[["account", "bucket", "component", "set"]].merge(
         grids, on=["account", "bucket", "component", "set"], how="left"
     )
@@ -88,6 +90,7 @@ def component_frame(accounts: MarginedAccounts, table: pd.DataFrame) -> pd.DataF
                 for name in ("worst_loss", "contingencies", "minimum_charge")
             },
             "worst_cell": keyed["worst_cell"].fillna("").to_numpy(),
+            "note": component_notes(accounts, table),
         },
         COMPONENT_COLUMNS,
     )
@@ -122,6 +125,7 @@ def scenario_frame(accounts: MarginedAccounts) -> pd.DataFrame:
                 }
             )
         )
+    parts += span_cells(accounts)
     empty: dict[str, list[object]] = {name: [] for name in SCENARIO_COLUMNS}
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(empty)
     frame = framed({name: table[name] for name in SCENARIO_COLUMNS}, SCENARIO_COLUMNS)

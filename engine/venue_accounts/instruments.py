@@ -33,6 +33,8 @@ class VenueInstruments:
     settlement_rate, quote_rate : Float64Array1D
         USD per unit of the settlement asset, and of the quote currency; NaN where unknown.
     tick_size : Float64Array1D
+    expiry : ObjectArray1D of str
+        Instant of expiry as people read it, in UTC; empty where there is none.
     expiry_month : Int64Array1D
         Months since year 0; -1 where there is no expiry.
     open_interest : Float64Array1D
@@ -61,6 +63,7 @@ class VenueInstruments:
     settlement_rate: Float64Array1D
     quote_rate: Float64Array1D
     tick_size: Float64Array1D
+    expiry: ObjectArray1D
     expiry_month: Int64Array1D
     open_interest: Float64Array1D
     settles: BoolArray1D
@@ -133,6 +136,7 @@ def venue_instruments(snapshot: Snapshot, house: HouseParameters) -> VenueInstru
         settlement_rate=priced.settlement_rate,
         quote_rate=quote_rate,
         tick_size=listed["tick_size"].to_numpy(dtype=np.float64),
+        expiry=_texts(listed["expiry_utc"].dt.strftime("%Y-%m-%d %H:%M").fillna("")),
         expiry_month=_expiry_month(listed["expiry_utc"]),
         open_interest=_open_interest(snapshot.marks, listed["instrument_id"]),
         settles=table.settles,

@@ -14,6 +14,8 @@ import numpy as np
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.kernels.exact_sums import grouped_sums, rounded
 from engine.venue_accounts.by_commodity import SpanUnits, span_charges
+from engine.venue_accounts.by_derive_portfolio import DerivePortfolioUnits, portfolio_charges
+from engine.venue_accounts.by_derive_standard import DeriveExpiryUnits, standard_charges
 from engine.venue_accounts.by_position import loan_charges, option_charges, tier_charges
 from engine.venue_accounts.by_unit import GridUnits, grid_charges
 from engine.venue_accounts.charges import Charges, PlacedRows, joined_charges
@@ -70,6 +72,10 @@ class BookMargins:
         Rows that need margin, summed by book and instrument, with their terms.
     span : SpanUnits
         What books hold of combined commodities, with the losses by scenario.
+    derive_portfolio : tuple of DerivePortfolioUnits
+        Units of Derive's portfolio manager with their profit and loss by scenario.
+    derive_standard : tuple of DeriveExpiryUnits
+        Expiries under Derive's standard manager.
     """
 
     initial_margin: Float64Array1D
@@ -79,6 +85,8 @@ class BookMargins:
     units: tuple[GridUnits, ...]
     placed: PlacedRows
     span: SpanUnits
+    derive_portfolio: tuple[DerivePortfolioUnits, ...]
+    derive_standard: tuple[DeriveExpiryUnits, ...]
 
 
 def margin_books(market: VenueMarket, rows: BookRows) -> BookMargins:
@@ -96,7 +104,10 @@ def margin_books(market: VenueMarket, rows: BookRows) -> BookMargins:
     ]
     units, unit_charges = grid_charges(market, placed)
     span, commodity_charges = span_charges(market, placed)
-    charges = joined_charges([*parts, *unit_charges, *commodity_charges])
+    portfolios, portfolio_parts = portfolio_charges(market, placed)
+    expiries, standard_parts = standard_charges(market, placed)
+    parts += [*unit_charges, *commodity_charges, *portfolio_parts, *standard_parts]
+    charges = joined_charges(parts)
     failure = _failures(market, rows, placed, charges)
     n_books = rows.n_books
     usd = charges.usd_rate
@@ -114,6 +125,8 @@ def margin_books(market: VenueMarket, rows: BookRows) -> BookMargins:
         units=units,
         placed=placed,
         span=span,
+        derive_portfolio=portfolios,
+        derive_standard=expiries,
     )
 
 

@@ -23,6 +23,7 @@ from engine.margin.span import SpanParameters, SpanRevaluation, revalue_span
 from engine.margin.tiered import TieredParameters, TierTable, tier_table
 from engine.rules import RuleBook
 from engine.snapshot import Snapshot
+from engine.venue_accounts.derive_market import DeriveTable, derive_tables
 from engine.venue_accounts.instruments import (
     VenueInstruments,
     in_settlement_asset,
@@ -89,6 +90,7 @@ class VenueMarket:
         Symbol of each set in ``tiers``; -1 for sets of other models.
     grids : tuple of Grid
     spans : tuple of Span
+    derive : tuple of DeriveTable
     """
 
     instruments: VenueInstruments
@@ -97,6 +99,7 @@ class VenueMarket:
     tier_symbol: Int64Array1D
     grids: tuple[Grid, ...]
     spans: tuple[Span, ...] = ()
+    derive: tuple[DeriveTable, ...] = ()
 
 
 def prepare_venues(
@@ -119,6 +122,7 @@ def prepare_venues(
         tier_symbol=symbol,
         grids=_grids(instruments, terms),
         spans=_spans(instruments, terms),
+        derive=derive_tables(instruments, terms),
     )
 
 
@@ -139,6 +143,7 @@ def at_moved_prices(market: VenueMarket, move: float) -> VenueMarket:
         instruments=moved,
         grids=_grids(moved, market.terms),
         spans=_spans(moved, market.terms),
+        derive=derive_tables(moved, market.terms),
     )
 
 

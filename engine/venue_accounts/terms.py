@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.arrays import Int64Array1D, ObjectArray1D
 from engine.errors import ParameterError
+from engine.margin.derive_parameters import DerivePortfolioRules, DeriveStandardParameters
 from engine.margin.scenario_grid import ScenarioGridParameters
 from engine.margin.span import SpanParameters
 from engine.margin.span_spreads import InterCommoditySpreads
@@ -23,10 +24,14 @@ STANDARD_OPTION: Final = "standard_option"
 SCENARIO_GRID: Final = "scenario_grid"
 SPAN: Final = "span"
 SPAN_SPREADS: Final = "span_spreads"
+DERIVE_PORTFOLIO: Final = "derive_portfolio"
+DERIVE_STANDARD: Final = "derive_standard"
 LOAN: Final = "collateral_rates"
 NONE: Final = "none"
 """A mode that names this model margins nothing of the kind: the venue lists none."""
-MODELS: Final = (TIERED, STANDARD_OPTION, SCENARIO_GRID, SPAN, NONE)
+MODELS: Final = (
+    TIERED, STANDARD_OPTION, SCENARIO_GRID, SPAN, DERIVE_PORTFOLIO, DERIVE_STANDARD, NONE,
+)  # fmt: skip
 """Models that margin an account here; a mode that names another one is unmodelled."""
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     TIERED: (NotionalTiers, SizeSlope, OpenInterestScaled),
@@ -34,6 +39,8 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     SCENARIO_GRID: (ScenarioGridParameters,),
     SPAN: (SpanParameters,),
     SPAN_SPREADS: (InterCommoditySpreads,),
+    DERIVE_PORTFOLIO: (DerivePortfolioRules,),
+    DERIVE_STANDARD: (DeriveStandardParameters,),
     LOAN: (CollateralRates,),
 }
 WHOLE_ACCOUNT: Final = "account"
@@ -158,7 +165,8 @@ class _Finder:
                 if held.kind[row] == "option"
                 else (mode.futures_model, mode.futures_scope)
             )
-            if held.kind[row] == "spot" and model != SCENARIO_GRID:
+            scope = _scope(held, row, scope_kind)
+            if held.kind[row] == "spot" and not self._takes_spot(terms.venue, model, scope):
                 continue
             terms.model[row] = model
             if model == NONE:
@@ -167,8 +175,13 @@ class _Finder:
                 continue
             if model == SCENARIO_GRID and mode.bucket == "account":
                 terms.currency[row] = str(held.settlement_asset[row])
-            scope = _scope(held, row, scope_kind)
             terms.parameters[row], terms.fault[row] = self._find(terms.venue, model, scope)
+
+    def _takes_spot(self, venue: str, model: str, scope: str) -> bool:
+        # A manager of single underlyings takes other coins as collateral alone.
+        return model == SCENARIO_GRID or (
+            model == DERIVE_PORTFOLIO and self._find(venue, model, scope)[0] >= 0
+        )
 
     def _find(self, venue: str, model: str, scope: str) -> tuple[int, str]:
         key = venue, model, scope
@@ -183,6 +196,8 @@ class _Finder:
             return -1, str(error)
         if not isinstance(found.parameters, _TYPES[model]):
             return -1, f"{found.label} holds {type(found.parameters).__name__}, not of {model}"
+        if isinstance(found.parameters, DerivePortfolioRules) and not found.parameters.scenarios:
+            return -1, f"{found.label} states no scenarios: bring a set that lists them"
         return self._row_of(found), ""
 
 

@@ -101,6 +101,7 @@ _ACCOUNTS: tuple[tuple[str, str, Spelling], ...] = (
     ("ratio", "Ratio", word),
     ("evidence", "Evidence", _grade),
     ("reason", "Reason", word),
+    ("note", "Assumed", word),
 )
 _COMPONENTS: tuple[tuple[str, str, Spelling], ...] = (
     ("account_id", "Account", word),

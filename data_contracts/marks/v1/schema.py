@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from data_contracts.contract import PRICE_MAX, Column, Contract, Kind, Threshold, Window
+from data_contracts.contract import (
+    PRICE_MAX,
+    QUANTITY_MAX,
+    Column,
+    Contract,
+    Kind,
+    Threshold,
+    Window,
+)
 
 CONTRACT: Final = Contract(
     dataset="marks",
@@ -12,8 +20,9 @@ CONTRACT: Final = Contract(
     meaning=(
         "One row per business date and instrument: the venue's margin price. Inverse options are "
         "marked in coin. Options carry their volatility, options and futures their forward. "
-        "`settlement_price` is there on the day of expiry alone: the price that settles. A mark "
-        "of zero is no price."
+        "`settlement_price` is there on the day of expiry alone: the price that settles. "
+        "`open_interest` is needed where a venue's margin rates go by it; without it they are "
+        "taken at the end of their rule. A mark of zero is no price."
     ),
     columns=(
         Column("business_date", Kind.DATE, "date being closed"),
@@ -26,6 +35,8 @@ CONTRACT: Final = Contract(
                "quote asset", optional=True, above=0.0, at_most=PRICE_MAX),
         Column("settlement_price", Kind.NUMBER, "price that settles an expiry", "quote asset",
                optional=True, above=0.0, at_most=PRICE_MAX),
+        Column("open_interest", Kind.NUMBER, "open contracts of the whole market", "contracts",
+               optional=True, at_least=0.0, at_most=QUANTITY_MAX),
         Column("observed_utc", Kind.INSTANT, "instant of observation", "UTC"),
     ),
     key=("business_date", "instrument_id"),

@@ -162,7 +162,7 @@ def _by_account(document: Document) -> Table:
             money("maintenance_margin", "Maintenance"), money("house_share", "House share"),
             Column("ratio", "Ratio", str, TEXT, "100 % used or 1 × cover: liquidated"),
             badge("binding", "Binding"), text("evidence", "Evidence"), text("book", "Book"),
-            text("reason", "Reason", long=True),
+            text("reason", "Reason", long=True), text("note", "Assumed", long=True),
         ),
         rows_max=ACCOUNT_ROWS,
     )  # fmt: skip

@@ -18,6 +18,7 @@ VENUES = (
     "binance",
     "bitmex",
     "bybit",
+    "cme",
     "deribit",
     "derive",
     "dydx",
