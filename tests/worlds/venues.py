@@ -123,7 +123,7 @@ def sets() -> list[ParameterSet]:
         parameter_set("deribit", "tiered", "BTC", BTC_SLOPE),
         parameter_set("deribit", "standard_option", "BTC", SHORT_OPTION),
         parameter_set("deribit", "scenario_grid", "BTC", BTC_GRID, "inferred"),
-        parameter_set("bybit", "account_mode", "derive", mode(futures_model="derive_portfolio")),
+        parameter_set("bybit", "account_mode", "auction", mode(futures_model="auction")),
     ]  # fmt: skip
 
 

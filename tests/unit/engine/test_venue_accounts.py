@@ -135,10 +135,10 @@ def test_what_is_unknown_fails_by_name(held: str, mode: str, status: str, reason
 
 
 def test_a_model_that_is_not_replicated_is_named() -> None:
-    rows = venues.accounts(("D", "bybit", "derive"))
+    rows = venues.accounts(("D", "bybit", "auction"))
     found = only(margins_of([("D", "bybit:ETH-26JUN26-3000-C", 1.0)], rows))
     assert found["status"] == "unmodelled"
-    assert "derive_portfolio" in found["reason"]
+    assert "margined by auction; modelled are" in found["reason"]
 
 
 def test_an_account_that_nobody_registered_is_unmodelled() -> None:

@@ -329,7 +329,7 @@ def test_exchanged_charges_give_the_bits_of_the_account_margined_in_whole(deribi
 
 
 def test_account_that_holds_nothing_yet_is_found_and_margined() -> None:
-    known = pd.concat([accounts(), venues.accounts(("A", "bybit", "derive"))], ignore_index=True)
+    known = pd.concat([accounts(), venues.accounts(("A", "bybit", "auction"))], ignore_index=True)
     known.loc[known["venue"] == "bybit", ["account_id", "account_mode"]] = ["A-bybit", "usdm"]
     book = prepared(positions_of(known=known), small.collateral_set(*PLEDGED))
     found = what_if(book, [one(order("buy", 1.0, ETH_CALL))]).candidates
