@@ -103,7 +103,7 @@ class _Desk:
             {"number": number, "kind": fault.kind, "struck": struck}
             for number, fault, struck in plan.in_force()
         ]
-        return _json({"in_force": listed, "struck": {**plan.struck}})
+        return _json({"in_force": listed, "struck": {k.value: n for k, n in plan.struck.items()}})
 
     async def inject(self, request: web.Request) -> web.Response:
         body = dict(await request.json())
