@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.benchmark import (
     aggregation,
+    allocation,
     compile_time,
     end_of_day,
     growth,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Console], None]] = {
     "venue_models": venue_models.run,
     "compile_time": compile_time.run,
     "whatif": whatif.run,
+    "allocation": allocation.run,
 }
 
 
