@@ -66,6 +66,10 @@ class InsufficientCollateral(LedgerError):
     """A posting would take an account below its floor."""
 
 
+class UnbackedCredit(LedgerError):
+    """A posting would credit clients with more than outside sources vouch for."""
+
+
 class StateError(MarginPlatformError):
     """The database cannot serve: locked, not migrated, or another run holds the lease."""
 

@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from engine.errors import StateError
+from infra.db.call_tables import CallFactRow
 from infra.db.canonical import GENESIS, link
+from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
 from infra.db.rule_tables import ParameterSetRow
 from infra.db.tables import AuditRow, CallEventRow, EntryRow, PostingRow
 
@@ -105,7 +107,11 @@ class Audit:
                 ("audit", _audit_rows(connection)),
                 ("ledger", _ledger_rows(connection)),
                 ("call_events", _call_event_rows(connection)),
+                ("call_facts", _call_fact_rows(connection)),
                 ("parameter_sets", _parameter_rows(connection)),
+                ("ledger_holds", _rows_of(connection, HoldRow)),
+                ("ledger_hold_resolutions", _rows_of(connection, HoldResolutionRow)),
+                ("ledger_attestations", _rows_of(connection, AttestationRow)),
             ):
                 wanted = {position: digest for name, position, digest in anchors if name == chain}
                 heads[chain] = _verify_chain(chain, rows, wanted)
@@ -129,7 +135,13 @@ def _heads(connection: Connection) -> dict[str, Head]:
         "audit": chain_head(connection, AuditRow.position, AuditRow.hash),
         "ledger": chain_head(connection, EntryRow.position, EntryRow.hash),
         "call_events": chain_head(connection, CallEventRow.position, CallEventRow.hash),
+        "call_facts": chain_head(connection, CallFactRow.position, CallFactRow.hash),
         "parameter_sets": chain_head(connection, ParameterSetRow.position, ParameterSetRow.hash),
+        "ledger_holds": chain_head(connection, HoldRow.position, HoldRow.hash),
+        "ledger_hold_resolutions": chain_head(
+            connection, HoldResolutionRow.position, HoldResolutionRow.hash
+        ),
+        "ledger_attestations": chain_head(connection, AttestationRow.position, AttestationRow.hash),
     }
 
 
@@ -170,9 +182,19 @@ def _call_event_rows(connection: Connection) -> Iterator[_Row]:
     return _plain_rows(connection, select(CallEventRow.__table__).order_by(CallEventRow.position))
 
 
+def _call_fact_rows(connection: Connection) -> Iterator[_Row]:
+    return _plain_rows(connection, select(CallFactRow.__table__).order_by(CallFactRow.position))
+
+
 def _parameter_rows(connection: Connection) -> Iterator[_Row]:
     query = select(ParameterSetRow.__table__).order_by(ParameterSetRow.position)
     return _plain_rows(connection, query)
+
+
+def _rows_of(
+    connection: Connection, table: type[HoldRow | HoldResolutionRow | AttestationRow]
+) -> Iterator[_Row]:
+    return _plain_rows(connection, select(table.__table__).order_by(table.position))
 
 
 def _plain_rows(connection: Connection, query: Select[Any]) -> Iterator[_Row]:
@@ -183,7 +205,8 @@ def _plain_rows(connection: Connection, query: Select[Any]) -> Iterator[_Row]:
 
 
 def _ledger_rows(connection: Connection) -> Iterator[_Row]:
-    from infra.db.ledger import Posting, body_hash
+    from engine.ledger.entries import Posting
+    from infra.db.ledger_booking import body_hash
 
     corrected = aliased(EntryRow)
     entries = (

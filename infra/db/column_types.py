@@ -20,11 +20,12 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import TypeEngine
 
 from engine.errors import LedgerError, ModelInputError
+from engine.ledger.entries import MINOR_UNITS_MAX
 from engine.times import require_utc
 from infra.db.canonical import canonical_json, from_json
 
-# 38 digits hold the supply of any token with 18 decimals, where 64 bits overflow.
-MINOR_UNITS_MAX: Final = 10**38 - 1
+# A sum of amounts: room for 10^22 of the largest.
+SIGNED_UNITS_MAX: Final = 10**60 - 1
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,60}(\.[0-9]{1,40})?")
 
 # The number of a row in a chain or list; INTEGER is 64 bits wide on SQLite, BIGINT on PostgreSQL.
@@ -71,11 +72,39 @@ class MinorUnits(TypeDecorator[int]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Refuse what is no positive integer."""
+        if value is None:
+            return None
         if type(value) is not int or not 0 < value <= MINOR_UNITS_MAX:
             raise LedgerError(
                 f"a posting moves a positive whole number of minor units, found {value!r}",
                 value=value,
                 limit=f"1 to {MINOR_UNITS_MAX}",
+            )
+        return str(value) if dialect.name == "sqlite" else Decimal(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        """Return the whole number."""
+        return None if value is None else int(value)
+
+
+class SignedUnits(TypeDecorator[int]):
+    """A whole number of minor units of any sign: a balance, or a sum over accounts."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return text for SQLite, whose integers end at 64 bits."""
+        kind: TypeEngine[Any] = Text() if dialect.name == "sqlite" else Numeric()
+        return dialect.type_descriptor(kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Refuse what is no integer, or one that no honest sum reaches."""
+        if type(value) is not int or abs(value) > SIGNED_UNITS_MAX:
+            raise LedgerError(
+                f"a balance is a whole number of minor units, found {value!r}",
+                value=value,
+                limit=f"-{SIGNED_UNITS_MAX} to {SIGNED_UNITS_MAX}",
             )
         return str(value) if dialect.name == "sqlite" else Decimal(value)
 

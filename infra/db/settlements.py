@@ -16,8 +16,12 @@ from sqlalchemy import Connection, not_, select
 from sqlalchemy.orm import aliased
 
 from engine.errors import LedgerError, ModelInputError
+from engine.ledger.balances import Balance
+from engine.ledger.entries import Entry, Posting
 from engine.money import Money, to_minor_units
-from infra.db.ledger import Entry, Posting, PostingSummary, asset_scales, fold, postings_by_entry
+from infra.db.ledger import PostingSummary
+from infra.db.ledger_balances import asset_scales, balances_of
+from infra.db.ledger_booking import postings_by_entry
 from infra.db.runs import MARGIN, RunHandle, get_run, is_history
 from infra.db.tables import EntryRow
 
@@ -98,10 +102,11 @@ class Settlements:
             targets = _targets(required, asset_scales(connection))
             if is_history(connection, run):
                 return self._post(connection, run_id, [], [], len(targets))
-            held = fold(connection, kind=MARGIN)
+            accounts = sorted({margin_account(owner) for owner, _ in targets})
+            bound = balances_of(connection, accounts)
             entries, unchanged = [], 0
             for (owner, asset), units in sorted(targets.items()):
-                delta = units - held.get((margin_account(owner), asset), 0)
+                delta = units - bound.get((margin_account(owner), asset), Balance()).posted
                 if delta == 0:
                     unchanged += 1
                     continue

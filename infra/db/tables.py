@@ -296,6 +296,7 @@ class EntryRow(Base):
         UniqueConstraint("corrects"),
         Index("ix_ledger_entries_run_id", "run_id"),
         Index("ix_ledger_entries_kind", "kind", "business_date"),
+        Index("ix_ledger_entries_recorded_at", "recorded_at"),
         _STRICT,
     )
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

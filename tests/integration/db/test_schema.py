@@ -33,7 +33,8 @@ from tests.integration.db.facts import (
 from tests.integration.db.processes import race
 from tests.integration.db.sets import recorded
 
-NEWEST = "0003"
+VERSIONS = Path(__file__).parents[3] / "infra" / "db" / "migrations" / "versions"
+NEWEST = max(path.name[1:5] for path in VERSIONS.glob("v*.py"))
 APPEND_ONLY = (
     "snapshots", "rule_books", "steps", "requirements", "call_events", "ledger_assets",
     "ledger_accounts", "ledger_entries", "ledger_postings", "break_events", "audit",
