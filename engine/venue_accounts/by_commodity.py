@@ -18,7 +18,7 @@ from engine.margin.span_spreads import (
     price_risk,
     unit_deltas,
 )
-from engine.venue_accounts.charges import Charges, PlacedRows
+from engine.venue_accounts.charges import Charges, PlacedRows, faulty_charges
 from engine.venue_accounts.instruments import USD
 from engine.venue_accounts.market import Span, VenueMarket
 from engine.venue_accounts.terms import SPAN
@@ -98,7 +98,7 @@ def span_charges(market: VenueMarket, placed: PlacedRows) -> tuple[SpanUnits, li
         if len(mine := kept[placed.parameters[kept] == span.parameters])
     ]
     units = _joined(market, placed, parts)
-    charges = [_faults(placed, rows[faulty != ""], faulty[faulty != ""])]
+    charges = [faulty_charges(placed, rows[faulty != ""], faulty[faulty != ""])]
     charges += [_requirements(units), *_credits(market, placed, units)]
     return units, [each for each in charges if len(each)]
 
@@ -269,20 +269,4 @@ def _charges(
         maintenance_margin=margins[1][rows],
         usd_rate=np.ones(n),
         fault=np.full(n, "", dtype=object),
-    )
-
-
-def _faults(placed: PlacedRows, rows: Int64Array1D, reasons: ObjectArray1D) -> Charges:
-    n = len(rows)
-    return Charges(
-        book=placed.book[rows],
-        instrument=placed.instrument[rows],
-        name=reasons,
-        bucket=placed.bucket[rows],
-        currency=np.full(n, USD, dtype=object),
-        parameters=placed.parameters[rows],
-        initial_margin=np.full(n, np.nan),
-        maintenance_margin=np.full(n, np.nan),
-        usd_rate=np.ones(n),
-        fault=reasons,
     )
