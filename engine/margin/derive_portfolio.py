@@ -17,14 +17,7 @@ import numpy as np
 from engine.arrays import Float64Array1D
 from engine.errors import ModelInputError
 from engine.kernels.exact_sums import total
-from engine.margin.derive_book import (
-    SECONDS_PER_YEAR,
-    DeriveHoldings,
-    DeriveOptions,
-    DeriveRevaluation,
-    derive_losses,
-    revalue_options,
-)
+from engine.margin.derive_book import DeriveHoldings, derive_losses
 from engine.margin.derive_parameters import (
     DeriveAccount,
     DeriveCollateral,
@@ -34,6 +27,12 @@ from engine.margin.derive_parameters import (
     DerivePerpetual,
     DerivePortfolioParameters,
     DeriveScenario,
+)
+from engine.margin.derive_revaluation import (
+    SECONDS_PER_YEAR,
+    DeriveOptions,
+    DeriveRevaluation,
+    revalue_options,
 )
 
 __all__ = [

@@ -17,8 +17,8 @@ import numpy as np
 from engine.arrays import Float64Array1D
 from engine.errors import ModelInputError
 from engine.kernels.exact_sums import total
-from engine.margin.derive_book import SECONDS_PER_YEAR
 from engine.margin.derive_parameters import DeriveStandardParameters
+from engine.margin.derive_revaluation import SECONDS_PER_YEAR
 from engine.margin.derive_standard_book import DeriveStandardOptions, option_nets
 from engine.pricing.black76 import option_value
 from engine.pricing.terms import OptionTerms

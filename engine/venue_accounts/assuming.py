@@ -10,15 +10,24 @@ import pandas as pd
 from engine.arrays import ObjectArray1D
 from engine.venue_accounts.by_position import lacks_open_interest
 from engine.venue_accounts.governing import MarginedAccounts
+from engine.venue_accounts.terms import DERIVE_PORTFOLIO, DERIVE_STANDARD
 
 NOTES_MAX: Final = 5
 _NO_OPEN_INTEREST: Final = "open interest of {} is not known: initial margin is its whole notional"
+
+_BY_MODEL: Final = {
+    DERIVE_PORTFOLIO: "oracles are sure and rates zero; coins in collateral offset no position",
+    DERIVE_STANDARD: "oracles are sure",
+}
+"""Models that ask for more than a close knows."""
 
 
 def component_notes(accounts: MarginedAccounts, table: pd.DataFrame) -> ObjectArray1D:
     """Return what each row of ``charge_table`` assumes, or empty text."""
     instrument = table["instrument"].to_numpy(dtype=np.int64)
-    found = np.full(len(table), "", dtype=object)
+    sets = accounts.market.terms.sets
+    models = [sets[at].model if at >= 0 else "" for at in table["set"].tolist()]
+    found = np.array([_BY_MODEL.get(model, "") for model in models], dtype=object)
     lacks = lacks_open_interest(accounts.market, instrument, table["set"].to_numpy(dtype=np.int64))
     for row in np.flatnonzero(lacks).tolist():
         name = accounts.market.instruments.instrument_id[instrument[row]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.arrays import Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.kernels.exact_sums import grouped_sums, rounded
 from engine.margin.derive_book import (
     DeriveHoldings,
@@ -43,6 +43,14 @@ class DerivePortfolioUnits:
         [USD]
     requirement : DeriveRequirement
         [USD]
+    holdings : DeriveHoldings
+        Options of the units, each coin counted as its dollars.
+    placed, unit : Int64Array1D, shape (n_rows,)
+        Placed row of everything held, and its unit.
+    is_option : BoolArray1D, shape (n_rows,)
+        Rows that ``holdings`` has, in its order.
+    delta_one : Float64Array1D, shape (n_rows,)
+        Value of what moves with the underlying one to one; 0 for options. [USD]
     """
 
     table: DeriveTable
@@ -53,6 +61,11 @@ class DerivePortfolioUnits:
     usd_rate: Float64Array1D
     losses: DeriveLosses
     requirement: DeriveRequirement
+    holdings: DeriveHoldings
+    placed: Int64Array1D
+    unit: Int64Array1D
+    is_option: BoolArray1D
+    delta_one: Float64Array1D
 
 
 def portfolio_charges(
@@ -106,13 +119,12 @@ def _units(
     perpetual = np.where(is_option | is_spot, 0.0, np.abs(quantity))
     stable_price = np.full(n_units, np.inf)
     np.minimum.at(stable_price, unit, held.quote_rate[instrument])
+    holdings = DeriveHoldings(
+        unit=unit[options], option=table.local[instrument[options]], quantity=quantity[options]
+    )
     losses = derive_losses(
         table.revaluation,
-        DeriveHoldings(
-            unit=unit[options],
-            option=table.local[instrument[options]],
-            quantity=quantity[options],
-        ),
+        holdings,
         rounded(grouped_sums(value, unit, n_units)),
     )
     rules = market.terms.sets[table.parameters].parameters
@@ -134,6 +146,11 @@ def _units(
             ),
             rules,
         ),
+        holdings=holdings,
+        placed=rows,
+        unit=unit,
+        is_option=is_option,
+        delta_one=value,
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
-from engine.margin.derive_book import DeriveOptions, DeriveRevaluation, revalue_options
 from engine.margin.derive_parameters import DerivePortfolioRules
+from engine.margin.derive_revaluation import DeriveOptions, DeriveRevaluation, revalue_options
 from engine.pricing.black76 import option_value
 from engine.pricing.terms import OptionTerms
 from engine.scenarios.revaluation import FUTURE

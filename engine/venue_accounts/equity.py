@@ -75,8 +75,8 @@ def account_equity(inputs: EquityInputs) -> Equity:
 
     Settled collateral whose location is the account; profit of futures and perpetuals since they
     were last settled; spot holdings; and, where options are margined by their revaluation, as in a
-    scenario grid, their value, because it charges the change of it alone. A venue that nets equity over
-    assets counts each by its ``collateral_rates``: an asset without one counts nothing.
+    scenario grid, their value, because it charges the change of it alone. A venue that nets equity
+    over assets counts each by its ``collateral_rates``: an asset without one counts nothing.
     """
     row_of = {str(name): row for row, name in enumerate(inputs.accounts["account_id"])}
     holdings = inputs.holdings

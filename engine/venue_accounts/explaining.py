@@ -13,6 +13,7 @@ from engine.venue_accounts.assuming import component_notes
 from engine.venue_accounts.by_unit import GridUnits
 from engine.venue_accounts.charges import Charges
 from engine.venue_accounts.columns import COMPONENT_COLUMNS, SCENARIO_COLUMNS, framed
+from engine.venue_accounts.explaining_derive import derive_cells, derive_parts
 from engine.venue_accounts.explaining_span import span_cells, span_parts
 from engine.venue_accounts.governing import MarginedAccounts
 
@@ -72,7 +73,8 @@ def component_frame(accounts: MarginedAccounts, table: pd.DataFrame) -> pd.DataF
     columns = list(zip(*(facts[row] for row in chosen.tolist()), strict=True)) or [()] * 6
     names = ("model", "parameters", "effective_date", "source", "evidence", "parameters_hash")
     rate = table["usd_rate"]
-    grids = pd.concat([_grid_parts(accounts), span_parts(accounts)], ignore_index=True)
+    parts = [_grid_parts(accounts), span_parts(accounts), *derive_parts(accounts)]
+    grids = pd.concat(parts, ignore_index=True)
     keyed = table[["account", "bucket", "component", "set"]].merge(
         grids, on=["account", "bucket", "component", "set"], how="left"
     )
@@ -125,7 +127,7 @@ def scenario_frame(accounts: MarginedAccounts) -> pd.DataFrame:
                 }
             )
         )
-    parts += span_cells(accounts)
+    parts += [*span_cells(accounts), *derive_cells(accounts)]
     empty: dict[str, list[object]] = {name: [] for name in SCENARIO_COLUMNS}
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(empty)
     frame = framed({name: table[name] for name in SCENARIO_COLUMNS}, SCENARIO_COLUMNS)

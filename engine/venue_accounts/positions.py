@@ -13,6 +13,7 @@ from engine.venue_accounts.by_position import tiered_positions
 from engine.venue_accounts.charges import PlacedRows
 from engine.venue_accounts.columns import POSITION_COLUMNS, framed
 from engine.venue_accounts.explaining import governing_units
+from engine.venue_accounts.explaining_derive import derive_worst_pnl
 from engine.venue_accounts.explaining_span import span_worst_pnl
 from engine.venue_accounts.governing import MarginedAccounts
 from engine.venue_accounts.ratios import BucketEquity
@@ -79,8 +80,8 @@ def _worst_cell_pnl(accounts: MarginedAccounts) -> Float64Array1D:
         worst = units.requirement.worst_cell[unit]
         lost = by_cell[np.flatnonzero(wanted), worst] * units.usd_rate[unit]
         pnl[units.placed[wanted]] = lost
-    spanned, gained = span_worst_pnl(accounts)
-    pnl[spanned] = gained
+    for rows, gained in [span_worst_pnl(accounts), *derive_worst_pnl(accounts)]:
+        pnl[rows] = gained
     return pnl
 
 
