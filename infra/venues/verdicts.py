@@ -39,7 +39,11 @@ class Refusal:
 def error_of(refusal: Refusal, verdict: Verdict | None) -> VenueError:
     """Return the error of a refusal; without a verdict it says nothing about what happened."""
     text = f"{refusal.name}: refused with {refusal.code}, {refusal.message or 'no reason given'}"
-    facts: dict[str, Any] = {"identifier": refusal.name, "value": refusal.message, "code": refusal.code}
+    facts: dict[str, Any] = {
+        "identifier": refusal.name,
+        "value": refusal.message,
+        "code": refusal.code,
+    }
     if verdict is None:
         error = no_answer(
             refusal.name, f"code {refusal.code} {refusal.message}", is_write=refusal.is_write

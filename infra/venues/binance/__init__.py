@@ -1,0 +1,15 @@
+"""Binance USD-M futures: catalogue, marks, accounts, reductions and transfers."""
+
+from __future__ import annotations
+
+from infra.venues.binance.client import BinanceHosts
+from infra.venues.binance.places import BinanceAccount, WithdrawalTerms
+from infra.venues.binance.venue import Binance, BinanceConfiguration
+
+__all__ = [
+    "Binance",
+    "BinanceAccount",
+    "BinanceConfiguration",
+    "BinanceHosts",
+    "WithdrawalTerms",
+]

@@ -1,0 +1,127 @@
+"""Marks of Binance USD-M: premium index by REST, ``@markPrice@1s`` by stream."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from engine.errors import VenueUnavailable
+from engine.ports import FeedEvent, Mark, Reading
+from infra.clock import Clock, utc_now
+from infra.venues.binance import wire
+from infra.venues.binance.client import VENUE, BinanceClient, Call
+from infra.venues.binance.instruments import instrument_id, symbol_of
+from infra.venues.payloads import decode, instant, optional_decimal
+from infra.venues.streams import StreamLimits, follow
+
+STALE_SECONDS: Final = 5.0
+_PREMIUMS: Final = msgspec.json.Decoder(list[wire.PremiumIndex])
+_FRAME: Final = msgspec.json.Decoder(wire.CombinedFrame)
+_UPDATE: Final = msgspec.json.Decoder(wire.MarkPriceUpdate)
+
+
+class BinanceMarket:
+    """Prices of USD-M contracts."""
+
+    def __init__(
+        self,
+        client: BinanceClient,
+        *,
+        stale_seconds: float = STALE_SECONDS,
+        limits: StreamLimits | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._client, self._clock = client, clock
+        self._stale_seconds, self._limits = stale_seconds, limits
+
+    async def marks(self, instrument_ids: Sequence[str]) -> tuple[Mark, ...]:
+        """Return present marks in the order asked; unknown instruments are absent."""
+        wanted = [symbol_of(name) for name in instrument_ids]
+        call = Call(method="GET", path="/fapi/v1/premiumIndex", weight=10, is_signed=False)
+        answer = await self._client.read(call, _PREMIUMS)
+        by_symbol = {row.symbol: row for row in answer.content}
+        return tuple(
+            _mark(by_symbol[symbol], answer.received_at) for symbol in wanted if symbol in by_symbol
+        )
+
+    def stream(self, instrument_ids: Sequence[str]) -> AsyncIterator[FeedEvent]:
+        """Yield marks once a second, and every change of health; ends only when closed.
+
+        Every contract is expected within ``stale_seconds``; one that falls silent, or whose
+        stamps stand still, makes the feed stale although others go on.
+        """
+        symbols = tuple(symbol_of(name) for name in instrument_ids)
+
+        def protocol() -> _MarkStream:
+            return _MarkStream(self._client.hosts.stream, symbols, self._stale_seconds, self._clock)
+
+        return follow(f"{VENUE} marks", protocol, self._limits, self._clock)
+
+
+class _MarkStream:
+    def __init__(
+        self, host: str, symbols: tuple[str, ...], stale_seconds: float, clock: Clock
+    ) -> None:
+        self._host, self._symbols, self._clock = host, symbols, clock
+        self._stale_seconds = stale_seconds
+        now = time.monotonic()
+        self._stamps = dict.fromkeys(symbols, 0)
+        self._fresh_at = dict.fromkeys(symbols, now)
+
+    async def open(self) -> str:
+        streams = "/".join(f"{symbol.lower()}@markPrice@1s" for symbol in self._symbols)
+        return f"{self._host}/market/stream?streams={streams}"
+
+    async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        # The path subscribes; there is nothing to confirm.
+        return
+
+    def read(self, frame: str) -> Iterable[FeedEvent]:
+        content = decode(_FRAME, frame, f"{VENUE} mark stream")
+        if content.error is not None:
+            raise VenueUnavailable(f"{VENUE} mark stream: {content.error}", identifier=VENUE)
+        if "@markPrice" not in content.stream:
+            return
+        update = decode(_UPDATE, bytes(content.data), f"{VENUE} {content.stream}")
+        stamp = self._stamps.get(update.symbol)
+        # Older or the same again: a repeat or a late frame is no fresher than what is known.
+        if stamp is None or update.event_time <= stamp:
+            return
+        self._stamps[update.symbol] = update.event_time
+        self._fresh_at[update.symbol] = time.monotonic()
+        now = self._clock()
+        reading = Reading(source=VENUE, received_at=now, venue_time=instant(update.event_time))
+        mark = Mark(
+            instrument_id=instrument_id(update.symbol),
+            reading=reading,
+            mark_price=update.mark_price,
+            index_price=update.index_price,
+            funding_rate=optional_decimal(update.funding_rate, f"{VENUE} funding"),
+        )
+        yield FeedEvent(source=f"{VENUE} marks", received_at=now, marks=(mark,))
+
+    def silent_after(self) -> float | None:
+        if not self._fresh_at:
+            return None
+        return min(self._fresh_at.values()) + self._stale_seconds
+
+    async def attend(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        # Nothing to renew; the venue closes after a day and the stream comes back by itself.
+        await asyncio.Event().wait()
+
+
+def _mark(row: wire.PremiumIndex, received_at: datetime) -> Mark:
+    rate = optional_decimal(row.last_funding_rate, f"{VENUE} funding of {row.symbol}")
+    return Mark(
+        instrument_id=instrument_id(row.symbol),
+        reading=Reading(source=VENUE, received_at=received_at, venue_time=instant(row.time)),
+        mark_price=row.mark_price,
+        index_price=row.index_price,
+        funding_rate=rate,
+    )
