@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from engine.snapshot import PositionSet
 from engine.venue_accounts import VenueMargins, venue_margins
-from tests.worlds import small, venues
+from tests.worlds import clearing, small, venues
 
 SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-RULES, MARKET = venues.rules(), small.snapshot()
+RULES, MARKET = clearing.rules(), clearing.snapshot()
 MODES = (
     ("binance", "usdm_cross", ("binance:BTCUSDT", "binance:ETHUSDT")),
     ("binance", "portfolio", ("binance:BTCUSDT", "binance:ETHUSDT", "binance:BTCUSDT-SPOT")),
@@ -23,6 +23,9 @@ MODES = (
     ("deribit", "segregated_portfolio", ("deribit:BTC-PERPETUAL", "deribit:BTC-26JUN26",
                                          "deribit:BTC-26JUN26-60000-C",
                                          "deribit:BTC-26JUN26-60000-P")),
+    ("cme", "clearing", (clearing.APRIL, clearing.JUNE, clearing.MICRO, clearing.ETHER,
+                         clearing.CALL, clearing.PUT)),
+    ("dydx", "cross", (clearing.BTC, clearing.SOL)),
 )  # fmt: skip
 QUANTITIES = st.floats(-50.0, 50.0, allow_nan=False).map(lambda q: round(q, 3))
 
@@ -129,3 +132,26 @@ def test_a_larger_book_never_needs_less(positions: PositionSet, factor: float) -
     before, after = margins_of(positions).margins, margins_of(grown).margins
     larger = after["initial_margin"] >= before["initial_margin"] * (1.0 - 1e-12)
     assert (larger | before["initial_margin"].isna()).all()
+
+
+@SETTINGS
+@given(
+    quantity=QUANTITIES.filter(bool),
+    small_market=st.floats(0.0, 1e6),
+    large_market=st.floats(0.0, 1e6),
+)
+def test_margin_rises_with_open_interest_and_none_known_is_the_most(
+    quantity: float, small_market: float, large_market: float
+) -> None:
+    low, high = sorted((small_market, large_market))
+    positions = PositionSet(
+        small.positions(("N0", clearing.SOL, quantity)),
+        venues.no_orders(),
+        venues.accounts(("N0", "dydx", "cross")),
+    )
+    found = [
+        venue_margins(clearing.snapshot(each), positions, small.collateral_set(), RULES).margins
+        for each in (low, high, float("nan"))
+    ]
+    margins = [float(each["initial_margin"].iloc[0]) for each in found]
+    assert margins == sorted(margins)
