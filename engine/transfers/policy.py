@@ -1,0 +1,152 @@
+"""The policy of transfers: limits, approvals, waits; dated, with their limits on the types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+
+from engine.errors import ParameterError
+from engine.limits import STRICT as _STRICT
+from engine.limits import NonNegative, Positive
+
+__all__ = ["ApprovalTier", "AssetRule", "RouteLimit", "Timing", "TransferPolicy"]
+
+Environment: TypeAlias = Literal["sim", "test", "live"]
+PositiveAmount = Annotated[Decimal, Gt(0)]
+AmountFromZero = Annotated[Decimal, Ge(0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long to wait for what, and how often to try."""
+
+    __pydantic_config__ = _STRICT
+    skew_seconds: NonNegative
+    """Added to a route's quiescence: how far our clock and the venue's may differ."""
+    poll_seconds: Positive
+    """Until an open transfer is looked at again."""
+    poll_seconds_max: Positive
+    """Longest pause between two looks; the pause doubles up to it."""
+    ask_after_seconds: Positive
+    """An outcome unknown for longer is put before a person."""
+    credit_due_seconds: Positive
+    """A credit missing for longer after the debit is put before a person."""
+    final_after_seconds: NonNegative
+    """A credit that still stands after this is final."""
+    send_timeout_seconds: Positive
+    """Longest wait for the answer to a sending."""
+    send_delay_seconds_max: Positive
+    """Bytes that have not left by then, counted from the commit, stay here."""
+    attempts_max: Annotated[int, Ge(1), Le(20)]
+    """Sendings of one key, the first included."""
+    balance_tolerance: Annotated[float, Ge(0.0), Lt(0.5)]
+    """Share of the amount by which a balance may move by itself and still prove something."""
+
+    @property
+    def skew(self) -> timedelta:
+        """Return the difference of clocks that is allowed for."""
+        return timedelta(seconds=self.skew_seconds)
+
+    def pause(self, n_looks: int) -> timedelta:
+        """Return the pause after look number ``n_looks``, from 1."""
+        factor = float(2 ** min(max(n_looks - 1, 0), 30))
+        return timedelta(seconds=min(self.poll_seconds * factor, self.poll_seconds_max))
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalTier:
+    """Amounts above ``above`` need ``approvers`` people beside the proposer. [asset]"""
+
+    __pydantic_config__ = _STRICT
+    above: AmountFromZero
+    approvers: Annotated[int, Ge(0), Le(9)]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRule:
+    """What may be moved of one asset. Amounts in units of the asset."""
+
+    __pydantic_config__ = _STRICT
+    scale: Annotated[int, Ge(0), Le(18)]
+    transfer_max: PositiveAmount
+    fee_max: AmountFromZero
+    tiers: Annotated[tuple[ApprovalTier, ...], MinLen(1)]
+
+    def __post_init__(self) -> None:
+        bounds = [tier.above for tier in self.tiers]
+        counts = [tier.approvers for tier in self.tiers]
+        if bounds[0] != 0 or bounds != sorted(set(bounds)) or counts != sorted(counts):
+            raise ParameterError(
+                "tiers need rising amounts from 0 and numbers of approvers that never fall",
+                identifier="tiers",
+                value=[(str(tier.above), tier.approvers) for tier in self.tiers],
+            )
+
+    def approvers_for(self, quantity: Decimal) -> int:
+        """Return how many people beside the proposer ``quantity`` needs."""
+        return max(tier.approvers for tier in self.tiers if quantity > tier.above)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLimit:
+    """Most of an asset that may leave in a UTC day, and in any 24 hours, on routes that match.
+
+    ``source`` and ``destination`` are places; ``*`` stands for any characters.
+    """
+
+    __pydantic_config__ = _STRICT
+    source: Annotated[str, MinLen(1)]
+    destination: Annotated[str, MinLen(1)]
+    asset: Annotated[str, MinLen(1)]
+    day_max: AmountFromZero
+    rolling_max: AmountFromZero
+
+    def covers(self, source: str, destination: str, asset: str) -> bool:
+        """Return whether a movement counts against this limit."""
+        return (
+            asset == self.asset
+            and fnmatchcase(source, self.source)
+            and fnmatchcase(destination, self.destination)
+        )
+
+    @property
+    def label(self) -> str:
+        """Return route and asset in words."""
+        return f"{self.source} to {self.destination}, {self.asset}"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferPolicy:
+    """All rules of transfers in force from one date."""
+
+    __pydantic_config__ = _STRICT
+    effective_date: date
+    source: str
+    environment: Environment
+    """Networks that these limits were made for."""
+    approval_lifetime_hours: Positive
+    """An approval that was not used by then is void."""
+    whitelist_cool_off_hours: NonNegative
+    """A new destination is of use only after this."""
+    timing: Timing
+    assets: Mapping[str, AssetRule]
+    limits: tuple[RouteLimit, ...]
+
+    def asset_rule(self, asset: str) -> AssetRule:
+        """Return the rule of an asset; ParameterError where it has none, for nothing may move."""
+        found = self.assets.get(asset)
+        if found is None:
+            known = ", ".join(sorted(self.assets)) or "none"
+            raise ParameterError(
+                f"the transfer policy of {self.effective_date} has no rule for {asset}; it has "
+                f"{known}",
+                identifier=asset,
+                limit=known,
+            )
+        return found
