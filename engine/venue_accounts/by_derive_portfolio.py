@@ -26,6 +26,7 @@ from engine.venue_accounts.charges import Charges, PlacedRows, faulty_charges
 from engine.venue_accounts.derive_market import DeriveTable, coins, derive_faults, dollars
 from engine.venue_accounts.market import VenueMarket
 from engine.venue_accounts.terms import DERIVE_PORTFOLIO
+from engine.venue_accounts.units import unit_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -87,7 +88,7 @@ def portfolio_charges(
 
 def _reasons(market: VenueMarket, placed: PlacedRows, rows: Int64Array1D) -> ObjectArray1D:
     held, instrument = market.instruments, placed.instrument[rows]
-    reason: ObjectArray1D = derive_faults(held)[instrument]
+    reason: ObjectArray1D = derive_faults(held, instrument)
     owed = held.is_spot[instrument] & (placed.quantity[rows] < 0.0) & (reason == "")
     for at in np.flatnonzero(owed).tolist():
         reason[at] = f"{held.instrument_id[instrument[at]]}: the manager lends no coins"
@@ -98,19 +99,11 @@ def _units(
     market: VenueMarket, placed: PlacedRows, table: DeriveTable, rows: Int64Array1D
 ) -> DerivePortfolioUnits:
     held, instrument = market.instruments, placed.instrument[rows]
-    names = np.array(
-        [
-            f"{u}\0{b}\0{c}"
-            for u, b, c in zip(
-                held.underlying[instrument], placed.bucket[rows], placed.currency[rows], strict=True
-            )
-        ],
-        dtype=object,
+    found = unit_rows(
+        placed.book[rows], held.underlying[instrument], placed.bucket[rows], placed.currency[rows]
     )
-    words, code = np.unique(names.astype(str), return_inverse=True)
-    key = placed.book[rows] * len(words) + code
-    distinct, first, unit = np.unique(key, return_index=True, return_inverse=True)
-    n_units, lead = len(distinct), instrument[first]
+    unit, first, n_units = found.unit, rows[found.first], len(found)
+    lead = placed.instrument[first]
     # A move of the price is worth as many dollars as coins at their currency's rate.
     quantity = placed.quantity[rows] * (coins(held) * dollars(held))[instrument]
     is_option, is_spot = held.is_option[instrument], held.is_spot[instrument]
@@ -122,20 +115,17 @@ def _units(
     holdings = DeriveHoldings(
         unit=unit[options], option=table.local[instrument[options]], quantity=quantity[options]
     )
-    losses = derive_losses(
-        table.revaluation,
-        holdings,
-        rounded(grouped_sums(value, unit, n_units)),
-    )
+    delta_one = rounded(grouped_sums(value, unit, n_units))
+    losses = derive_losses(table.revaluation, holdings, delta_one)
     rules = market.terms.sets[table.parameters].parameters
     assert isinstance(rules, DerivePortfolioRules)
     return DerivePortfolioUnits(
         table=table,
-        book=placed.book[rows[first]],
+        book=placed.book[first],
         underlying=held.underlying[lead],
-        bucket=placed.bucket[rows[first]],
-        currency=placed.currency[rows[first]],
-        usd_rate=bucket_factors(market, lead, placed.currency[rows[first]])[1],
+        bucket=placed.bucket[first],
+        currency=placed.currency[first],
+        usd_rate=bucket_factors(market, lead, placed.currency[first])[1],
         losses=losses,
         requirement=derive_requirement(
             losses,

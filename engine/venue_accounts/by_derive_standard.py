@@ -24,6 +24,7 @@ from engine.venue_accounts.charges import Charges, PlacedRows, faulty_charges
 from engine.venue_accounts.derive_market import coins, derive_faults, dollars, undiscounted_marks
 from engine.venue_accounts.market import VenueMarket
 from engine.venue_accounts.terms import DERIVE_STANDARD
+from engine.venue_accounts.units import unit_rows
 
 SINGLY: Final = "short options one by one"
 CAPPED: Final = "worst payoff at expiry"
@@ -81,7 +82,7 @@ def standard_charges(
     held = market.instruments
     rows = placed.of_model(DERIVE_STANDARD)
     rows = rows[held.fault[placed.instrument[rows]] == ""]
-    reason: ObjectArray1D = derive_faults(held)[placed.instrument[rows]]
+    reason: ObjectArray1D = derive_faults(held, placed.instrument[rows])
     usable = rows[reason == ""]
     is_option = held.is_option[placed.instrument[usable]]
     units: list[DeriveExpiryUnits] = []
@@ -95,32 +96,25 @@ def standard_charges(
 
 
 def _units(
-    market: VenueMarket, placed: PlacedRows, found: int, rows: Int64Array1D
+    market: VenueMarket, placed: PlacedRows, parameters: int, rows: Int64Array1D
 ) -> DeriveExpiryUnits:
-    held, instrument, one = market.instruments, placed.instrument[rows], _rates(market, found)
-    names = np.array(
-        [
-            f"{u} options {expiry}\0{b}\0{c}"
-            for u, expiry, b, c in zip(
-                held.underlying[instrument],
-                held.expiry[instrument],
-                placed.bucket[rows],
-                placed.currency[rows],
-                strict=True,
-            )
-        ],
-        dtype=object,
+    held, instrument = market.instruments, placed.instrument[rows]
+    one = _rates(market, parameters)
+    found = unit_rows(
+        placed.book[rows],
+        held.underlying[instrument],
+        held.expiry[instrument],
+        placed.bucket[rows],
+        placed.currency[rows],
     )
-    words, code = np.unique(names.astype(str), return_inverse=True)
-    key = placed.book[rows] * len(words) + code
-    distinct, first, unit = np.unique(key, return_index=True, return_inverse=True)
+    first, lead = rows[found.first], instrument[found.first]
     # In dollars per dollar of a coin's move: every rule is proportional to the quantity.
     quantity = placed.quantity[rows] * (coins(held) * dollars(held))[instrument]
     spot = (held.index_price * held.quote_rate)[instrument]
     # Books of a what-if hold the same few contracts, which are priced once.
     contracts, contract = np.unique(instrument, return_inverse=True)
     options = DeriveStandardOptions(
-        book=unit,
+        book=found.unit,
         is_call=held.is_call[instrument],
         quantity=quantity,
         strike_price=held.strike[instrument],
@@ -128,17 +122,16 @@ def _units(
         spot_price=spot,
         forward_price=held.forward_price[instrument],
     )
-    lead = instrument[first]
     short = np.maximum(-quantity, 0.0) * spot * _depeg_rate(market, instrument, one)
     return DeriveExpiryUnits(
-        parameters=found,
-        book=placed.book[rows[first]],
-        name=np.array([str(words[w]).partition("\0")[0] for w in code[first]], dtype=object),
-        bucket=placed.bucket[rows[first]],
-        currency=placed.currency[rows[first]],
-        usd_rate=bucket_factors(market, lead, placed.currency[rows[first]])[1],
-        nets=option_nets(options, len(distinct), one),
-        depeg_charge=rounded(grouped_sums(short, unit, len(distinct))),
+        parameters=parameters,
+        book=placed.book[first],
+        name=held.underlying[lead] + " options " + held.expiry[lead],
+        bucket=placed.bucket[first],
+        currency=placed.currency[first],
+        usd_rate=bucket_factors(market, lead, placed.currency[first])[1],
+        nets=option_nets(options, len(found), one),
+        depeg_charge=rounded(grouped_sums(short, found.unit, len(found))),
     )
 
 

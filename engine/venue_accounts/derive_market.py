@@ -37,8 +37,11 @@ class DeriveTable:
 def derive_tables(instruments: VenueInstruments, terms: VenueTerms) -> tuple[DeriveTable, ...]:
     """Return the sets of the portfolio manager that serve some mode, in their order."""
     wanted: dict[int, BoolArray1D] = {}
-    usable = instruments.is_option & (derive_faults(instruments) == "") & ~instruments.settles
-    usable &= instruments.fault == ""
+    options = np.flatnonzero(
+        instruments.is_option & (instruments.fault == "") & ~instruments.settles
+    )
+    usable = np.zeros(len(instruments), dtype=np.bool_)
+    usable[options] = derive_faults(instruments, options) == ""
     for mode in terms.modes:
         served = (mode.model == DERIVE_PORTFOLIO) & (mode.parameters >= 0)
         for row in np.unique(mode.parameters[served]).tolist():
@@ -47,27 +50,23 @@ def derive_tables(instruments: VenueInstruments, terms: VenueTerms) -> tuple[Der
     return tuple(_table(instruments, terms, row, wanted[row]) for row in sorted(wanted))
 
 
-def derive_faults(instruments: VenueInstruments) -> ObjectArray1D:
-    """Return why the managers cannot margin an instrument that has a price, or empty text."""
-    faults: ObjectArray1D = np.full(len(instruments), "", dtype=object)
-    rated = np.isfinite(instruments.quote_rate) & np.isfinite(instruments.settlement_rate)
+def derive_faults(held: VenueInstruments, rows: Int64Array1D) -> ObjectArray1D:
+    """Return why the managers cannot margin each of the priced ``rows``, or empty text."""
+    is_option = held.is_option[rows]
+    lacks_price = ~((held.forward_price[rows] > 0.0) & (held.strike[rows] > 0.0))
+    lacks_volatility = ~((held.volatility[rows] >= 0.0) & (held.years[rows] >= 0.0))
+    rated = np.isfinite(held.quote_rate[rows]) & np.isfinite(held.settlement_rate[rows])
     checks = (
-        (instruments.kind == FUTURE, "{}: the manager margins no dated futures"),
-        (~np.isfinite(instruments.index_price), "no index price of {}'s underlying"),
+        (held.kind[rows] == FUTURE, "{}: the manager margins no dated futures"),
+        (~np.isfinite(held.index_price[rows]), "no index price of the underlying of {}"),
         (~rated, "no USD rate of the currency of {}"),
-        (
-            instruments.is_option
-            & ~((instruments.forward_price > 0.0) & (instruments.strike > 0.0)),
-            "{} has no forward or strike above zero",
-        ),
-        (
-            instruments.is_option & ~((instruments.volatility >= 0.0) & (instruments.years >= 0.0)),
-            "{} has no volatility or expiry",
-        ),
+        (is_option & lacks_price, "{} has no forward or strike above zero"),
+        (is_option & lacks_volatility, "{} has no volatility or expiry"),
     )
+    faults: ObjectArray1D = np.full(len(rows), "", dtype=object)
     for is_faulty, text in checks:
-        for row in np.flatnonzero(is_faulty & (faults == "")).tolist():
-            faults[row] = text.format(instruments.instrument_id[row])
+        for at in np.flatnonzero(is_faulty & (faults == "")).tolist():
+            faults[at] = text.format(held.instrument_id[rows[at]])
     return faults
 
 

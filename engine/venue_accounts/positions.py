@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from engine.arrays import Float64Array1D, Int64Array1D
+from engine.arrays import Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.margin.scenario_grid import position_scenario_pnl
 from engine.margin.tier_table import tiered_margins, unusable_rows
 from engine.margin.tiered_liquidation import Cover, tiered_liquidation_prices
 from engine.venue_accounts.by_position import tiered_positions
 from engine.venue_accounts.charges import PlacedRows
 from engine.venue_accounts.columns import POSITION_COLUMNS, framed
+from engine.venue_accounts.derive_liquidation import derive_liquidation_prices
 from engine.venue_accounts.explaining import governing_units
 from engine.venue_accounts.explaining_derive import derive_worst_pnl
 from engine.venue_accounts.explaining_span import span_worst_pnl
@@ -25,8 +26,9 @@ def position_frame(
 ) -> pd.DataFrame:
     """Return the positions of the book that governs maintenance margin; see ``VenueMargins``.
 
-    A liquidation price is given for positions margined by tiers in accounts whose equity is
-    known: the other positions of the bucket keep their marks. A grid has none by position.
+    A liquidation price is given for positions margined by tiers, and for perpetuals of Derive's
+    standard manager, in accounts whose equity is known: the other positions of the bucket keep
+    their marks. A grid has none by position.
 
     Parameters
     ----------
@@ -91,18 +93,13 @@ def _liquidation_prices(
     """Return the liquidation price of each of the placed ``rows``; NaN where there is none."""
     placed: PlacedRows = accounts.found.placed
     market, account = accounts.market, accounts.books.book_account[placed.book[rows]]
-    price = np.full(len(rows), np.nan)
-    row_of = {
-        (int(a), str(b)): at
-        for at, (a, b) in enumerate(zip(buckets["account"], buckets["bucket"], strict=True))
-    }
-    at = np.array(
-        [
-            row_of.get((int(a), str(b)), -1)
-            for a, b in zip(account, placed.bucket[rows], strict=True)
-        ],
-        dtype=np.int64,
-    )
+    at = _bucket_rows(buckets, account, placed.bucket[rows])
+    rate = buckets["usd_rate"].to_numpy(dtype=np.float64)
+    known = np.flatnonzero(at >= 0)
+    need, held = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    need[known] = (buckets["maintenance_margin"].to_numpy(dtype=np.float64) * rate)[at[known]]
+    held[known] = (equity.by_bucket * rate)[at[known]]
+    price = derive_liquidation_prices(accounts, rows, need, held)
     is_tiered = (placed.model[rows] == TIERED) & (placed.parameters[rows] >= 0) & (at >= 0)
     chosen = np.flatnonzero(is_tiered)
     # With the bucket's equity known alone: a guess would be a safe-looking number.
@@ -132,3 +129,17 @@ def _liquidation_prices(
     # A price that is never reached is none.
     price[chosen] = np.where(np.isfinite(found) & (found > 0.0), found, np.nan)
     return price
+
+
+def _bucket_rows(
+    buckets: pd.DataFrame, account: Int64Array1D, bucket: ObjectArray1D
+) -> Int64Array1D:
+    """Return the row of each account's bucket; -1 where it has none."""
+    row_of = {
+        (int(a), str(b)): at
+        for at, (a, b) in enumerate(zip(buckets["account"], buckets["bucket"], strict=True))
+    }
+    return np.array(
+        [row_of.get((int(a), str(b)), -1) for a, b in zip(account, bucket, strict=True)],
+        dtype=np.int64,
+    )
