@@ -19,6 +19,7 @@ from engine.explanation import (
     contribution_frame,
     proxy_frame,
     scenario_frame,
+    stress_cell_frame,
     worst_scenario_frame,
 )
 from engine.margin.block import NETTING_SETS_PER_BLOCK, blocks_of
@@ -90,7 +91,7 @@ def combine(
     last_fresh: LastFresh | None = None,
 ) -> Assessment:
     """Return the assessment from the margins of all blocks, in block order."""
-    governing = governing_margins(book, blocks)
+    governing = governing_margins(book, blocks, rules.house)
     requirements = requirement_frame(
         book.netting_sets, governing, rules, last_fresh or LastFresh(), snapshot.business_date
     )
@@ -114,6 +115,7 @@ def combine(
         breaks=book.reconciliation.breaks,
         proxies=proxy_frame(market),
         scenarios=scenario_frame(market, exposure),
+        stress_cells=stress_cell_frame(market, book, blocks, requirements, rules.house),
         **_venue_frames(venues, contributions, book),
     )
 

@@ -19,9 +19,15 @@ from engine.venue_accounts.columns import COMPONENT_COLUMNS as VENUE_COMPONENT_C
 REQUIREMENT_COLUMNS = (
     "netting_set_id", "client_id", "currency", "status", "reason", "book", "n_positions",
     "core_margin", "stressed_margin", "offset_margin", "anti_procyclicality", "gap_add_on",
-    "liquidity_add_on", "wrong_way_add_on", "hold_add_on", "requirement",
+    "liquidity_add_on", "wrong_way_add_on", "hold_add_on", "stress_grid_margin",
+    "stress_grid_floor", "requirement",
     "collateral_value", "excess", "margin_ratio", "call_amount", "call_action",
 )  # fmt: skip
+
+STRESS_CELL_TYPES = {
+    "netting_set_id": "str", "underlying": "str", "stress_class": "str", "price_shock": "float64",
+    "volatility_move": "str", "weight": "float64", "loss": "float64",
+}  # fmt: skip
 
 VENUE_FRAMES = (
     "venue_margins", "venue_buckets", "venue_components", "venue_positions", "venue_scenarios",
@@ -29,10 +35,14 @@ VENUE_FRAMES = (
 )  # fmt: skip
 """Frames that are kept where venue accounts are known, and absent elsewhere."""
 
-# These add up to ``requirement``; ``stressed_margin`` is a memorandum item, part of
-# ``anti_procyclicality`` by its weight.
+STRESS_FRAME = "stress_cells"
+"""Frame that is kept where the rules have a stress grid."""
+
+# These add up to ``requirement``. Memoranda are ``stressed_margin``, part of
+# ``anti_procyclicality`` by its weight, and ``stress_grid_margin``, to which ``stress_grid_floor``
+# fills the core and its tools up where the grid binds; both are absent without a stress grid.
 COMPONENT_COLUMNS = (
-    "core_margin", "offset_margin", "anti_procyclicality", "gap_add_on",
+    "core_margin", "offset_margin", "anti_procyclicality", "stress_grid_floor", "gap_add_on",
     "liquidity_add_on", "wrong_way_add_on", "hold_add_on",
 )  # fmt: skip
 
@@ -78,6 +88,10 @@ class Assessment:
     scenarios : pandas.DataFrame
         scenario (the last day of a historical window, or a name), kind (historical, stress, gap)
         and the one-day shocks of the most held assets.
+    stress_cells : pandas.DataFrame
+        netting_set_id, underlying, stress_class, price_shock, volatility_move, weight, loss: the
+        worst cell of the stress grid for each underlying of the governing book, largest first.
+        [agreement currency] Without a row where the rules have no stress grid.
     venue_margins, venue_buckets, venue_components : pandas.DataFrame
     venue_positions, venue_scenarios, venue_drift : pandas.DataFrame
         Frames of ``engine.venue_accounts.VenueMargins``; without a row where no venue account is
@@ -93,6 +107,7 @@ class Assessment:
     breaks: pd.DataFrame
     proxies: pd.DataFrame
     scenarios: pd.DataFrame
+    stress_cells: pd.DataFrame = field(default_factory=lambda: without_rows(STRESS_CELL_TYPES))
     venue_margins: pd.DataFrame = field(default_factory=lambda: without_rows(MARGIN_COLUMNS))
     venue_buckets: pd.DataFrame = field(default_factory=lambda: without_rows(BUCKET_COLUMNS))
     venue_components: pd.DataFrame = field(
@@ -101,6 +116,11 @@ class Assessment:
     venue_positions: pd.DataFrame = field(default_factory=lambda: without_rows(POSITION_COLUMNS))
     venue_scenarios: pd.DataFrame = field(default_factory=lambda: without_rows(SCENARIO_COLUMNS))
     venue_drift: pd.DataFrame = field(default_factory=lambda: without_rows(DRIFT_TYPES))
+
+    @property
+    def has_stress_grid(self) -> bool:
+        """Whether the rules have a stress grid."""
+        return "stress_grid_margin" in self.requirements
 
     @property
     def has_venues(self) -> bool:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from engine.assessment import STRESS_CELL_TYPES
 from engine.margin.filtered_historical import BlockMargins
+from engine.margin.stress_grid import CLASSES, cells_of, class_of
 from engine.market import PreparedMarket
 from engine.portfolio import Portfolio
 from engine.requirements import FAILED
+from engine.rules import HouseParameters
+from engine.venue_accounts.columns import without_rows
 
 # Shocks of these assets describe a scenario to people; the rest is in the factor files.
 SHOWN_ASSETS = 6
@@ -84,6 +88,49 @@ def worst_scenario_frame(
             "loss": loss / fx_rate,
         }
     ).astype({"netting_set_id": "str", "scenario": "str", "kind": "str"})
+
+
+def stress_cell_frame(
+    market: PreparedMarket,
+    book: Portfolio,
+    blocks: list[BlockMargins],
+    requirements: pd.DataFrame,
+    house: HouseParameters,
+) -> pd.DataFrame:
+    """Return the worst cell of the stress grid for each underlying of the governing books.
+
+    Columns ``STRESS_CELL_TYPES``, largest loss first within a netting set. [agreement currency]
+    """
+    if house.stress_grid is None:
+        return without_rows(STRESS_CELL_TYPES)
+    first_group, groups = 0, []
+    for block in blocks:
+        groups.append(block.cell_group + first_group)
+        first_group += block.margins.core.size
+    netting_set = book.group_netting_set[np.concatenate(groups)]
+    asset = np.concatenate([block.cell_asset for block in blocks])
+    cell = np.concatenate([block.cell for block in blocks])
+    fx_rate = book.netting_sets["fx_rate"].to_numpy(dtype=np.float64)[netting_set]
+    loss = np.concatenate([block.cell_loss for block in blocks]) / fx_rate
+    is_failed = (requirements["status"] == FAILED).to_numpy()[netting_set]
+    order = np.lexsort((asset, -loss, netting_set))
+    order = order[~is_failed[order]]
+    names = np.array(market.assets, dtype=object)[asset[order]]
+    of_asset = {str(name): class_of(str(name), house) for name in set(names.tolist())}
+    cells = {name: cells_of(house.stress_grid, name) for name in CLASSES}
+    classes = [of_asset[str(name)] for name in names]
+    worst = [cells[name][at] for name, at in zip(classes, cell[order].tolist(), strict=True)]
+    return pd.DataFrame(
+        {
+            "netting_set_id": requirements["netting_set_id"].to_numpy()[netting_set[order]],
+            "underlying": names,
+            "stress_class": classes,
+            "price_shock": [one.price_shock for one in worst],
+            "volatility_move": [one.volatility_move for one in worst],
+            "weight": [one.weight for one in worst],
+            "loss": loss[order],
+        }
+    ).astype(STRESS_CELL_TYPES)
 
 
 def scenario_frame(market: PreparedMarket, netting_set_notional: pd.Series) -> pd.DataFrame:

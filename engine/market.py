@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
+from engine.margin.stress_grid import unit_stress_pnl
 from engine.rules import HouseParameters, RuleBook
 from engine.scenarios.instruments import priced_instruments
-from engine.scenarios.revaluation import OPTION, revalue
+from engine.scenarios.revaluation import OPTION, PricedInstruments, Revaluation, revalue
 from engine.scenarios.risk_factors import FactorMoves, factor_moves
 from engine.scenarios.scenario_set import ScenarioSet, scenario_set
 from engine.snapshot import Snapshot
@@ -37,8 +38,9 @@ class PreparedMarket:
     historical : Float64Array2D, shape (n_instruments + n_assets, n_historical)
         P&L of one contract [USD]; then, for each collateral asset, minus the loss beyond its first
         haircut of one unit [USD].
-    special : Float64Array2D, shape (n_instruments + n_assets, n_stress + n_gap)
-        The same over named stress days and the gap grid; zero in the collateral rows.
+    special : Float64Array2D, shape (n_instruments + n_assets, n_stress + n_gap + n_cells)
+        The same over named stress days, the gap grid, and the cells of the stress grid, if there is
+        one; zero in the collateral rows.
     underlying : Int64Array1D, shape (n_instruments,)
         Row of the instrument's underlying in ``assets``.
     unit_value, delta_notional, half_spread : Float64Array1D, shape (n_instruments,)
@@ -111,19 +113,18 @@ def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
     is_option = instruments.kind == OPTION
     exposure = np.where(is_option, exposure, np.abs(worth.unit_value))
     excess = _collateral_losses(scenarios, rates, house)
-    no_special = np.zeros((len(assets), worth.scenario_pnl.shape[1] - scenarios.n_historical))
     n_historical = scenarios.n_historical
+    special, fault = _special(instruments, worth, n_historical, house)
+    no_special = np.zeros((len(assets), special.shape[1]))
     return PreparedMarket(
         instrument_id=instruments.instrument_id,
-        fault=instruments.fault,
+        fault=fault,
         settles=table.settles,
         has_expired=table.has_expired,
         historical=np.ascontiguousarray(
             np.concatenate([worth.scenario_pnl[:, :n_historical], -excess])
         ),
-        special=np.ascontiguousarray(
-            np.concatenate([worth.scenario_pnl[:, n_historical:], no_special])
-        ),
+        special=np.ascontiguousarray(np.concatenate([special, no_special])),
         underlying=underlying,
         unit_value=worth.unit_value,
         delta_notional=worth.delta_notional,
@@ -137,6 +138,20 @@ def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
         moves=moves,
         faults=snapshot.faults,
     )
+
+
+def _special(
+    instruments: PricedInstruments, worth: Revaluation, n_historical: int, house: HouseParameters
+) -> tuple[Float64Array2D, tuple[str, ...]]:
+    """Return stress, gap and grid outcomes side by side, and faults with those of the grid."""
+    special = worth.scenario_pnl[:, n_historical:]
+    if house.stress_grid is None:
+        return special, instruments.fault
+    cells = unit_stress_pnl(instruments, worth, house, house.stress_grid)
+    fault = tuple(
+        known or found for known, found in zip(instruments.fault, cells.fault, strict=True)
+    )
+    return np.concatenate([special, cells.unit_pnl], axis=1), fault
 
 
 def _assets(snapshot: Snapshot, rules: RuleBook) -> tuple[str, ...]:

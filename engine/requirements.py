@@ -13,7 +13,7 @@ from engine.assessment import COMPONENT_COLUMNS
 from engine.margin.book_margins import BookMargins
 from engine.margin.filtered_historical import BlockMargins
 from engine.portfolio import Portfolio
-from engine.rules import Hold, RuleBook
+from engine.rules import Hold, HouseParameters, RuleBook
 from engine.snapshot import LastFresh
 
 ASSESSED, HELD, FAILED = "assessed", "held", "failed"
@@ -26,10 +26,12 @@ class GoverningMargins:
     book: tuple[str, ...]
     """Label of the governing book."""
     components: dict[str, Float64Array1D]
-    """By column of ``COMPONENT_COLUMNS`` but the hold, and ``stressed_margin``."""
+    """By column of ``COMPONENT_COLUMNS`` but the hold, and the memoranda."""
 
 
-def governing_margins(book: Portfolio, blocks: list[BlockMargins]) -> GoverningMargins:
+def governing_margins(
+    book: Portfolio, blocks: list[BlockMargins], house: HouseParameters
+) -> GoverningMargins:
     """Return the governing components, in the order of the portfolio's netting sets."""
     labels: list[str] = []
     parts: dict[str, list[Float64Array1D]] = {}
@@ -38,14 +40,18 @@ def governing_margins(book: Portfolio, blocks: list[BlockMargins]) -> GoverningM
         margins = block.margins
         labels += [book.group_book[group] for group in (block.governing + first_group).tolist()]
         first_group += margins.core.size
-        for name, values in margin_components(margins).items():
+        for name, values in margin_components(margins, house).items():
             parts.setdefault(name, []).append(values[block.governing])
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     return GoverningMargins(book=tuple(labels), components=joined)
 
 
-def margin_components(margins: BookMargins) -> dict[str, Float64Array1D]:
-    """Return margins of books by column of the requirement frame. [USD]"""
+def margin_components(margins: BookMargins, house: HouseParameters) -> dict[str, Float64Array1D]:
+    """Return margins of books by column of the requirement frame. [USD]
+
+    Those of the stress grid are there where the rules have one.
+    """
+    of_grid = {"stress_grid_margin": margins.stress_grid, "stress_grid_floor": margins.floor}
     return {
         "core_margin": margins.core,
         "stressed_margin": margins.stressed,
@@ -54,6 +60,7 @@ def margin_components(margins: BookMargins) -> dict[str, Float64Array1D]:
         "gap_add_on": margins.gap,
         "liquidity_add_on": margins.liquidity,
         "wrong_way_add_on": margins.wrong_way,
+        **(of_grid if house.stress_grid is not None else {}),
     }
 
 

@@ -17,6 +17,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from engine.errors import ParameterError
 from engine.limits import STRICT as _STRICT
 from engine.limits import Confidence, Fraction, HaircutTier, NonNegative, Positive
+from engine.margin.stress_parameters import StressGrid
 from engine.venue_rules import VenueRules
 
 __all__ = [
@@ -90,6 +91,8 @@ class Proxy:
     """Log change of the volatility level per log change of the EWMA volatility of the index."""
     basis_beta: NonNegative
     """Change of the annual basis per unit log return of the index. [1/year]"""
+    peg_move_min: NonNegative = 0.0
+    """What a peg is taken to have moved in a day, where none was seen to move more. [-]"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +236,8 @@ class HouseParameters:
     """Added when collateral is not in the agreement's currency."""
     stress: Annotated[tuple[StressScenario, ...], MinLen(1)]
     collateral: Mapping[str, CollateralAsset]
+    stress_grid: StressGrid | None = None
+    """None: documents from before there was one replay as they did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +257,20 @@ class Agreement:
     effective_date: date
     call_basis: Literal["larger", "house"] = "larger"
     """What is called for: the larger of house and venue margin, or the house's alone."""
+    cure_unit: Literal["hours", "business_hours"] = "hours"
+    """Which hours of ``cure_hours`` count."""
+    time_zone: str = "UTC"
+    """IANA zone of the cut-off and of business hours."""
+    notification_cut_off: str = ""
+    """Local ``HH:MM``: a call issued from then on counts as notified on the next business day."""
+    holiday_calendar: str = ""
+    """Country or market codes joined by ``+``, for fiat rails; empty where rails never rest."""
+    business_hours: str = "09:00-17:00"
+    """Local opening and closing time, for cure periods in business hours."""
+    returns: Literal["automatic", "on_request"] = "automatic"
+    """Whether excess goes back by itself or when the client asks for it."""
+    escalation: str = ""
+    """``name@hours,...`` after the call was due; empty for the house's own levels."""
 
 
 @dataclass(frozen=True, slots=True)

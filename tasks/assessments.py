@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import fields
 
-from engine.assessment import VENUE_FRAMES, Assessment
+from engine.assessment import STRESS_FRAME, VENUE_FRAMES, Assessment
 from infra.store import Store
 from tasks.records import run_folder
 
@@ -13,8 +13,13 @@ FRAMES = tuple(field.name for field in fields(Assessment))
 
 
 def write_assessment(store: Store, run_id: str, assessment: Assessment) -> dict[str, str]:
-    """Write every frame and return its SHA-256 by name; venue frames where there are accounts."""
-    kept = [name for name in FRAMES if assessment.has_venues or name not in VENUE_FRAMES]
+    """Write every frame and return its SHA-256 by name.
+
+    Venue frames are kept where there are accounts, the stress grid's where the rules have one.
+    """
+    left_out = set() if assessment.has_venues else set(VENUE_FRAMES)
+    left_out |= set() if assessment.has_stress_grid else {STRESS_FRAME}
+    kept = [name for name in FRAMES if name not in left_out]
     return {
         name: store.write_frame(assessment_path(run_id, name), getattr(assessment, name))
         for name in kept

@@ -11,9 +11,9 @@ import pandas as pd
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D
 from engine.backtest.books import LegKind
 from engine.backtest.layout import Layout, Position
-from engine.backtest.unit_pnl import collateral_pnl, scenario_pnl
-from engine.kernels.tail import STANDALONE
-from engine.margin.book_figures import BookFigures, LegFigures
+from engine.backtest.unit_pnl import cell_pnl, collateral_pnl, scenario_pnl
+from engine.kernels.tail import COLLATERAL, STANDALONE
+from engine.margin.book_figures import BookFigures, LegFigures, special_figures
 from engine.margin.book_margins import book_margins
 from engine.market import PreparedMarket
 from engine.rules import HouseParameters
@@ -98,16 +98,18 @@ def day_figures(
     n_historical = plain.shape[1] - n_special
     n_tail = max(float(np.round((1.0 - confidence) * n_historical, 9)), 1.0)
     tails = _plain_tails(layout, plain[:, :n_historical], n_tail)
+    market = _market(moves.assets, n_historical, len(house.stress), n_special)
     legs = books = None
     if not forecasts_only:
         floored = _pnl(moves, moves.floored, moves.basis, special, house, horizon_days)
-        legs, books = _figures(layout, floored, n_historical, n_tail)
+        floored = np.concatenate([floored, _cells(moves, house)], axis=1)
+        legs, books = _figures(layout, floored, market.scenarios, n_tail)
     return DayFigures(
         value_at_risk=np.maximum(tails[:, int(np.ceil(n_tail)) - 1], 0.0),
         expected_shortfall=np.maximum(_mean(tails, n_tail), 0.0),
         tails=tails,
         n_tail=n_tail,
-        market=_market(moves.assets, n_historical, len(house.stress), n_special),
+        market=market,
         legs=legs,
         books=books,
     )
@@ -166,6 +168,17 @@ def _pnl(
     return pnl
 
 
+def _cells(moves: Moves, house: HouseParameters) -> Float64Array2D:
+    """Return the P&L of one dollar of each contract in the stress grid, where that binds."""
+    if house.stress_grid is None or not house.stress_grid.binds:
+        return np.zeros((len(moves.contracts), 0))
+    rows = [
+        cell_pnl(kind, asset, house, house.stress_grid, float(moves.volatility[i]))
+        for i, (asset, kind) in enumerate(moves.contracts)
+    ]
+    return np.array(rows)
+
+
 def _held(pnl: Float64Array2D, positions: Sequence[Position]) -> Float64Array1D:
     """Return the P&L of some positions, added in their order."""
     total = np.zeros(pnl.shape[1])
@@ -175,8 +188,9 @@ def _held(pnl: Float64Array2D, positions: Sequence[Position]) -> Float64Array1D:
 
 
 def _figures(
-    layout: Layout, pnl: Float64Array2D, n_historical: int, n_tail: float
+    layout: Layout, pnl: Float64Array2D, scenarios: ScenarioSet, n_tail: float
 ) -> tuple[LegFigures, BookFigures]:
+    n_historical = scenarios.n_historical
     distinct = np.array([_held(pnl, positions) for positions in layout.leg_positions])
     netted = np.array([_held(pnl[:, :n_historical], book.netted) for book in layout.books])
     with_collateral = netted.copy()
@@ -189,12 +203,18 @@ def _figures(
     for i, book in enumerate(layout.books):
         if book.pledged:
             wrong_way[i] = _mean(_worst(with_collateral[i : i + 1], n_tail), n_tail)[0]
+    found = special_figures(
+        distinct[layout.leg_id, n_historical:], layout.leg_role != COLLATERAL, scenarios
+    )
     legs = LegFigures(
         group=layout.leg_group,
         role=layout.leg_role,
         asset=layout.leg_asset,
         shortfall=shortfall[layout.leg_id],
-        special=distinct[layout.leg_id, n_historical:],
+        stress=found.stress,
+        gap_loss=found.gap_loss,
+        cell_loss=found.cell_loss,
+        cell=found.cell,
         net_delta=np.zeros(layout.leg_id.size),
     )
     return legs, BookFigures(of_books, wrong_way, np.zeros(len(layout.books)))

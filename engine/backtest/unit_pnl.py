@@ -15,6 +15,9 @@ from engine.arrays import Float64Array1D
 from engine.backtest.books import STRADDLE_DAYS, LegKind, StudyLeg
 from engine.backtest.panel import Panel
 from engine.kernels.black76 import scenario_option_values
+from engine.margin.scenario_grid import OPTION, ScenarioInstruments, revalue_grid
+from engine.margin.stress_grid import cells_of, class_of, n_cells
+from engine.margin.stress_parameters import StressGrid
 from engine.rules import HouseParameters, Mpor
 from engine.scenarios.scenario_set import Shocks
 
@@ -53,6 +56,30 @@ def scenario_pnl(
         pnl = ratio - 1.0 if kind == "perpetual" else (1.0 - 1.0 / ratio) * np.exp(index)
     else:
         pnl = np.exp(index) - 1.0
+    return pnl
+
+
+def cell_pnl(
+    kind: LegKind, asset: str, house: HouseParameters, grid: StressGrid, volatility: float
+) -> Float64Array1D:
+    """Return the P&L of one dollar held long in each cell of the stress grid.
+
+    Classes with fewer cells than the largest end in zeros; so does collateral, and a straddle
+    without a volatility.
+
+    Returns
+    -------
+    Float64Array1D, shape (n_cells,)
+        [USD]
+    """
+    stress_class = class_of(asset, house)
+    cells = cells_of(grid, stress_class)
+    pnl = np.zeros(n_cells(grid))
+    if kind == "straddle" and np.isfinite(volatility):
+        found = revalue_grid(_one_straddle(volatility), getattr(grid, stress_class).grid())
+        pnl[: len(cells)] = found.unit_pnl.sum(axis=0)
+    elif kind not in ("straddle", "collateral"):
+        pnl[: len(cells)] = [cell.price_shock * cell.weight for cell in cells]
     return pnl
 
 
@@ -153,6 +180,24 @@ def _straddle(
     worth = values[0] + values[1]
     pnl: Float64Array1D = worth[1:] * (index_factor / forward_factor) - worth[0]
     return pnl
+
+
+def _one_straddle(volatility: float) -> ScenarioInstruments:
+    """Return call and put at the money on one dollar, as they are to the house: paid in USD."""
+    one, nothing = np.ones(2), np.full(2, np.nan)
+    return ScenarioInstruments(
+        symbol=np.array(["call", "put"], dtype=object),
+        kind=np.full(2, OPTION, dtype=np.int8),
+        is_inverse=np.zeros(2, dtype=np.bool_),
+        contract_multiplier=one,
+        mark_price=nothing,
+        years=np.full(2, _STRADDLE_YEARS),
+        is_call=np.array([True, False]),
+        strike_price=one,
+        forward_price=one,
+        volatility=np.full(2, volatility),
+        risk_free_rate=np.zeros(2),
+    )
 
 
 def _straddle_outcome(

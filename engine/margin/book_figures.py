@@ -13,7 +13,9 @@ import numpy as np
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
 from engine.kernels.rows import Int8Array1D
 from engine.kernels.tail import COLLATERAL, LegRows, NestedTail, aggregate_rows
+from engine.margin.stress_grid import worst_cells
 from engine.market import PreparedMarket
+from engine.scenarios.scenario_set import ScenarioSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +32,14 @@ class LegFigures:
         Row of the underlying in the market's assets; -1 for collateral.
     shortfall : Float64Array1D, shape (n_legs,)
         Expected shortfall of the leg alone, not floored. [USD]
-    special : Float64Array2D, shape (n_legs, n_stress + n_gap)
-        P&L over the named stress days, then over the gap grid. [USD]
+    stress : Float64Array2D, shape (n_legs, n_stress)
+        P&L over the named stress days. [USD]
+    gap_loss : Float64Array1D, shape (n_legs,)
+        Worst loss over the gap grid, >= 0. [USD]
+    cell_loss : Float64Array1D, shape (n_legs,)
+        Worst loss over the cells of the stress grid, >= 0. [USD]
+    cell : Int64Array1D, shape (n_legs,)
+        That cell; -1 where there is no loss.
     net_delta : Float64Array1D, shape (n_legs,)
         Signed delta exposure of all positions together; 0 for collateral. [USD]
     """
@@ -40,7 +48,10 @@ class LegFigures:
     role: Int8Array1D
     asset: Int64Array1D
     shortfall: Float64Array1D
-    special: Float64Array2D
+    stress: Float64Array2D
+    gap_loss: Float64Array1D
+    cell_loss: Float64Array1D
+    cell: Int64Array1D
     net_delta: Float64Array1D
 
     @property
@@ -78,12 +89,16 @@ def figures_of(
     delta, crossing = position_exposures(market, rows)
     net_delta = np.bincount(leg_of, weights=delta, minlength=rows.n_legs)
     spread_cost = np.bincount(group[leg_of], weights=crossing, minlength=rows.n_groups)
+    found = special_figures(special, rows.leg_role != COLLATERAL, market.scenarios)
     legs = LegFigures(
         group=group,
         role=rows.leg_role,
         asset=leg_asset,
         shortfall=tail.leg_shortfall,
-        special=special,
+        stress=found.stress,
+        gap_loss=found.gap_loss,
+        cell_loss=found.cell_loss,
+        cell=found.cell,
         net_delta=net_delta.astype(np.float64),
     )
     books = BookFigures(
@@ -92,6 +107,42 @@ def figures_of(
         spread_cost=spread_cost.astype(np.float64),
     )
     return legs, books
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpecialFigures:
+    """What of a leg's outcomes beyond history is needed; fields as of ``LegFigures``."""
+
+    stress: Float64Array2D
+    gap_loss: Float64Array1D
+    cell_loss: Float64Array1D
+    cell: Int64Array1D
+
+
+def special_figures(
+    special: Float64Array2D, is_held: BoolArray1D, scenarios: ScenarioSet
+) -> SpecialFigures:
+    """Return the figures of legs from their outcomes over stress days, gap grid and stress grid.
+
+    Parameters
+    ----------
+    special : Float64Array2D, shape (n_legs, n_stress + n_gap + n_cells)
+        Columns as of ``PreparedMarket.special``. [USD]
+    is_held : BoolArray1D, shape (n_legs,)
+        Whether each leg holds positions; collateral loses nothing here.
+    scenarios : ScenarioSet
+        Says how many columns are stress days and gaps.
+    """
+    n_stress, n_gap = scenarios.n_stress, scenarios.n_gap
+    jumps = special[:, n_stress : n_stress + n_gap]
+    gap_loss = np.maximum(-jumps.min(axis=1, initial=0.0), 0.0)
+    cell, cell_loss = worst_cells(special[:, n_stress + n_gap :], is_held)
+    return SpecialFigures(
+        stress=special[:, :n_stress],
+        gap_loss=np.where(is_held, gap_loss, 0.0),
+        cell_loss=cell_loss,
+        cell=cell,
+    )
 
 
 def position_exposures(

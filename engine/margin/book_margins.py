@@ -9,7 +9,7 @@ import numpy as np
 from engine.arrays import Float64Array1D, Int64Array1D
 from engine.kernels.tail import NETTED, STANDALONE
 from engine.margin.book_figures import BookFigures, LegFigures, sum_by_group
-from engine.margin.gap import gap_losses
+from engine.margin.gap import combined_losses, gap_losses
 from engine.margin.liquidity import liquidation_costs
 from engine.market import PreparedMarket
 from engine.rules import HouseParameters
@@ -21,7 +21,8 @@ class BookMargins:
 
     ``core`` is the netted shortfall plus standalone underlyings, ``offset`` the part of the offset
     between underlyings that is not granted, ``stressed`` the worst named stress loss
-    (memorandum). ``total`` is the sum of all but ``stressed``.
+    (memorandum). ``stress_grid`` is the loss of the stress grid (memorandum), ``floor`` what is
+    missing to it where it binds. ``total`` is the sum of all but the two memoranda.
     """
 
     core: Float64Array1D
@@ -31,6 +32,8 @@ class BookMargins:
     gap: Float64Array1D
     liquidity: Float64Array1D
     wrong_way: Float64Array1D
+    stress_grid: Float64Array1D
+    floor: Float64Array1D
 
     @property
     def total(self) -> Float64Array1D:
@@ -42,6 +45,7 @@ class BookMargins:
             + self.gap
             + self.liquidity
             + self.wrong_way
+            + self.floor
         )
 
 
@@ -61,17 +65,24 @@ def book_margins(
     base = core + offset
     weighted = np.maximum(tools.stress_weight * (stressed - base), 0.0)
     buffer = np.zeros(n_groups) if tools.buffer_released else tools.buffer_rate * base
-    gaps = gap_losses(market, house.gap, legs, n_groups)
+    tooled = np.maximum(weighted, buffer)
+    grid = combined_losses(market, house.gap, legs, legs.cell_loss, n_groups)
+    binds = house.stress_grid is not None and house.stress_grid.binds
+    floor = np.maximum(grid - (base + tooled), 0.0) if binds else np.zeros(n_groups)
+    # What the floor holds already is not charged again as a gap.
+    uncovered = gap_losses(market, house.gap, legs, n_groups) - (base + floor)
     wrong_way = np.maximum(np.maximum(books.wrong_way, 0.0) - netted, 0.0)
     has_positions = np.bincount(legs.group[legs.is_held], minlength=n_groups) > 0
     return BookMargins(
         core=core,
         offset=offset,
         stressed=stressed,
-        anti_procyclicality=np.maximum(weighted, buffer),
-        gap=house.gap.share * np.maximum(gaps - base, 0.0),
+        anti_procyclicality=tooled,
+        gap=house.gap.share * np.maximum(uncovered, 0.0),
         liquidity=liquidation_costs(market, house.liquidity, legs, books),
         wrong_way=np.where(has_positions, wrong_way, 0.0),
+        stress_grid=grid,
+        floor=floor,
     )
 
 
@@ -89,8 +100,8 @@ def _stressed(market: PreparedMarket, legs: LegFigures, n_groups: int) -> Float6
     n_stress = market.scenarios.n_stress
     losses = np.zeros((n_groups, n_stress))
     held = legs.is_held
-    group, special = legs.group[held], legs.special[held]
+    group, stress = legs.group[held], legs.stress[held]
     for column in range(n_stress):
-        losses[:, column] = -sum_by_group(special[:, column], group, n_groups)
+        losses[:, column] = -sum_by_group(stress[:, column], group, n_groups)
     worst: Float64Array1D = np.maximum(losses.max(axis=1, initial=0.0), 0.0)
     return worst

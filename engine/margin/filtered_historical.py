@@ -47,6 +47,11 @@ class BlockMargins:
         Column of the scenario, largest loss first; -1 where there are fewer.
     worst_loss : Float64Array2D, same shape
         Loss of the governing book, all underlyings netted. [USD]
+    cell_group, cell_asset, cell : Int64Array1D
+        Legs of the governing books that lose in the stress grid: their book, underlying and worst
+        cell.
+    cell_loss : Float64Array1D
+        Loss in that cell. [USD]
     """
 
     margins: BookMargins
@@ -58,6 +63,10 @@ class BlockMargins:
     position_share: Float64Array1D
     worst_scenario: Int64Array1D
     worst_loss: Float64Array2D
+    cell_group: Int64Array1D
+    cell_asset: Int64Array1D
+    cell: Int64Array1D
+    cell_loss: Float64Array1D
 
 
 def margin_block(market: PreparedMarket, block: Block) -> BlockMargins:
@@ -92,6 +101,7 @@ def _explained(
     share = np.where(total[group] > 0.0, exposure / np.where(total > 0.0, total, 1.0)[group], 0.0)
     share = np.where(total[group] > 0.0, share, 1.0 / np.maximum(count, 1)[group])
     worst_scenario, worst_loss = _worst(market, block, tail, legs, governing)
+    loses = is_governing[legs.group] & (legs.cell >= 0)
     return BlockMargins(
         margins=margins,
         governing=governing,
@@ -102,6 +112,10 @@ def _explained(
         position_share=share,
         worst_scenario=worst_scenario,
         worst_loss=worst_loss,
+        cell_group=legs.group[loses],
+        cell_asset=legs.asset[loses],
+        cell=legs.cell[loses],
+        cell_loss=legs.cell_loss[loses],
     )
 
 
@@ -156,7 +170,7 @@ def _worst(
     for column in range(n_stress):
         columns[:, k + column] = market.scenarios.n_historical + column
         losses[:, k + column] = -sum_by_group(
-            legs.special[held, column], leg_group[held], rows.n_groups
+            legs.stress[held, column], leg_group[held], rows.n_groups
         )
     columns, losses = columns[governing], losses[governing]
     order = np.argsort(-losses, axis=1, kind="stable")[:, :WORST_SCENARIOS]

@@ -22,7 +22,7 @@ def gap_losses(market: PreparedMarket, gap: Gap, legs: LegFigures, n_groups: int
     gap : Gap
         Correlations of the rule book.
     legs : LegFigures
-        The gap columns of ``special`` are the last ones.
+        With the worst jump of each.
     n_groups : int
         Number of books.
 
@@ -31,9 +31,21 @@ def gap_losses(market: PreparedMarket, gap: Gap, legs: LegFigures, n_groups: int
     Float64Array1D, shape (n_groups,)
         Loss >= 0. [USD]
     """
-    jumps = legs.special[:, market.scenarios.n_stress :]
-    worst = np.maximum(-jumps.min(axis=1, initial=0.0), 0.0)
-    worst = np.where(legs.is_held, worst, 0.0)
+    return combined_losses(market, gap, legs, legs.gap_loss, n_groups)
+
+
+def combined_losses(
+    market: PreparedMarket, gap: Gap, legs: LegFigures, worst: Float64Array1D, n_groups: int
+) -> Float64Array1D:
+    """Return losses of underlyings that need not come together, combined by book. [USD]
+
+    Parameters
+    ----------
+    gap : Gap
+        Whose correlations are used.
+    worst : Float64Array1D, shape (n_legs,)
+        Loss of each leg, >= 0; 0 for collateral. [USD]
+    """
     total = np.bincount(legs.group, weights=worst, minlength=n_groups)
     squares = np.bincount(legs.group, weights=worst * worst, minlength=n_groups)
     # All pairs share the default correlation; listed assets add what theirs differs by.

@@ -31,6 +31,10 @@ def unanswered(block: Block) -> BlockMargins:
         position_share=np.zeros(0),
         worst_scenario=np.full(shape, -1, dtype=np.int64),
         worst_loss=np.zeros(shape),
+        cell_group=nobody,
+        cell_asset=nobody,
+        cell=nobody,
+        cell_loss=np.zeros(0),
     )
 
 

@@ -22,6 +22,7 @@ from engine.scenarios.history import (
     log_returns,
     usd_closes,
 )
+from engine.scenarios.pegs import floored_peg_moves, larger_moves, largest_peg_moves
 from engine.snapshot import Snapshot
 
 SCENARIOS_MIN = 250
@@ -263,7 +264,8 @@ def _without_gaps(
     is_standalone = np.zeros(len(window.assets), dtype=np.bool_)
     notes: list[ProxyNote] = []
     proxy = np.nan_to_num(own.values[:, window.assets.index(house.proxy.asset)])
-    pegged = _largest_peg_move(own, window.assets, house)
+    pegged = largest_peg_moves(own, window.assets, house)
+    floored = floored_peg_moves(pegged, window.n_usable, house.proxy.peg_move_min)
     for column, asset in enumerate(window.assets):
         mine = own.values[:, column]
         seen = np.isfinite(mine)
@@ -271,17 +273,23 @@ def _without_gaps(
         if asset == "USD":
             filled[:, column] = 0.0
         elif asset in house.pegged_assets and n_own < house.filter.minimum_history_days:
-            stand_in = house.proxy.return_multiplier * pegged
-            filled[:, column] = _larger(mine, stand_in)
-            notes.append(_note(f"index:{asset}", "short history", "largest peg move", n_own, house))
+            stand_in = house.proxy.return_multiplier * floored
+            filled[:, column] = larger_moves(mine, stand_in)
+            name = f"largest peg move, at least {house.proxy.peg_move_min:g}"
+            notes.append(_note(f"index:{asset}", "short history", name, n_own, house))
         elif n_own < house.filter.minimum_history_days:
             stand_in = house.proxy.return_multiplier * proxy
-            filled[:, column] = _larger(mine, stand_in)
+            filled[:, column] = larger_moves(mine, stand_in)
             is_standalone[column] = True
             notes.append(_note(f"index:{asset}", "short history", house.proxy.asset, n_own, house))
         elif n_own < window.n_usable:
             beta = _beta(mine, proxy) if asset not in house.pegged_assets else 1.0
-            stand_in = pegged if asset in house.pegged_assets else beta * proxy
+            stand_in = beta * proxy
+            if asset in house.pegged_assets:
+                # Days before its first are missing history; later ones are holes in a known one.
+                is_before = np.cumsum(seen) == 0
+                is_before[: -window.n_usable] = False
+                stand_in = np.where(is_before, floored, pegged)
             filled[:, column] = np.where(seen, mine, stand_in)
             name = "largest peg move" if asset in house.pegged_assets else house.proxy.asset
             reason = f"{window.n_usable - n_own} of {window.n_usable} days missing"
@@ -294,24 +302,6 @@ def _note(factor: str, reason: str, proxy: str, n_own: int, house: HouseParamete
     text = f"{house.proxy.return_multiplier:.2f} x {proxy}, own move where larger"
     limit = house.filter.minimum_history_days
     return ProxyNote(factor, f"{reason}: {n_own} days, limit {limit}", text, n_own)
-
-
-def _larger(mine: Float64Array1D, stand_in: Float64Array1D) -> Float64Array1D:
-    own = np.nan_to_num(mine)
-    larger: Float64Array1D = np.where(np.abs(own) > np.abs(stand_in), own, stand_in)
-    return larger
-
-
-def _largest_peg_move(
-    own: DailyReturns, assets: tuple[str, ...], house: HouseParameters
-) -> Float64Array1D:
-    columns = [c for c, asset in enumerate(assets) if asset in house.pegged_assets]
-    moves = np.nan_to_num(own.values[:, columns])
-    if not columns:
-        return np.zeros(own.values.shape[0])
-    largest = np.argmax(np.abs(moves), axis=1)
-    picked: Float64Array1D = moves[np.arange(moves.shape[0]), largest]
-    return picked
 
 
 def _beta(mine: Float64Array1D, proxy: Float64Array1D) -> float:
@@ -364,7 +354,7 @@ def _own_or_stand_in(
         if asset in house.pegged_assets:
             chosen[:, column] = 0.0
         elif n_own < house.filter.minimum_history_days:
-            chosen[:, column] = _larger(own[:, column], stand_in[:, column])
+            chosen[:, column] = larger_moves(own[:, column], stand_in[:, column])
             reason = f"short history: {n_own} days, limit {house.filter.minimum_history_days}"
             notes.append(ProxyNote(f"{kind}:{asset}", reason, proxy, n_own))
     return chosen, notes

@@ -32,9 +32,9 @@ REFUSED: Final = "refused"
 
 HOUSE_COLUMNS: Final = (
     "book", "core_margin", "stressed_margin", "offset_margin", "anti_procyclicality", "gap_add_on",
-    "liquidity_add_on", "wrong_way_add_on", "requirement", "collateral_value", "excess",
-    "margin_ratio", "requirement_amount", "collateral_amount", "call_action", "call_amount",
-    "withheld_amount",
+    "liquidity_add_on", "wrong_way_add_on", "stress_grid_margin", "stress_grid_floor",
+    "requirement", "collateral_value", "excess", "margin_ratio", "requirement_amount",
+    "collateral_amount", "call_action", "call_amount", "withheld_amount",
 )  # fmt: skip
 VENUE_COLUMNS: Final = (*VENUE_REQUIREMENT_COLUMNS, "venue_amount", "owed_amount")
 WHATIF_COLUMNS: Final = (

@@ -323,7 +323,7 @@ def _before(
 ) -> pd.DataFrame:
     governing = governing_books(margins.total, np.zeros(len(labels), dtype=np.int64), 1)
     sets = close.book.netting_sets.iloc[close.row : close.row + 1].reset_index(drop=True)
-    components = margin_components(margins)
+    components = margin_components(margins, close.rules.house)
     requirement = requirement_frame(
         sets,
         GoverningMargins(

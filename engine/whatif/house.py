@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.arrays import Float64Array1D
 from engine.kernels.patched_books import PatchedBooks, patched_books
-from engine.margin.book_figures import BookFigures, LegFigures
+from engine.kernels.tail import COLLATERAL
+from engine.margin.book_figures import BookFigures, LegFigures, special_figures
 from engine.margin.book_margins import BookMargins, book_margins, governing_books
 from engine.requirements import GoverningMargins, margin_components
 from engine.whatif.held_book import PreparedBook
@@ -43,7 +44,7 @@ def governing_of(
         candidate = np.repeat(np.arange(len(chosen)), book.n_groups)
         governing = governing_books(margins.total, candidate, len(chosen))
         labels += [book.labels[case % book.n_groups] for case in governing.tolist()]
-        for name, values in margin_components(margins).items():
+        for name, values in margin_components(margins, book.rules.house).items():
             parts.setdefault(name, []).append(values[governing])
         report(start + len(chosen), len(quantities))
     joined = {name: np.concatenate(values) for name, values in parts.items()}
@@ -67,6 +68,8 @@ def _legs(
 ) -> LegFigures:
     """Return the legs of every case in order: held ones, but for those that are patched."""
     held, patches = book.legs, changes.patches
+    special = found.leg_figures[:, :-1]
+    patched = special_figures(special, patches.role != COLLATERAL, book.market.scenarios)
     n_held, n_groups = len(held.group), book.n_groups
     source = np.tile(np.arange(n_held), n_candidates)
     case = np.repeat(np.arange(n_candidates), n_held) * n_groups + np.tile(held.group, n_candidates)
@@ -85,6 +88,9 @@ def _legs(
         role=np.append(held.role, patches.role)[source],
         asset=np.append(held.asset, changes.asset)[source],
         shortfall=np.append(held.shortfall, found.leg_shortfall)[source],
-        special=np.concatenate([held.special, found.leg_figures[:, :-1]])[source],
+        stress=np.concatenate([held.stress, patched.stress])[source],
+        gap_loss=np.append(held.gap_loss, patched.gap_loss)[source],
+        cell_loss=np.append(held.cell_loss, patched.cell_loss)[source],
+        cell=np.append(held.cell, patched.cell)[source],
         net_delta=np.append(held.net_delta, found.leg_figures[:, -1])[source],
     )

@@ -14,8 +14,10 @@ from engine.venue_accounts.assembly import VenueMargins
 from engine.venue_accounts.elsewhere import Regime
 from infra.report.components import PARTS
 from infra.report.json_twin import Json, rows_of
+from infra.report.stress import with_text
 
 SCHEMA = "plimsoll.comparison/1"
+CELLS_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +100,14 @@ def _first_reason(text: str) -> str:
 def house_table(comparison: Comparison) -> pd.DataFrame:
     """Return the parts of the house's requirement: part, meaning, amount."""
     record = comparison.requirement
-    rows = [(part.label, part.meaning, float(record[part.column])) for part in PARTS]
+    rows = [(part.label, part.meaning, float(record.get(part.column, 0.0))) for part in PARTS]
     rows.append(("Requirement", "what the house requires", float(record["requirement"])))
+    if "stress_grid_margin" in record:
+        words = with_text(comparison.house.stress_cells)["cell"].to_list()
+        shown = "; ".join(words[:CELLS_SHOWN])
+        rest = len(words) - CELLS_SHOWN
+        meaning = f"beside the requirement: {shown}" + (f" and {rest} more" if rest > 0 else "")
+        rows.append(("Stress grid", meaning, float(record["stress_grid_margin"])))
     return pd.DataFrame(rows, columns=["part", "meaning", "amount"])
 
 
@@ -193,6 +201,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Json]:
         "regimes": rows_of(regime_table(comparison)),
         "house": rows_of(house_table(comparison)),
         "worst_scenarios": rows_of(comparison.house.worst_scenarios),
+        "stress_cells": rows_of(with_text(comparison.house.stress_cells)),
         "components": rows_of(component_table(comparison)),
         "scenarios": rows_of(scenario_table(comparison)),
         "positions": rows_of(position_table(comparison)),

@@ -26,6 +26,7 @@ from infra.report.parameters import collateral_rule_table, parameter_table, stre
 from infra.report.reporting import ReportingCurrency, reporting_currency
 from infra.report.scenarios import scenario_table
 from infra.report.settlements import settlement_table
+from infra.report.stress import stress_grid_table, with_text
 from infra.report.venue_headlines import venue_headlines
 from infra.report.venues import (
     account_table,
@@ -55,6 +56,7 @@ class Document:
     currencies: pd.DataFrame
     change: Change | None
     scenarios: pd.DataFrame
+    stress_grid: pd.DataFrame
     collateral: pd.DataFrame
     calls: pd.DataFrame
     settlements: pd.DataFrame
@@ -75,6 +77,7 @@ class Document:
             "currencies": self.currencies,
             "movers": self.change.movers if self.change else None,
             "scenarios": self.scenarios,
+            **self._stress_tables(),
             "collateral": self.collateral,
             "calls": self.calls,
             "settlements": self.settlements,
@@ -91,6 +94,12 @@ class Document:
             **self._venue_tables(),
         }
         return {name: frame for name, frame in frames.items() if frame is not None}
+
+    def _stress_tables(self) -> dict[str, pd.DataFrame]:
+        if self.inputs.rules.house.stress_grid is None:
+            return {}
+        cells = with_text(self.inputs.assessment.stress_cells)
+        return {"stress_grid": self.stress_grid, "stress_cells": cells}
 
     def _venue_tables(self) -> dict[str, pd.DataFrame]:
         if self.venue_accounts.empty:
@@ -146,6 +155,7 @@ def document(inputs: ReportInputs) -> Document:
             netting_sets,
             reporting,
         ),
+        stress_grid=stress_grid_table(inputs.assessment, netting_sets, reporting),
         collateral=collateral_table(inputs.assessment.collateral, netting_sets, reporting),
         calls=_calls(inputs, netting_sets),
         settlements=settlement_table(inputs.assessment.settlements),

@@ -20,6 +20,7 @@ from infra.report.components import PARTS, exact_parts
 from infra.report.json_twin import Json, plain, rows_of
 from infra.report.parameters import parameter_table, spelled
 from infra.report.settlements import settlement_table
+from infra.report.stress import role_text, with_text
 
 SCHEMA = "plimsoll.explanation/1"
 CELLS_SHOWN = 3
@@ -42,8 +43,10 @@ class Explanation:
     Amounts in ``currency``. ``parts`` are exact and sum to ``requirement``; both are empty or None
     for a failed netting set, and so are ``call_steps``. The frames keep the columns of the
     assessment; ``positions`` adds kind, expiry, mark price and share, ``scenarios`` the shocks of
-    the underlyings held. ``binding`` is empty and the venue frames have no row where no venue
-    account is known; ``venue_cells`` are the worst cells of each unit of a scenario grid.
+    the underlyings held, ``stress_cells`` each cell in words. Without a stress grid
+    ``stress_grid_margin`` is NaN and ``stress_cells`` has no row. ``binding`` is empty and the
+    venue frames have no row where no venue account is known; ``venue_cells`` are the worst cells of
+    each unit of a scenario grid.
     """
 
     netting_set_id: str
@@ -55,11 +58,14 @@ class Explanation:
     requirement: Decimal | None
     parts: tuple[tuple[str, str, Decimal], ...]
     stressed_margin: float
+    stress_grid_margin: float
+    stress_grid_role: str
     collateral_value: Decimal
     call_action: str
     call_steps: tuple[CallStep, ...]
     positions: pd.DataFrame
     scenarios: pd.DataFrame
+    stress_cells: pd.DataFrame
     collateral: pd.DataFrame
     settlements: pd.DataFrame
     unsettled: pd.DataFrame
@@ -110,11 +116,14 @@ def explanation(
         if is_failed
         else tuple((part.label, part.meaning, parts[part.column]) for part in PARTS),
         stressed_margin=float(record["stressed_margin"]),
+        stress_grid_margin=float(record.get("stress_grid_margin", float("nan"))),
+        stress_grid_role=role_text(rules.house),
         collateral_value=record["collateral_amount"],
         call_action=str(record["call_action"]),
         call_steps=() if is_failed else _call_steps(record, agreement),
         positions=positions,
         scenarios=_scenarios(assessment, netting_set_id, underlyings),
+        stress_cells=with_text(_of(assessment.stress_cells, netting_set_id)),
         collateral=collateral,
         settlements=settlement_table(_of(assessment.settlements, netting_set_id)),
         unsettled=_of(assessment.unsettled, netting_set_id),

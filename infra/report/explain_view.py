@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 POSITIONS_SHOWN = 15
 SHOCKS_SHOWN = 6
 _STYLES = {"failed": "bold red", "held": "yellow", "assessed": "green"}
-_HOUSE_SECTIONS = ("general", "mpor", "anti_procyclicality", "gap", "liquidity", "hold")
+_HOUSE_SECTIONS = (
+    "general",
+    "mpor",
+    "anti_procyclicality",
+    "gap",
+    "stress_grid",
+    "liquidity",
+    "hold",
+)
 Spelling = Callable[[object], str]
 
 
@@ -34,6 +42,7 @@ def render_explanation(found: Explanation) -> RenderableType:
         parts += [_components(found), _call(found)]
     parts += [
         _frame("Worst scenarios", found.scenarios, _scenario_columns(found.scenarios)),
+        _frame(f"Stress grid, worst cells, {found.currency}", found.stress_cells, _CELLS),
         _positions(found),
         *venue_frames(found, _frame),
         _frame(f"Collateral, {found.currency}", found.collateral, _COLLATERAL),
@@ -73,6 +82,9 @@ def _components(found: Explanation) -> Table:
     if is_number(found.stressed_margin):
         table.add_row("[dim]Stressed margin[/]", f"[dim]{exact(found.stressed_margin)}[/]", "",
                       "[dim]memorandum: part of anti-procyclicality by its weight[/]")  # fmt: skip
+    if is_number(found.stress_grid_margin):
+        table.add_row("[dim]Stress grid[/]", f"[dim]{exact(found.stress_grid_margin)}[/]", "",
+                      f"[dim]{found.stress_grid_role}[/]")  # fmt: skip
     return table
 
 
@@ -168,6 +180,11 @@ def _share(value: object) -> str:
     return percent(value)
 
 
+_CELLS: tuple[tuple[str, str, Spelling], ...] = (
+    ("cell", "Worst cell", word),
+    ("stress_class", "Class", word),
+    ("loss", "Loss", exact),
+)
 _POSITIONS: tuple[tuple[str, str, Spelling], ...] = (
     ("instrument_id", "Instrument", word),
     ("kind", "Kind", word),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from engine.rules import CollateralAsset, HouseParameters
 from infra.report.amounts import MINUS, brief, percent
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Methods, not values: the values' own source and effective date stand in the parameter file.
 METHODS: Mapping[str, str] = {
@@ -19,6 +23,7 @@ METHODS: Mapping[str, str] = {
     "surface": "Square root of time law of volatility shocks, as venues' grids use it",
     "anti_procyclicality": "EMIR RTS 153/2013 art. 28: stress weight, buffer or long-run floor",
     "gap": "Largest moves within a day, combined with a correlation matrix",
+    "stress_grid": "Price and volatility grid of the venues' portfolio margins, by class",
     "liquidity": "Square root impact law, Almgren et al. 2005",
     "hold": "House rule: last fresh requirement and a charge that grows with its age",
 }
@@ -30,17 +35,27 @@ def parameter_table(house: HouseParameters) -> pd.DataFrame:
     rows: list[tuple[str, str, str, str]] = []
     for field in fields(house):
         value = getattr(house, field.name)
-        if field.name in _TABLES_OF_THEIR_OWN:
+        if field.name in _TABLES_OF_THEIR_OWN or value is None:
             continue
-        if is_dataclass(value):
-            rows += [
-                (field.name, key.name, spelled(getattr(value, key.name)), METHODS[field.name])
-                for key in fields(value)
-            ]
+        if is_dataclass(value) and not isinstance(value, type):
+            method = METHODS[field.name]
+            rows += [(field.name, key, text, method) for key, text in _spelled_fields(value)]
         else:
             rows.append(("general", field.name, spelled(value), METHODS["general"]))
     rows.sort(key=lambda row: row[0] != "general")
     return pd.DataFrame(rows, columns=["section", "key", "value", "method"], dtype="str")
+
+
+def _spelled_fields(value: DataclassInstance, prefix: str = "") -> list[tuple[str, str]]:
+    """Return every key of a section with its value; a table within it gives its name first."""
+    found: list[tuple[str, str]] = []
+    for field in fields(value):
+        inner, name = getattr(value, field.name), prefix + field.name
+        if is_dataclass(inner) and not isinstance(inner, type):
+            found += _spelled_fields(inner, f"{name}.")
+        else:
+            found.append((name, spelled(inner)))
+    return found
 
 
 def stress_table(house: HouseParameters) -> pd.DataFrame:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
-_SHORT_HEADS = ("Core", "Offset", "APC", "Gap", "Liq.", "Wrong", "Hold")
+_SHORT_HEADS = ("Core", "Offset", "APC", "Floor", "Gap", "Liq.", "Wrong", "Hold")
 _WIDE, _MEDIUM, _NARROW = range(3)
 _NEXT_WIDTHS = (24, 20, 10)
 _ANY_WIDTH = 1000

@@ -97,10 +97,14 @@ def _one(asked: Asked, before: pd.Series, after: pd.Series) -> list[RenderableTy
     title = "; ".join(_said(asked.candidates[0]))
     table = _table(f"What if: {title}", ("", "Before", "After", "Change"))
     for part in PARTS:
-        if part.column in after.index and (before[part.column] or after[part.column]):
-            _add(table, part.label, before[part.column], after[part.column])
+        was, will_be = before.get(part.column), after.get(part.column)
+        if is_number(will_be) and (was or will_be):
+            _add(table, part.label, was, will_be)
     table.add_section()
     _add(table, "Requirement", before["requirement_amount"], after["requirement_amount"], "bold")
+    if is_number(after["stress_grid_margin"]):
+        grid = (before.get("stress_grid_margin"), after["stress_grid_margin"])
+        _add(table, "Stress grid, beside it", *grid, "dim")
     if is_number(after["venue_amount"]) or is_number(before.get("venue_amount")):
         _add(table, "Venues demand", before.get("venue_amount"), after["venue_amount"])
         _add(table, "Owed", before.get("owed_amount"), after["owed_amount"], "bold")

@@ -39,7 +39,10 @@ pledged = st.dictionaries(
     st.floats(1.0, 500.0).map(lambda value: round(value, 2)),
     max_size=3,
 )
-SAME = ("requirement", "collateral_value", "requirement_amount", "call_amount", "call_action")
+SAME = (
+    "requirement", "stress_grid_margin", "collateral_value", "requirement_amount",
+    "call_amount", "call_action",
+)  # fmt: skip
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -24,6 +24,7 @@ PALETTE: Mapping[str, tuple[str, str]] = {
     "core": ("#1d4e89", "#4a86c5"),
     "offset": ("#5fa3d9", "#9ccbf0"),
     "procyclicality": ("#117864", "#2fa98c"),
+    "floor": ("#a9cf8f", "#d3ecc0"),
     "gap": ("#e3a008", "#f0bf45"),
     "liquidity": ("#c2451e", "#e0703f"),
     "wrong-way": ("#b56aa6", "#c77bb6"),
@@ -33,7 +34,9 @@ PALETTE: Mapping[str, tuple[str, str]] = {
     "total": ("#67727e", "#8e99a5"),
     "region": ("#f6e3dc", "#3a251e"),
 }
-PART_COLOURS = ("core", "offset", "procyclicality", "gap", "liquidity", "wrong-way", "hold")
+PART_COLOURS = (
+    "core", "offset", "procyclicality", "floor", "gap", "liquidity", "wrong-way", "hold",
+)  # fmt: skip
 FONT_STACK = "var(--sans)"
 _FONT_SIZE = 9.0
 _WHITE_SPACE = re.compile(r">\s+<")

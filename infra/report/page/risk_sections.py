@@ -31,6 +31,7 @@ from infra.report.page.cells import (
     with_totals,
 )
 from infra.report.scenarios import SCENARIO_ROWS, shock_columns
+from infra.report.stress import STRESS_ROWS, role_text
 
 _SHOCKS_SHOWN = {"index": 6, "volatility": 2, "basis": 1}
 
@@ -199,7 +200,33 @@ def scenarios_section(document: Document) -> Section:
         "by scenario: they show which days and stresses decide what clients owe."
     )
     charts = charts_of(scenario_chart(document.scenarios, currency))
-    return Section("scenarios", "Largest scenarios", lead, charts, (shown,))
+    grid = _stress_grid(document)
+    return Section("scenarios", "Largest scenarios", lead, charts, (shown, *grid))
+
+
+def _stress_grid(document: Document) -> tuple[Table, ...]:
+    """Return what netting sets lose in the stress grid, where the rules have one."""
+    house = document.inputs.rules.house
+    if house.stress_grid is None:
+        return ()
+    binds = house.stress_grid.binds
+    floor = (money("floor_reported", "Floor", "what it adds to the requirement"),) if binds else ()
+    return (
+        table(
+            "stress-grid",
+            f"Stress grid, {document.reporting.currency}; {role_text(house)}",
+            document.stress_grid,
+            (
+                name("netting_set_id", "Netting set"), text("client_id", "Client"),
+                money("stress_grid_reported", "Stress grid", "worst cells, underlyings combined"),
+                *floor, money("requirement_reported", "Requirement"),
+                share("to_requirement", "Of the requirement", decimals=0),
+                text("worst_cell", "Worst cell of the largest loss", long=True),
+                number("n_underlyings", "Underlyings", "that lose in some cell"),
+            ),
+            rows_max=STRESS_ROWS,
+        ),
+    )  # fmt: skip
 
 
 def _shocks(scenarios: pd.DataFrame) -> list[Column]:

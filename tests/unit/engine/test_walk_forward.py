@@ -28,6 +28,8 @@ from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from tests.worlds import study
 
 HOUSE = study.house()
+assert HOUSE.stress_grid is not None
+FLOORED = replace(HOUSE, stress_grid=replace(HOUSE.stress_grid, binds=True))
 DAY = study.LAST - timedelta(days=9)
 BTC_LONG = asset_books(["BTC"], 1e6)[:1]
 
@@ -42,7 +44,9 @@ def walked(
     return walk(WalkStudy(panel, books or study.books(), variants), dates or (DAY,))
 
 
-@pytest.mark.parametrize("house", [HOUSE, over_one_day(HOUSE)], ids=["house", "one day"])
+@pytest.mark.parametrize(
+    "house", [HOUSE, over_one_day(HOUSE), FLOORED], ids=["house", "one day", "stress floor"]
+)
 @pytest.mark.parametrize("day", [DAY, study.LAST - timedelta(days=320)])
 def test_requirement_of_every_kind_of_book_is_that_of_the_close(house: object, day: date) -> None:
     variant = Variant("house", house, 0.99)  # type: ignore[arg-type]

@@ -34,9 +34,9 @@ CALL, PUT = "deribit:BTC-26JUN26-60000-C", "deribit:BTC-26JUN26-60000-P"
 FUTURE, ETH_CALL, QUANTO = "deribit:BTC-26JUN26", "bybit:ETH-26JUN26-3000-C", "okx:ETH-BTC-QUANTO"
 SAME = (
     "book", "core_margin", "stressed_margin", "offset_margin", "anti_procyclicality", "gap_add_on",
-    "liquidity_add_on", "wrong_way_add_on", "requirement", "collateral_value", "excess",
-    "margin_ratio", "requirement_amount", "collateral_amount", "call_action", "call_amount",
-    "withheld_amount",
+    "liquidity_add_on", "wrong_way_add_on", "stress_grid_margin", "stress_grid_floor",
+    "requirement", "collateral_value", "excess", "margin_ratio", "requirement_amount",
+    "collateral_amount", "call_action", "call_amount", "withheld_amount",
 )  # fmt: skip
 HELD = (
     ("A", PERP, 2.0), ("A", ETH, -30.5), ("A", NEW, 1e5), ("A", CALL, -3.1), ("A", PUT, 0.7),
@@ -134,6 +134,15 @@ def assert_equals_assessment(
 def assert_same(ours: pd.Series, theirs: pd.Series) -> None:
     for name in SAME:
         assert ours[name] == theirs[name], (name, ours[name], theirs[name])
+
+
+def with_floor() -> tuple[RuleBook, PreparedMarket]:
+    """Return rules whose stress grid binds."""
+    rules, _ = market_of()
+    assert rules.house.stress_grid is not None
+    grid = replace(rules.house.stress_grid, binds=True)
+    bound = replace(rules, house=replace(rules.house, stress_grid=grid))
+    return bound, prepare(small.snapshot(), bound)
 
 
 SINGLE = [
@@ -302,3 +311,10 @@ def test_nothing_asked_is_nothing_answered() -> None:
     found = what_if(prepared(*close_of()), [])
     assert found.candidates.empty
     assert np.isfinite(found.before["requirement"].iloc[0])
+
+
+def test_a_stress_grid_that_binds_binds_candidates_too() -> None:
+    rules, market = with_floor()
+    found = assert_equals_assessment(SINGLE, *close_of(orders=ORDERS), rules=rules, market=market)
+    assert (found.candidates["stress_grid_floor"] > 0.0).any()
+    assert found.candidates["stress_grid_margin"].nunique() > 3

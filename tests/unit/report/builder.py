@@ -151,6 +151,8 @@ def _requirements(size: Size, rng: np.random.Generator) -> pd.DataFrame:
             "liquidity_add_on": core * rng.exponential(0.08, n),
             "wrong_way_add_on": core * rng.choice([0.0, 0.05, 0.2], n, p=[0.7, 0.2, 0.1]),
             "hold_add_on": 0.0,
+            "stress_grid_margin": core * np.linspace(0.2, 2.0, n),
+            "stress_grid_floor": 0.0,
         }
     )
     table["anti_procyclicality"] = 0.25 * (table["stressed_margin"] - core)

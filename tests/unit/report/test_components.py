@@ -32,13 +32,13 @@ def test_every_component_of_the_engine_has_a_name_here() -> None:
     assert PART_COLUMNS == COMPONENT_COLUMNS
 
 
-@given(st.lists(st.floats(0.0, 1e9), min_size=7, max_size=7), st.sampled_from([2, 8]))
+@given(st.lists(st.floats(0.0, 1e9), min_size=8, max_size=8), st.sampled_from([2, 8]))
 def test_parts_sum_to_the_requirement_exactly(values: list[float], decimals: int) -> None:
     frame = requirements(values, decimals)
     assert total(exact_parts(frame).iloc[0]) == frame["requirement_amount"].iat[0]
 
 
-@given(st.lists(st.floats(0.0, 1e9), min_size=7, max_size=7), st.floats(0.01, 1e5))
+@given(st.lists(st.floats(0.0, 1e9), min_size=8, max_size=8), st.floats(0.01, 1e5))
 def test_converted_parts_sum_to_the_converted_requirement(values: list[float], rate: float) -> None:
     frame = requirements(values, 8)
     reporting = reporting_currency(["BTC", "USD"], {"BTC": rate})
@@ -47,10 +47,10 @@ def test_converted_parts_sum_to_the_converted_requirement(values: list[float], r
 
 
 def test_a_failed_netting_set_has_no_parts() -> None:
-    frame = requirements([1.0] * 7).assign(requirement_amount=None)
+    frame = requirements([1.0] * 8).assign(requirement_amount=None)
     assert exact_parts(frame).iloc[0].isna().all()
 
 
 def test_parts_that_do_not_add_up_stop_the_report() -> None:
     with pytest.raises(InvariantBroken, match="netting set A"):
-        exact_parts(requirements([1_000.0] * 7, off="1"))
+        exact_parts(requirements([1_000.0] * 8, off="1"))
