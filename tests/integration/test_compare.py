@@ -49,7 +49,9 @@ def test_the_book_holds_what_was_asked_for(compared: Comparison) -> None:
 def test_house_and_three_venues_margin_the_same_positions(compared: Comparison) -> None:
     regimes = regime_table(compared).set_index("regime")
     assert float(compared.requirement["requirement"]) > 0.0
-    for name in ("deribit/segregated_portfolio", "okx/portfolio", "bybit/portfolio"):
+    for name in (
+        "deribit/segregated_portfolio", "okx/portfolio", "bybit/portfolio", "bybit/cross",
+    ):  # fmt: skip
         assert regimes.loc[name, "status"] == "assessed"
         assert regimes.loc[name, "initial_margin"] > regimes.loc[name, "maintenance_margin"] > 0.0
     standard = regimes.loc["deribit/segregated_standard", "initial_margin"]

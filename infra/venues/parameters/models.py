@@ -78,6 +78,12 @@ def _span_spreads() -> Any:
     return InterCommoditySpreads
 
 
+def _contract_symbols() -> Any:
+    from engine.contract_symbols import ContractSymbols
+
+    return ContractSymbols
+
+
 def _house() -> Any:
     from infra.rules import HouseDocument
 
@@ -87,6 +93,7 @@ def _house() -> Any:
 _TYPES: Final[Mapping[str, Callable[[], Any]]] = {
     ACCOUNT_MODE: lambda: AccountMode,
     COLLATERAL_RATES: lambda: CollateralRates,
+    "contract_symbols": _contract_symbols,
     "derive_portfolio": _derive_portfolio,
     "derive_standard": _derive_standard,
     "house_parameters": _house,
