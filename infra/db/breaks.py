@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, func, select, update
 from engine.errors import InvariantBroken, MissingDataError, ModelInputError
 from infra.db.bulk import dates, insert_rows, instants
 from infra.db.runs import RunHandle, get_run
-from infra.db.tables import BreakEventRow, BreakRow
+from infra.db.tables import BreakEventRow, BreakRow, RunRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
@@ -30,8 +30,8 @@ class Breaks:
         """Record what the run saw: new breaks open, known ones age, vanished ones close.
 
         A break that comes back after it was closed opens anew, with a new first day. A rerun of a
-        past date neither opens again nor closes what later runs have seen. A repetition changes
-        nothing.
+        past date neither opens again nor closes what later runs have seen. A run of one kind
+        says nothing of breaks that runs of another kind look for. A repetition changes nothing.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class Breaks:
     def _record(
         self, connection: Connection, run: RunHandle, seen: Mapping[str, dict[str, Any]]
     ) -> None:
-        known = _latest_episodes(connection)
+        known = _latest_episodes(connection, run.kind)
         inserted, events = [], []
         for break_id, facts in sorted(seen.items()):
             row = known.get(break_id)
@@ -153,8 +153,14 @@ def _events_of(connection: Connection, run_id: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _latest_episodes(connection: Connection) -> dict[str, dict[str, Any]]:
-    query = select(BreakRow.__table__).order_by(BreakRow.break_id, BreakRow.first_seen)
+def _latest_episodes(connection: Connection, kind: str) -> dict[str, dict[str, Any]]:
+    """Return the last episode of each break that runs of ``kind`` look for."""
+    query = (
+        select(BreakRow.__table__)
+        .join(RunRow, RunRow.run_id == BreakRow.last_run)
+        .where(RunRow.kind == kind)
+        .order_by(BreakRow.break_id, BreakRow.first_seen)
+    )
     return {row["break_id"]: dict(row) for row in connection.execute(query).mappings()}
 
 

@@ -92,3 +92,15 @@ def test_a_break_is_named_once(database: Database) -> None:
     run = begin(database)
     with pytest.raises(InvariantBroken, match="B-1 occurs twice"):
         database.breaks.update(run.run_id, breaks(("B-1", 1.0), ("B-1", 2.0)))
+
+
+def test_runs_of_another_kind_close_nothing_that_they_do_not_look_for(database: Database) -> None:
+    see(database, 17, ("B-1", 5.0))
+    five_minutes = database.runs.begin("reconcile", date(2026, 11, 18), {}, "1.0", force=True)
+    database.breaks.update(five_minutes.run_id, breaks(("L-1", 2.0)))
+    assert database.breaks.open_breaks()["break_id"].tolist() == ["B-1", "L-1"]
+    assert see(database, 18) == {"B-1": ("closed", 1)}
+    again = database.runs.begin("reconcile", date(2026, 11, 18), {}, "1.0", force=True)
+    found = database.breaks.update(again.run_id, breaks())
+    assert found["break_id"].tolist() == ["L-1"]
+    assert database.breaks.open_breaks().empty
