@@ -9,7 +9,9 @@ from typing import Final, cast
 from infra.simulator.venues.core.town import SimulatedVenue, TownParameters, VenueTown
 
 # Each module offers `build(town) -> SimulatedVenue`.
-VENUES: Final[dict[str, str]] = {}
+VENUES: Final = {
+    "deribit": "infra.simulator.venues.deribit",
+}
 
 
 def build_town(names: Sequence[str] = (), parameters: TownParameters | None = None) -> VenueTown:

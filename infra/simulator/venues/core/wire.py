@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from infra.simulator.venues.core.faults import Fault, FaultKind, FaultPlan, Scope
 
@@ -19,7 +20,7 @@ HTML: Final = "<html><head><title>{status}</title></head><body>cloud gateway</bo
 _FOREVER_SECONDS: Final = 3600.0
 
 
-def fault_middleware(plan: FaultPlan, scope_of: ScopeOf) -> Callable[..., Awaitable[object]]:
+def fault_middleware(plan: FaultPlan, scope_of: ScopeOf) -> Middleware:
     """Return the middleware that applies transport and HTTP faults around a venue's handlers.
 
     ``scope_of`` names venue, account and endpoint of a request, from the path or the body.
