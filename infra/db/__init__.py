@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from infra.db.audit import ChainReport
-    from infra.db.calls import call_id
+    from infra.db.call_actions import Act, Arrival, Done, PledgedCollateral
+    from infra.db.call_ageing import Aged
+    from infra.db.call_wanted import call_id
+    from infra.db.calls import CallRecord
     from infra.db.database import Database, open_database
     from infra.db.ledger import Entry, HeldAmount, Hold, Posting, PostingSummary
     from infra.db.parameters import KnownSet, NewSet, Wanted
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
 
 # Resolved on first use: SQLAlchemy stays out of the start of a command.
 _HOMES = {
+    "Act": "call_actions",
+    "Aged": "call_ageing",
+    "Arrival": "call_actions",
+    "CallRecord": "calls",
+    "Done": "call_actions",
+    "PledgedCollateral": "call_actions",
     "Approval": "proposals",
     "ChainReport": "audit",
     "Database": "database",
@@ -34,7 +43,7 @@ _HOMES = {
     "RunHandle": "runs",
     "StepResult": "runs",
     "Wanted": "parameters",
-    "call_id": "calls",
+    "call_id": "call_wanted",
     "collateral_account": "settlements",
     "margin_account": "settlements",
     "open_database": "database",
@@ -42,9 +51,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "Act",
+    "Aged",
     "Approval",
+    "Arrival",
+    "CallRecord",
     "ChainReport",
     "Database",
+    "Done",
     "Entry",
     "HeldAmount",
     "Hold",
@@ -52,6 +66,7 @@ __all__ = [
     "KnownSet",
     "KnownSnapshot",
     "NewSet",
+    "PledgedCollateral",
     "Posting",
     "PostingSummary",
     "Proposal",

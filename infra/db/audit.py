@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Select, insert, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from engine.errors import StateError
+from infra.db.call_tables import CallFactRow
 from infra.db.canonical import GENESIS, link
 from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
 from infra.db.rule_tables import ParameterSetRow
@@ -106,6 +107,7 @@ class Audit:
                 ("audit", _audit_rows(connection)),
                 ("ledger", _ledger_rows(connection)),
                 ("call_events", _call_event_rows(connection)),
+                ("call_facts", _call_fact_rows(connection)),
                 ("parameter_sets", _parameter_rows(connection)),
                 ("ledger_holds", _rows_of(connection, HoldRow)),
                 ("ledger_hold_resolutions", _rows_of(connection, HoldResolutionRow)),
@@ -133,6 +135,7 @@ def _heads(connection: Connection) -> dict[str, Head]:
         "audit": chain_head(connection, AuditRow.position, AuditRow.hash),
         "ledger": chain_head(connection, EntryRow.position, EntryRow.hash),
         "call_events": chain_head(connection, CallEventRow.position, CallEventRow.hash),
+        "call_facts": chain_head(connection, CallFactRow.position, CallFactRow.hash),
         "parameter_sets": chain_head(connection, ParameterSetRow.position, ParameterSetRow.hash),
         "ledger_holds": chain_head(connection, HoldRow.position, HoldRow.hash),
         "ledger_hold_resolutions": chain_head(
@@ -177,6 +180,10 @@ def _audit_rows(connection: Connection) -> Iterator[_Row]:
 
 def _call_event_rows(connection: Connection) -> Iterator[_Row]:
     return _plain_rows(connection, select(CallEventRow.__table__).order_by(CallEventRow.position))
+
+
+def _call_fact_rows(connection: Connection) -> Iterator[_Row]:
+    return _plain_rows(connection, select(CallFactRow.__table__).order_by(CallFactRow.position))
 
 
 def _parameter_rows(connection: Connection) -> Iterator[_Row]:

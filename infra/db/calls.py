@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy import Connection, func, select
 
-from engine.errors import InvariantBroken, MissingDataError, ModelInputError, StateError
-from infra.db.audit import chain_head
+from engine.calls.standing import Standing
+from engine.calls.states import END_STATES, require_step
+from engine.calls.substitution import Substitution
+from engine.errors import InvariantBroken, MissingDataError
 from infra.db.bulk import among, dates, insert_rows, instants
-from infra.db.call_states import END_STATES, require_step
-from infra.db.canonical import link
-from infra.db.runs import RunHandle, get_run, is_history
-from infra.db.tables import OPEN_CALL, CallEventRow, CallRow
+from infra.db.call_carrying import carry_pledges
+from infra.db.call_events import (
+    CallEvent,
+    call_row,
+    call_rows,
+    open_calls_query,
+    record_events,
+    set_state,
+)
+from infra.db.call_facts import facts_of, standing_of, substitutions_of
+from infra.db.call_tables import CallTermsRow
+from infra.db.call_wanted import WantedCall, wanted_calls
+from infra.db.runs import get_run, is_history
+from infra.db.tables import CallEventRow, CallRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
-
-_ROW_COLUMNS = ("netting_set_id", "margin_type", "amount", "currency", "due_at")
+    from infra.db.runs import RunHandle
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
-    call_id: str
-    number: int
-    state: str
-    reason: str
-    run_id: str | None
+class CallRecord:
+    """Everything that is known of one call."""
+
+    call: Mapping[str, Any]
+    standing: Standing
+    terms: Mapping[str, Any] | None
+    """Instants of issue and notification, levels, returns; None for calls older than terms."""
+    facts: tuple[Mapping[str, Any], ...]
+    substitutions: Mapping[int, Substitution]
 
 
 class Calls:
@@ -48,7 +59,9 @@ class Calls:
         one names it. Other open calls stay: whether a netting set without a new call is covered
         or could not be decided is for the caller to say, with ``withdraw``. A rerun of a past
         date records its calls but disturbs no later ones: they are ``withdrawn`` as soon as
-        computed.
+        computed. What was pledged on a superseded call and is still on its way is carried to the
+        new one. A return that the client has to ask for, or beside which a call is open, stays
+        ``computed``.
 
         Parameters
         ----------
@@ -56,7 +69,8 @@ class Calls:
             A run that is bound to a snapshot and a rule book.
         rows : pandas.DataFrame
             netting_set_id, margin_type, amount (Decimal; > 0 asks the client, < 0 returns to the
-            client), currency, due_at (UTC).
+            client), currency, due_at (UTC); and the terms of the call, where it has any:
+            issued_at, notified_at (UTC), levels (tuple of EscalationLevel), returns.
 
         Returns
         -------
@@ -71,10 +85,10 @@ class Calls:
         with self._database.writing() as connection:
             run = get_run(connection, run_id)
             is_past = is_history(connection, run)
-            wanted = _wanted(rows, run)
-            found = _calls(connection, select(CallRow.__table__).where(CallRow.run_id == run_id))
+            wanted = wanted_calls(rows, run)
+            found = call_rows(connection, select(CallRow.__table__).where(CallRow.run_id == run_id))
             if found:
-                _require_same(run_id, found, wanted)
+                _require_same(run_id, found, [one.call for one in wanted])
             else:
                 self._issue(connection, run, wanted, is_past)
         return self.of_run(run_id)
@@ -89,60 +103,34 @@ class Calls:
             run = get_run(connection, run_id)
             if not is_history(connection, run):
                 covered = set(netting_set_ids)
-                older = _calls(connection, _open_query().where(CallRow.run_id != run_id))
+                query = open_calls_query().where(CallRow.run_id != run_id)
+                older = call_rows(connection, query)
                 calls = [call for call in older if call["netting_set_id"] in covered]
                 self._end(connection, calls, "withdrawn", {}, reason, run_id)
-            by_run = select(func.count()).where(
-                CallEventRow.run_id == run_id,
-                CallEventRow.state == "withdrawn",
-                # Its own second event is not a call of an earlier close.
-                CallEventRow.number > 2,
+            by_run = (
+                select(func.count())
+                .select_from(CallEventRow)
+                .join(CallRow, CallRow.call_id == CallEventRow.call_id)
+                .where(
+                    CallEventRow.run_id == run_id,
+                    CallEventRow.state == "withdrawn",
+                    # What a rerun of a past date takes back at once is its own.
+                    CallRow.run_id != run_id,
+                )
             )
             return connection.execute(by_run).scalar_one()
-
-    def advance(
-        self, call_id: str, state: str, *, expected: str | None = None, reason: str = ""
-    ) -> None:
-        """Move a call to its next state.
-
-        Raises
-        ------
-        StateError
-            If the step is not allowed, or the call is no longer in the state ``expected``:
-            somebody else was faster.
-        MissingDataError
-            If there is no such call.
-        """
-        with self._database.writing() as connection:
-            query = select(CallRow.__table__).where(CallRow.call_id == call_id)
-            found = _calls(connection, query)
-            if not found:
-                raise MissingDataError(f"there is no call {call_id}", identifier=call_id)
-            call = found[0]
-            if expected is not None and call["state"] != expected:
-                raise StateError(
-                    f"call {call_id} is {call['state']}, no longer {expected}: look at it again",
-                    identifier=call_id,
-                    value=call["state"],
-                )
-            require_step(call_id, call["state"], state)
-            self._record(connection, [_Event(call_id, call["n_events"] + 1, state, reason, None)])
-            _set_state(connection, [call], state)
-            self._database.audit.append_within(
-                connection, f"call {state}", call_id, {"reason": reason, "was": call["state"]}
-            )
 
     def open_calls(self) -> pd.DataFrame:
         """Return all open calls, sorted by the instant since when something is due."""
         with self._database.reading() as connection:
-            calls = _calls(connection, _open_query())
+            calls = call_rows(connection, open_calls_query())
         return _frame(sorted(calls, key=lambda call: (call["first_due_at"], call["call_id"])))
 
     def of_run(self, run_id: str) -> pd.DataFrame:
         """Return the calls that a run has issued, sorted by netting set and margin type."""
         query = select(CallRow.__table__).where(CallRow.run_id == run_id)
         with self._database.reading() as connection:
-            calls = _calls(connection, query)
+            calls = call_rows(connection, query)
         return _frame(sorted(calls, key=lambda call: (call["netting_set_id"], call["margin_type"])))
 
     def history(self, call_id: str) -> pd.DataFrame:
@@ -160,45 +148,88 @@ class Calls:
         frame = pd.DataFrame([tuple(row) for row in rows], columns=list(names))
         return frame.assign(recorded_at=instants(frame["recorded_at"]))
 
+    def record(self, call_id: str) -> CallRecord:
+        """Return everything that is known of one call.
+
+        Raises
+        ------
+        MissingDataError
+            If there is none of that name.
+        InvariantBroken
+            If its facts do not add up to its state.
+        """
+        with self._database.reading() as connection:
+            call = call_row(connection, call_id)
+            facts = facts_of(connection, [call_id])[call_id]
+            query = select(CallTermsRow.__table__).where(CallTermsRow.call_id == call_id)
+            terms = connection.execute(query).mappings().one_or_none()
+        return CallRecord(
+            call,
+            standing_of(call, facts),
+            dict(terms) if terms is not None else None,
+            tuple(facts),
+            substitutions_of(call_id, facts),
+        )
+
+    def standings(self, call_ids: Sequence[str]) -> dict[str, Standing]:
+        """Return where calls stand, by name."""
+        with self._database.reading() as connection:
+            is_wanted = among(connection, CallRow.call_id, list(call_ids))
+            calls = call_rows(connection, select(CallRow.__table__).where(is_wanted))
+            facts = facts_of(connection, list(call_ids))
+        return {
+            call["call_id"]: standing_of(call, facts[call["call_id"]])
+            for call in sorted(calls, key=lambda call: str(call["call_id"]))
+        }
+
     def _issue(
         self,
         connection: Connection,
         run: RunHandle,
-        wanted: Sequence[dict[str, Any]],
+        wanted: Sequence[WantedCall],
         is_past: bool,
     ) -> None:
         older = {
             (call["netting_set_id"], call["margin_type"]): call
-            for call in _calls(connection, _open_query())
+            for call in call_rows(connection, open_calls_query())
         }
-        last_state = "withdrawn" if is_past else "issued"
         replaced: dict[str, str] = {}
-        for call in wanted:
+        for one in wanted:
+            call = one.call
             before = older.get((call["netting_set_id"], call["margin_type"]))
             if before is not None and not is_past:
                 replaced[before["call_id"]] = call["call_id"]
                 call["supersedes"] = before["call_id"]
                 if before["direction"] == call["direction"] == "call":
                     call["first_due_at"] = min(before["first_due_at"], call["due_at"])
-            call["state"] = last_state
+            call["state"] = "withdrawn" if is_past else _first_state(one, older)
+            call["n_events"] = 1 if call["state"] == "computed" else 2
         superseded = [call for call in older.values() if call["call_id"] in replaced]
         self._end(connection, superseded, "superseded", replaced, "replaced by {}", run.run_id)
-        insert_rows(connection, CallRow, wanted)
+        insert_rows(connection, CallRow, [one.call for one in wanted])
+        insert_rows(connection, CallTermsRow, [one.terms for one in wanted if one.terms])
         why = "a later date has been closed since" if is_past else ""
-        events = [
-            event
-            for call in wanted
-            for event in (
-                _Event(call["call_id"], 1, "computed", "", run.run_id),
-                _Event(call["call_id"], 2, last_state, why, run.run_id),
-            )
-        ]
-        self._record(connection, events)
+        events = []
+        for call in (one.call for one in wanted):
+            events.append(CallEvent(call["call_id"], 1, "computed", "", run.run_id))
+            if call["state"] != "computed":
+                events.append(CallEvent(call["call_id"], 2, call["state"], why, run.run_id))
+        record_events(self._database, connection, events)
+        carry_pledges(
+            self._database,
+            connection,
+            [(call, replaced[call["call_id"]]) for call in superseded],
+            {one.call["call_id"]: one.call for one in wanted},
+        )
         self._database.audit.append_within(
             connection,
             "calls issued",
             run.run_id,
-            {"n_calls": len(wanted), "n_superseded": len(replaced), "state": last_state},
+            {
+                "n_calls": len(wanted),
+                "n_superseded": len(replaced),
+                "state": "withdrawn" if is_past else "issued",
+            },
         )
 
     def _end(
@@ -216,79 +247,24 @@ class Calls:
         for call in calls:
             require_step(call["call_id"], call["state"], state)
             why = reason.format(successors.get(call["call_id"], ""))
-            events.append(_Event(call["call_id"], call["n_events"] + 1, state, why, run_id))
-        self._record(connection, events)
-        _set_state(connection, calls, state)
-
-    def _record(self, connection: Connection, events: Sequence[_Event]) -> None:
-        head = chain_head(connection, CallEventRow.position, CallEventRow.hash)
-        now, actor = self._database.clock(), self._database.actor
-        digest, rows = head.hash, []
-        for position, event in enumerate(events, start=head.position + 1):
-            row = {
-                "call_id": event.call_id,
-                "number": event.number,
-                "state": event.state,
-                "actor": actor,
-                "reason": event.reason,
-                "run_id": event.run_id,
-                "recorded_at": now,
-            }
-            digest = link(digest, row)
-            rows.append({"position": position, "hash": digest, **row})
-        insert_rows(connection, CallEventRow, rows)
+            events.append(CallEvent(call["call_id"], call["n_events"] + 1, state, why, run_id))
+        record_events(self._database, connection, events)
+        set_state(connection, calls, state)
 
 
-def call_id(netting_set_id: str, margin_type: str, business_date: date, sequence: int) -> str:
-    """Return the name of a call: the same intent has the same name, whoever asks and how often."""
-    intent = f"{netting_set_id}\0{margin_type}\0{business_date.isoformat()}\0{sequence}"
-    digest = hashlib.sha256(intent.encode()).hexdigest()[:20]
-    return f"call-{business_date.isoformat()}-{sequence}-{digest}"
-
-
-def _wanted(rows: pd.DataFrame, run: RunHandle) -> list[dict[str, Any]]:
-    if run.snapshot_id is None or run.rule_book_hash is None:
-        raise InvariantBroken(f"{run.run_id} calls without a recorded snapshot and rule book")
-    missing = [name for name in _ROW_COLUMNS if name not in rows.columns]
-    if missing:
-        raise ModelInputError(f"calls lack the columns {', '.join(missing)}")
-    wanted = []
-    for row in rows.to_dict(orient="records"):
-        amount = row["amount"]
-        if not isinstance(amount, Decimal) or not amount.is_finite() or amount == 0:
-            raise ModelInputError(
-                f"the call of {row['netting_set_id']} needs a Decimal other than 0, found "
-                f"{amount!r}",
-                identifier=str(row["netting_set_id"]),
-                value=amount,
-            )
-        key = (str(row["netting_set_id"]), str(row["margin_type"]))
-        due_at = _instant(row["due_at"])
-        wanted.append(
-            {
-                "call_id": call_id(*key, run.business_date, run.sequence),
-                "netting_set_id": key[0],
-                "margin_type": key[1],
-                "business_date": run.business_date,
-                "sequence": run.sequence,
-                "direction": "call" if amount > 0 else "return",
-                # Not abs(), which rounds to the precision of the thread.
-                "amount": amount.copy_abs(),
-                "currency": str(row["currency"]),
-                "due_at": due_at,
-                "first_due_at": due_at,
-                "run_id": run.run_id,
-                "snapshot_id": run.snapshot_id,
-                "rule_book_hash": run.rule_book_hash,
-                "supersedes": None,
-                "state": "issued",
-                "n_events": 2,
-            }
-        )
-    wanted.sort(key=lambda call: (call["netting_set_id"], call["margin_type"]))
-    if len({call["call_id"] for call in wanted}) != len(wanted):
-        raise InvariantBroken(f"{run.run_id} calls a netting set twice for one margin type")
-    return wanted
+def _first_state(one: WantedCall, older: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+    """Return whether a call goes out now; a return may have to wait, uncalled for or unsafe."""
+    call = one.call
+    if call["direction"] == "call":
+        return "issued"
+    others = [
+        before
+        for (owner, margin_type), before in older.items()
+        if owner == call["netting_set_id"]
+        and margin_type != call["margin_type"]
+        and before["direction"] == "call"
+    ]
+    return "computed" if one.is_on_request or others else "issued"
 
 
 def _require_same(
@@ -298,29 +274,6 @@ def _require_same(
     before = {tuple(call[name] for name in names) for call in found}
     if before != {tuple(call[name] for name in names) for call in wanted}:
         raise InvariantBroken(f"{run_id} gave other calls than it has issued")
-
-
-def _open_query() -> Select[Any]:
-    return select(CallRow.__table__).where(text(OPEN_CALL))
-
-
-def _calls(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _set_state(connection: Connection, calls: Sequence[dict[str, Any]], state: str) -> None:
-    is_affected = among(connection, CallRow.call_id, [call["call_id"] for call in calls])
-    values = {"state": state, "n_events": CallRow.n_events + 1}
-    changed = connection.execute(update(CallRow).where(is_affected).values(values))
-    if changed.rowcount != len(calls):
-        raise InvariantBroken(f"{len(calls)} calls became {changed.rowcount} on {state}")
-
-
-def _instant(value: Any) -> datetime:
-    instant = pd.Timestamp(value)
-    if instant.tzinfo is None:
-        raise ModelInputError(f"due_at {value} has no time zone", identifier="due_at")
-    return instant.to_pydatetime()
 
 
 def _frame(calls: Sequence[dict[str, Any]]) -> pd.DataFrame:

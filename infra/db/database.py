@@ -24,6 +24,8 @@ from infra.db.faults import database_faults
 if TYPE_CHECKING:
     from infra.db.audit import Audit
     from infra.db.breaks import Breaks
+    from infra.db.call_actions import CallActions
+    from infra.db.call_ageing import CallAgeing
     from infra.db.calls import Calls
     from infra.db.lease import Lease
     from infra.db.ledger import Ledger
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
     from infra.db.venue_margins import VenueMarginRecords
+    from infra.db.webhooks import Webhooks
 
 _SQLITE_OLDEST: Final = (3, 37, 0)
 # Any two programs that write as Plimsoll must agree on this number.
@@ -160,18 +163,32 @@ class Database:
         return Calls(self)
 
     @cached_property
+    def call_actions(self) -> CallActions:
+        """Return what people and clients do to calls."""
+        from infra.db.call_actions import CallActions
+
+        return CallActions(self)
+
+    @cached_property
+    def call_ageing(self) -> CallAgeing:
+        """Return what time does to calls."""
+        from infra.db.call_ageing import CallAgeing
+
+        return CallAgeing(self)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Return messages to subscribers, and those that came in."""
+        from infra.db.webhooks import Webhooks
+
+        return Webhooks(self)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Return the double-entry ledger."""
         from infra.db.ledger import Ledger
 
         return Ledger(self)
-
-    @cached_property
-    def breaks(self) -> Breaks:
-        """Return reconciliation breaks."""
-        from infra.db.breaks import Breaks
-
-        return Breaks(self)
 
     @cached_property
     def parameters(self) -> Parameters:

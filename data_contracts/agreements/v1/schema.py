@@ -34,6 +34,20 @@ CONTRACT: Final = Contract(
         Column("call_basis", Kind.IDENTIFIER, "called for is the larger of house and venue "
                "margin (also where empty), or the house's alone", optional=True,
                words=("larger", "house")),
+        Column("cure_unit", Kind.IDENTIFIER, "which hours of the cure period count; hours where "
+               "empty", optional=True, words=("hours", "business_hours")),
+        Column("time_zone", Kind.IDENTIFIER, "zone of cut-off and business hours; UTC where empty",
+               optional=True),
+        Column("notification_cut_off", Kind.TEXT, "local HH:MM; a call issued from then on counts "
+               "as notified on the next business day", optional=True),
+        Column("holiday_calendar", Kind.IDENTIFIER, "country or market codes joined by +; empty "
+               "where rails never rest", optional=True),
+        Column("business_hours", Kind.TEXT, "local HH:MM-HH:MM; 09:00-17:00 where empty",
+               optional=True),
+        Column("returns", Kind.IDENTIFIER, "excess goes back by itself (also where empty) or on "
+               "request", optional=True, words=("automatic", "on_request")),
+        Column("escalation", Kind.TEXT, "name@hours,... after the call was due; the house's own "
+               "levels where empty", optional=True),
     ),
     key=("netting_set_id", "effective_date"),
     identifier="netting_set_id",

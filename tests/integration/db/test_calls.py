@@ -8,7 +8,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from engine.errors import InvariantBroken, MissingDataError, ModelInputError, StateError
+from engine.errors import InvariantBroken, ModelInputError
 from infra.db import Database, RunHandle, call_id, open_database
 from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, calls
 from tests.integration.db.processes import race
@@ -115,51 +115,6 @@ def test_a_close_that_finds_a_netting_set_covered_takes_its_call_back(database: 
     database.calls.issue(following.run_id, calls({"NS-3": "1"}))
     assert database.calls.withdraw(following.run_id, ["NS-3"], "no") == 1
     assert states(database.calls.open_calls()) == {"NS-2": "issued", "NS-3": "issued"}
-
-
-def test_a_call_goes_through_its_life_step_by_step(database: Database) -> None:
-    run = bound(database)
-    issued = database.calls.issue(run.run_id, calls({"NS-1": "100"}))
-    name = issued["call_id"][0]
-    for state in ("agreed", "pledged", "failed", "escalated", "reduction", "settled"):
-        database.calls.advance(name, state, reason=f"to {state}")
-    assert database.calls.open_calls().empty
-    assert database.calls.history(name)["number"].tolist() == list(range(1, 9))
-    with pytest.raises(StateError, match="is settled and cannot become failed; possible: none"):
-        database.calls.advance(name, "failed")
-    database.audit.verify()
-
-
-def test_a_step_that_is_not_allowed_is_refused_with_what_is(database: Database) -> None:
-    run = bound(database)
-    name = database.calls.issue(run.run_id, calls({"NS-1": "100"}))["call_id"][0]
-    with pytest.raises(StateError, match="is issued and cannot become settled; possible: agreed"):
-        database.calls.advance(name, "settled")
-    with pytest.raises(StateError, match="cannot become nonsense"):
-        database.calls.advance(name, "nonsense")
-    with pytest.raises(MissingDataError, match="no call other"):
-        database.calls.advance("other", "agreed")
-    assert database.calls.history(name)["state"].tolist() == ["computed", "issued"]
-
-
-def _decide(url: str, name: str) -> str:
-    database = open_database(url, wait_seconds=20.0)
-    try:
-        database.calls.advance(name, "agreed", expected="issued")
-        return "decided"
-    finally:
-        database.close()
-
-
-def test_of_two_people_who_decide_one_is_told_to_look_again(database_url: str) -> None:
-    database = open_database(database_url)
-    name = database.calls.issue(bound(database).run_id, calls({"NS-1": "1"}))["call_id"][0]
-    database.close()
-    answers = race(_decide, database_url, name, n=4)
-    assert answers.count("decided") == 1
-    assert sum("is agreed, no longer issued: look at it again" in text for text in answers) == 3
-    assert database.calls.history(name)["state"].tolist() == ["computed", "issued", "agreed"]
-    database.close()
 
 
 def _issue(url: str, run_id: str) -> int:

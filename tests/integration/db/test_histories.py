@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, timedelta
-from decimal import Decimal
 
 import pytest
 from hypothesis import settings
@@ -18,10 +16,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from engine.errors import LedgerError, StateError
+from engine.errors import LedgerError
 from engine.money import Money, to_minor_units
-from infra.db import Database, Entry, Posting, call_id
-from tests.integration.db.facts import DAY, bound, calls
+from infra.db import Database, Entry, Posting
+from tests.integration.db.facts import DAY
 
 ACCOUNTS = ("collateral:NS-1", "margin:NS-1", "settlement:okx/a", "settlement:okx/b")
 SCALES = {"USD": 2, "SHIB": 18}
@@ -118,116 +116,9 @@ class LedgerHistory(RuleBasedStateMachine):
             self.model[posting.debit, posting.asset] -= posting.amount
 
 
-# Written down a second time, from the design and not from the code.
-MAY_FOLLOW = {
-    "issued": "agreed partially_disputed disputed failed",
-    "agreed": "pledged failed",
-    "partially_disputed": "agreed pledged failed",
-    "disputed": "agreed partially_disputed failed",
-    "pledged": "settled failed",
-    "failed": "settled escalated",
-    "escalated": "settled reduction",
-    "reduction": "settled",
-}
-ENDS = ("settled", "superseded", "withdrawn")
-AMOUNTS = st.dictionaries(
-    st.sampled_from(NETTING_SETS),
-    st.integers(1, 10**9).map(lambda cents: str(Decimal(cents) / 100)),
-)
-
-
-class CallHistory(RuleBasedStateMachine):
-    """Close days, force reruns, repeat, and let people decide; the model is a state per call."""
-
-    make: Callable[[], Database]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.database = type(self).make()
-        self.day = date(2026, 1, 1)
-        self.run = None
-        self.amounts: dict[str, str] = {}
-        self.states: dict[str, str] = {}
-        self.owner: dict[str, str] = {}
-
-    @rule(amounts=AMOUNTS)
-    def close_the_next_day(self, amounts: dict[str, str]) -> None:
-        self._finish()
-        self.day += timedelta(days=1)
-        self._issue(amounts, force=False)
-
-    @rule(amounts=AMOUNTS)
-    def force_the_day_again(self, amounts: dict[str, str]) -> None:
-        if self.run is None:
-            return
-        self._finish()
-        self._issue(amounts, force=True)
-
-    @rule(covered=st.sets(st.sampled_from(NETTING_SETS)))
-    def find_covered(self, covered: set[str]) -> None:
-        if self.run is None:
-            return
-        self.database.calls.withdraw(self.run.run_id, covered, "covered")
-        own = {
-            call_id(netting_set_id, "house", self.run.business_date, self.run.sequence)
-            for netting_set_id in NETTING_SETS
-        }
-        for name, state in self.states.items():
-            if self.owner[name] in covered and name not in own and state not in ENDS:
-                self.states[name] = "withdrawn"
-
-    @rule()
-    def repeat(self) -> None:
-        if self.run is not None:
-            self.database.calls.issue(self.run.run_id, calls(self.amounts))
-
-    @rule(choice=st.randoms(use_true_random=False), state=st.sampled_from(sorted(MAY_FOLLOW)))
-    def decide(self, choice, state: str) -> None:
-        if not self.states:
-            return
-        name = choice.choice(sorted(self.states))
-        if state in MAY_FOLLOW.get(self.states[name], "").split():
-            self.database.calls.advance(name, state, expected=self.states[name])
-            self.states[name] = state
-        else:
-            with pytest.raises(StateError):
-                self.database.calls.advance(name, state)
-
-    @invariant()
-    def at_most_one_is_open_and_all_are_where_the_model_says(self) -> None:
-        opened = self.database.calls.open_calls()
-        assert not opened["netting_set_id"].duplicated().any()
-        found = dict(zip(opened["call_id"], opened["state"], strict=True))
-        assert found == {name: state for name, state in self.states.items() if state not in ENDS}
-
-    def teardown(self) -> None:
-        for name, state in self.states.items():
-            history = self.database.calls.history(name)
-            assert history["state"].iloc[-1] == state
-            assert history["number"].tolist() == list(range(1, len(history) + 1))
-        self.database.audit.verify()
-        self.database.close()
-
-    def _issue(self, amounts: dict[str, str], *, force: bool) -> None:
-        self.run = bound(self.database, self.day, force=force)
-        issued = self.database.calls.issue(self.run.run_id, calls(amounts))
-        self.amounts = amounts
-        for netting_set_id in amounts:
-            for name, state in self.states.items():
-                if self.owner[name] == netting_set_id and state not in ENDS:
-                    self.states[name] = "superseded"
-        for name, netting_set_id in zip(issued["call_id"], issued["netting_set_id"], strict=True):
-            self.states[name] = "issued"
-            self.owner[name] = netting_set_id
-
-    def _finish(self) -> None:
-        if self.run is not None:
-            self.database.runs.finish(self.run.run_id, "completed", {})
-
-
-@pytest.mark.parametrize("machine", [LedgerHistory, CallHistory])
+@pytest.mark.parametrize("machine", [LedgerHistory])
 def test_any_history_keeps_the_invariants(
-    machine: type[LedgerHistory | CallHistory],
+    machine: type[LedgerHistory],
     new_database: Callable[[], Database],
     engine_name: str,
 ) -> None:

@@ -20,8 +20,10 @@ from infra.db import Database, Posting, open_database
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.ledger import Entry
 from infra.db.tables import Base, CallRow, RequirementRow
+from tests.integration.db.call_facts import act, with_terms
 from tests.integration.db.facts import (
     DAY,
+    DUE,
     begin,
     bound,
     breaks,
@@ -39,7 +41,8 @@ APPEND_ONLY = (
     "snapshots", "rule_books", "steps", "requirements", "call_events", "ledger_assets",
     "ledger_accounts", "ledger_entries", "ledger_postings", "break_events", "audit",
     "parameter_bodies", "parameter_sets", "parameter_files", "rule_proposals",
-    "rule_proposal_events", "venue_margins",
+    "rule_proposal_events", "venue_margins", "call_terms", "call_facts",
+    "webhook_receipts",
 )  # fmt: skip
 
 
@@ -58,7 +61,10 @@ def fill(database: Database) -> Database:
     run = bound(database)
     database.runs.record_step(run.run_id, "freeze", {}, "00")
     database.requirements.save(run.run_id, requirements("NS-1"))
-    database.calls.issue(run.run_id, calls({"NS-1": "100.25"}))
+    issued = database.calls.issue(run.run_id, with_terms(calls({"NS-1": "100.25"})))
+    database.call_actions.agree(issued["call_id"][0], act())
+    with database.writing() as connection:
+        database.webhooks.receive_within(connection, "client", "msg-1", DUE, b"{}")
     database.ledger.register_assets({"USD": 2})
     database.ledger.post(
         Entry("k-1", "test", DAY, run.run_id, (Posting("a:1", "b:1", "USD", 10025),))

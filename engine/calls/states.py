@@ -7,18 +7,20 @@ from typing import Final
 
 from engine.errors import StateError
 
-# A client who is silent fails from ``issued``; one who pays late settles from ``failed`` on.
+# A client who is silent fails from ``issued``; one who pays without a word settles from anywhere.
+# A withdrawn dispute, a rejected pledge and a partial settlement lead back to where the rest is.
+_LIVE: Final = frozenset({"issued", "agreed", "partially_disputed", "disputed", "pledged"})
 _NEXT: Final[Mapping[str, frozenset[str]]] = {
     "computed": frozenset({"issued"}),
-    "issued": frozenset({"agreed", "partially_disputed", "disputed", "failed"}),
-    "disputed": frozenset({"agreed", "partially_disputed", "failed"}),
-    "partially_disputed": frozenset({"agreed", "pledged", "failed"}),
-    "agreed": frozenset({"pledged", "failed"}),
-    "pledged": frozenset({"settled", "failed"}),
-    "failed": frozenset({"settled", "escalated"}),
-    "escalated": frozenset({"settled", "reduction"}),
+    **{state: _LIVE - {state} | {"settled", "failed"} for state in _LIVE},
+    "failed": frozenset({"settled", "escalated", "reduction"}),
+    "escalated": frozenset({"settled", "escalated", "reduction"}),
     "reduction": frozenset({"settled"}),
 }
+LIVE: Final = _LIVE
+"""The client still has time."""
+LATE: Final = frozenset({"failed", "escalated", "reduction"})
+"""The cure period has ended with something unpaid; only paying, or the house, ends it."""
 # A later call replaces any open one, and a close that needs no call takes it back.
 _ANY_TIME: Final = frozenset({"superseded", "withdrawn"})
 END_STATES: Final = frozenset({"settled", *_ANY_TIME})
