@@ -268,8 +268,8 @@ def _figures_key(variant: Variant) -> object:
     house = variant.house
     return (
         house.mpor, house.surface, house.gap.shocks_major, house.gap.shocks_minor,
-        house.gap.volatility_shock, id(house.stress), id(house.collateral), variant.confidence,
-        variant.forecasts_only,
+        house.gap.volatility_shock, id(house.stress), id(house.collateral), house.stress_grid,
+        variant.confidence, variant.forecasts_only,
     )  # fmt: skip
 
 

@@ -65,6 +65,15 @@ def test_requirement_of_every_kind_of_book_is_that_of_the_close(house: object, d
         assert found[book.name] == pytest.approx(expected[book.name], rel=1e-10), book.name
 
 
+def test_a_variant_with_a_stress_floor_walks_beside_one_without() -> None:
+    variants = (Variant("house", HOUSE, 0.99), Variant("floor", FLOORED, 0.99))
+    together = walked(variants=variants).days.set_index(["variant", "book"])["requirement"]
+    alone = walked(variants=variants[1:]).days.set_index("book")["requirement"]
+    assert (together["floor"] == alone).all()
+    assert (together["floor"] >= together["house"]).all()
+    assert (together["floor"] > together["house"]).any()
+
+
 def test_future_prices_change_losses_alone() -> None:
     frames = study.frames()
     later = frames.closes["date"] > pd.Timestamp(DAY)
