@@ -191,6 +191,13 @@ class Database:
         return Ledger(self)
 
     @cached_property
+    def breaks(self) -> Breaks:
+        """Return reconciliation breaks."""
+        from infra.db.breaks import Breaks
+
+        return Breaks(self)
+
+    @cached_property
     def parameters(self) -> Parameters:
         """Return the registry of parameters."""
         from infra.db.parameters import Parameters
