@@ -92,19 +92,19 @@ def _moved(snapshot: Snapshot, book: pd.DataFrame, rules: RuleBook, regime: Regi
         side=pd.Series([], dtype="str"),
         remaining_quantity=pd.Series([], dtype="float64"),
     )
-    collateral = pd.DataFrame(
-        {
-            name: pd.Series([], dtype="str")
-            for name in ("source", "netting_set_id", "location", "asset", "state")
-        }
-    ).assign(quantity=pd.Series([], dtype="float64"))
     found = venue_margins(
         replace(snapshot, instruments=listed, faults=snapshot.faults.iloc[:0]),
         PositionSet(positions, nothing, account),
-        CollateralSet(collateral),
+        _no_collateral(),
         rules,
     )
     return _refused(found, like)
+
+
+def _no_collateral() -> CollateralSet:
+    texts = ("source", "netting_set_id", "location", "asset", "state")
+    frame = pd.DataFrame({name: pd.Series([], dtype="str") for name in texts})
+    return CollateralSet(frame.assign(quantity=pd.Series([], dtype="float64")))
 
 
 def _like(snapshot: Snapshot, held: list[str], rules: RuleBook, regime: Regime) -> LikeContracts:
