@@ -10,6 +10,7 @@ from infra.simulator.venues.core.town import SimulatedVenue, TownParameters, Ven
 
 # Each module offers `build(town) -> SimulatedVenue`.
 VENUES: Final = {
+    "binance": "infra.simulator.venues.binance",
     "deribit": "infra.simulator.venues.deribit",
 }
 
