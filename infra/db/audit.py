@@ -20,6 +20,7 @@ from infra.db.canonical import GENESIS, link
 from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
 from infra.db.rule_tables import ParameterSetRow
 from infra.db.tables import AuditRow, CallEventRow, EntryRow, PostingRow
+from infra.db.transfer_tables import TransferEventRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
@@ -99,8 +100,7 @@ class Audit:
         StateError
             If a row was altered, removed or inserted; names chain and position.
         """
-        paths = store.list("audit") if store is not None else []
-        anchors = [head for path in paths if store is not None for head in _anchored(store, path)]
+        anchors, n_anchors = ({}, 0) if store is None else anchored_heads(store)
         with self._database.reading() as connection:
             heads = {}
             for chain, rows in (
@@ -112,10 +112,25 @@ class Audit:
                 ("ledger_holds", _rows_of(connection, HoldRow)),
                 ("ledger_hold_resolutions", _rows_of(connection, HoldResolutionRow)),
                 ("ledger_attestations", _rows_of(connection, AttestationRow)),
+                ("transfer_events", _rows_of(connection, TransferEventRow)),
             ):
-                wanted = {position: digest for name, position, digest in anchors if name == chain}
-                heads[chain] = _verify_chain(chain, rows, wanted)
-        return ChainReport(heads, len(paths))
+                heads[chain] = _verify_chain(chain, rows, anchors.get(chain, {}))
+        return ChainReport(heads, n_anchors)
+
+
+def anchored_heads(store: Store) -> tuple[dict[str, dict[int, str]], int]:
+    """Return the heads in the store as chain, position, hash, and the number of anchors."""
+    paths = store.list("audit")
+    found: dict[str, dict[int, str]] = {}
+    for path in paths:
+        for chain, position, digest in _anchored(store, path):
+            found.setdefault(chain, {})[position] = digest
+    return found, len(paths)
+
+
+def require_audit_chain(connection: Connection, anchored: Mapping[int, str]) -> None:
+    """Raise StateError unless the audit chain is whole; other tables are vouched for by it."""
+    _verify_chain("audit", _audit_rows(connection), anchored)
 
 
 def chain_head(
@@ -142,6 +157,7 @@ def _heads(connection: Connection) -> dict[str, Head]:
             connection, HoldResolutionRow.position, HoldResolutionRow.hash
         ),
         "ledger_attestations": chain_head(connection, AttestationRow.position, AttestationRow.hash),
+        "transfer_events": chain_head(connection, TransferEventRow.position, TransferEventRow.hash),
     }
 
 

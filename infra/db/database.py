@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from infra.db.records import Records
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
+    from infra.db.transfers import Transfers
     from infra.db.venue_margins import VenueMarginRecords
     from infra.db.webhooks import Webhooks
+    from infra.db.whitelist import Whitelist
 
 _SQLITE_OLDEST: Final = (3, 37, 0)
 # Any two programs that write as Plimsoll must agree on this number.
@@ -189,6 +191,20 @@ class Database:
         from infra.db.ledger import Ledger
 
         return Ledger(self)
+
+    @cached_property
+    def transfers(self) -> Transfers:
+        """Return transfers and their events."""
+        from infra.db.transfers import Transfers
+
+        return Transfers(self)
+
+    @cached_property
+    def whitelist(self) -> Whitelist:
+        """Return destinations that transfers may go to."""
+        from infra.db.whitelist import Whitelist
+
+        return Whitelist(self)
 
     @cached_property
     def breaks(self) -> Breaks:

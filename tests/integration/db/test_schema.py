@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +17,12 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LedgerError, ModelInputError, StateError
+from engine.transfers import TransferIntent, WhitelistEntry
 from infra.db import Database, Posting, open_database
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.ledger import Entry
 from infra.db.tables import Base, CallRow, RequirementRow
+from infra.transfers import KillSwitch
 from tests.integration.db.call_facts import act, with_terms
 from tests.integration.db.facts import (
     DAY,
@@ -42,7 +45,8 @@ APPEND_ONLY = (
     "ledger_accounts", "ledger_entries", "ledger_postings", "break_events", "audit",
     "parameter_bodies", "parameter_sets", "parameter_files", "rule_proposals",
     "rule_proposal_events", "venue_margins", "call_terms", "call_facts",
-    "webhook_receipts",
+    "webhook_receipts", "transfer_events", "transfer_approvals", "whitelist_entries",
+    "whitelist_events", "kill_switch_events",
 )  # fmt: skip
 
 
@@ -76,9 +80,27 @@ def fill(database: Database) -> Database:
     one = recorded("BTCUSDT", 0.01, DAY)
     file = "venues/binance.toml"
     database.parameters.take_over("shipped", {file: "00"}, {file: [one]})
+    fill_transfers(database)
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
+
+
+def fill_transfers(database: Database) -> None:
+    """Add a transfer with an approval, a listed destination and a touched kill switch."""
+    entry = WhitelistEntry(
+        entry_id="", destination="okx/a", asset="USD", network="", address="", memo=""
+    )
+    database.whitelist.propose(entry, "alice", "test")
+    intent = TransferIntent(
+        purpose="call-1", leg=1, source="okx/b", destination="okx/a", asset="USD", amount=1, scale=2
+    )
+    with database.writing() as connection:
+        record, _ = database.transfers.record_within(connection, intent, "alice", "test")
+        database.transfers.approve_within(connection, record, "bob")
+    switch = KillSwitch(Path(tempfile.mkdtemp(prefix="plimsoll-kill-")))
+    switch.arm("alice", "test")
+    switch.tell(database)
 
 
 def test_the_migrations_lead_to_the_tables_of_the_code(database: Database) -> None:

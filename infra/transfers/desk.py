@@ -1,0 +1,300 @@
+"""The transfer desk: proposed by one person, approved by others, sent once, seen to its end.
+
+Orchestration may call ``send_due`` and ``resolve_due`` as often as it likes and may be killed
+anywhere in between: what is to be done next is always read from the database. No adapter retries
+a write, and neither does the desk, but with the same key and after the resolver said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
+
+from sqlalchemy import Connection
+
+from engine.errors import ParameterError, StateError
+from engine.money import Money, to_minor_units
+from engine.ports import TransferGateway, TransferReport
+from engine.transfers.approvals import approvers_needed, require_approved, require_may_approve
+from engine.transfers.intent import TransferIntent
+from engine.transfers.limits import require_within_limits
+from engine.transfers.policy import TransferPolicy
+from engine.transfers.states import ENDS, IN_FLIGHT
+from engine.transfers.whitelist import require_known, require_listed
+from infra.crashpoints import crashpoint
+from infra.db.transfers import approvals_within, find_transfer, known_transfer
+from infra.db.whitelist import entries_within
+from infra.transfers.resolving import Resolver
+from infra.transfers.sending import Sender
+from infra.transfers.steps import Cause, Steps
+
+if TYPE_CHECKING:
+    from infra.db import Database
+    from infra.db.transfers import TransferRecord
+    from infra.transfers.kill_switch import KillSwitch
+
+Gateways: TypeAlias = Mapping[str, TransferGateway]
+"""Gateway by venue or custodian: what stands before the stroke of a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """What a round of the desk has done: transfers by key, with the sentence about each."""
+
+    moved: Mapping[str, str]
+    waiting: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandDecision:
+    """What a person has found out about a stuck transfer; ``fee`` with a credit. [asset]"""
+
+    outcome: str
+    principal: str
+    reason: str
+    fee: Decimal = Decimal(0)
+
+
+class TransferDesk:
+    """Transfers of one database under one policy."""
+
+    def __init__(self, database: Database, policy: TransferPolicy, kill_switch: KillSwitch) -> None:
+        self.database = database
+        self.policy = policy
+        self.kill_switch = kill_switch
+        self._steps = Steps(database)
+        self._sender = Sender(database, policy, kill_switch)
+        self._resolver = Resolver(database, policy)
+
+    def propose(self, intent: TransferIntent, principal: str, reason: str) -> TransferRecord:
+        """Record an intent; the same one again finds the first.
+
+        Where the policy asks for no second person, it is approved at once.
+
+        Raises
+        ------
+        ParameterError
+            If its key is recorded with another payload (I-05), a limit is exceeded, the asset has
+            no rule, or the reason is empty.
+        ModelInputError
+            If the destination is not on the whitelist with this network, address and memo.
+        """
+        _require_reason(reason, "a proposal")
+        rule = self.policy.asset_rule(intent.asset)
+        self.database.ledger.register_assets({intent.asset: rule.scale})
+        crashpoint("transfer:propose")
+        with self.database.writing() as connection:
+            record, is_new = self.database.transfers.record_within(
+                connection, intent, principal, reason
+            )
+            if is_new:
+                now = self.database.clock()
+                # Past transfers are counted when it is sent; alone it must fit in any case.
+                require_within_limits(intent, self.policy, (), now)
+                entries = entries_within(connection, intent.destination)
+                require_known(intent, entries)
+                if approvers_needed(intent, self.policy) == 0:
+                    words = f"no second person is needed up to this amount ({rule.tiers[0].above})"
+                    cause = Cause(actor="policy", reason=words)
+                    record = self._steps.approve(connection, record, cause)
+        crashpoint("transfer:proposed")
+        return record
+
+    def approve(self, key: str, principal: str, payload_hash: str) -> TransferRecord:
+        """Approve a proposed transfer's payload; the last approval that is needed queues it.
+
+        Raises
+        ------
+        StateError
+            If it is no longer proposed: somebody else was faster.
+        ParameterError
+            If the approver proposed it or has approved it before, or the hash is another one.
+        ModelInputError
+            If the destination is not on the whitelist past its cool-off.
+        """
+        crashpoint("transfer:approve")
+        with self.database.writing() as connection:
+            record = find_transfer(connection, key)
+            self._require_proposed(record, connection)
+            require_may_approve(record.intent, record.proposer, principal, payload_hash)
+            before = approvals_within(connection, record.transfer_key)
+            if principal in before:
+                raise ParameterError(
+                    f"{principal} has approved transfer {record.transfer_key} already: the next "
+                    "approval is somebody else's",
+                    identifier=record.transfer_key,
+                    value=principal,
+                )
+            now = self.database.clock()
+            entries = entries_within(connection, record.intent.destination)
+            require_listed(record.intent, entries, now)
+            self.database.transfers.approve_within(connection, record, principal)
+            needed = approvers_needed(record.intent, self.policy)
+            cause = Cause(
+                actor=principal,
+                reason=f"approval {len(before) + 1} of {needed}",
+                details={"payload_hash": record.payload_hash},
+            )
+            record = self._steps.noted(connection, record, "approval", cause)
+            if len(before) + 1 >= needed:
+                approvals = approvals_within(connection, record.transfer_key)
+                require_approved(record.intent, record.proposer, approvals, self.policy, now)
+                record = self._steps.approve(connection, record, cause)
+        crashpoint("transfer:approved")
+        return record
+
+    def reject(self, key: str, principal: str, reason: str) -> TransferRecord:
+        """Refuse a transfer that nobody has sent; anybody may, the proposer too (it is cancelled).
+
+        One that was sent before and is queued again goes back to the resolver, which proves
+        first that the earlier sending did not work.
+        """
+        _require_reason(reason, "a rejection")
+        with self.database.writing() as connection:
+            record = find_transfer(connection, key)
+            cause = Cause(actor=principal, reason=reason)
+            if record.state not in ("proposed", "approved", "new"):
+                raise StateError(
+                    f"transfer {record.transfer_key} is {record.state} and cannot be taken back"
+                    + ("" if record.state in ENDS else ": it may have been carried out"),
+                    identifier=record.transfer_key,
+                    value=record.state,
+                    limit="proposed, approved or new",
+                )
+            if record.is_exposed:
+                now = self.database.clock()
+                return self._steps.sent(connection, record, cause, refusal="policy", look_at=now)
+            state = "cancelled" if principal == record.proposer else "rejected"
+            return self._steps.refused(connection, record, cause, state)
+
+    def decide(self, key: str, decision: HandDecision) -> TransferRecord:
+        """Decide about a stuck transfer by hand.
+
+        ``done``: the venue has executed it. ``credited``: it has arrived, less the decision's fee.
+        ``rejected``: it was not executed, or came back. ``new``: it was not executed, and the same
+        key is sent again.
+
+        Raises
+        ------
+        StateError
+            If it is not stuck.
+        ParameterError
+            If whoever decides has proposed it, or the outcome is no such word.
+        """
+        _require_reason(decision.reason, "a decision")
+        outcome, principal = decision.outcome, decision.principal
+        if outcome not in ("done", "credited", "rejected", "new"):
+            raise ParameterError(
+                f"--as {outcome!r}, limit: done, credited, rejected or new", identifier="outcome",
+                value=outcome,
+            )  # fmt: skip
+        with self.database.writing() as connection:
+            record = find_transfer(connection, key)
+            if record.state != "stuck":
+                raise StateError(
+                    f"transfer {record.transfer_key} is {record.state}: only a stuck one is "
+                    "decided by hand, the others follow from what venues answer",
+                    identifier=record.transfer_key,
+                    value=record.state,
+                    limit="stuck",
+                )
+            if principal == record.proposer:
+                raise ParameterError(
+                    f"transfer {record.transfer_key} was proposed by {principal}: another person "
+                    "decides about it, with their own login or PLIMSOLL_PRINCIPAL",
+                    identifier=record.transfer_key,
+                    value=principal,
+                )
+            return self._decided(connection, record, decision)
+
+    async def send_due(self, gateways: Gateways) -> Worked:
+        """Send what is approved and reserved, each transfer at most once in this call."""
+        return Worked(*await self._sender.send_due(gateways))
+
+    async def resolve_due(self, gateways: Gateways, *, everything: bool = False) -> Worked:
+        """Ask the venues about what is open, and carry out what follows.
+
+        ``everything`` asks at once, without waiting for each transfer's next look.
+        """
+        return Worked(*await self._resolver.resolve_due(gateways, everything))
+
+    def ingest(self, report: TransferReport, source: str = "webhook") -> bool:
+        """Take a venue's message as a hint to look now; return whether the key is one of ours.
+
+        Whatever it says, the state follows from what the venue answers when it is asked. So a
+        message that is forged, late, repeated or out of order changes nothing.
+        """
+        with self.database.writing() as connection:
+            record = known_transfer(connection, report.key)
+            if record is None:
+                return False
+            if record.state in ("unknown", "done", "credited", "stuck"):
+                now = self.database.clock()
+                self.database.transfers.plan_within(connection, record, look_at=now)
+        crashpoint("transfer:hint")
+        return True
+
+    def in_flight(self) -> list[TransferRecord]:
+        """Return all that has perhaps left and has not arrived for sure (I-48), oldest first."""
+        queued_again = [one for one in self.database.transfers.list(["new"]) if one.is_exposed]
+        found = self.database.transfers.list(IN_FLIGHT) + queued_again
+        return sorted(found, key=lambda one: (one.recorded_at, one.transfer_key))
+
+    def _decided(
+        self, connection: Connection, record: TransferRecord, decision: HandDecision
+    ) -> TransferRecord:
+        cause = Cause(actor=decision.principal, reason=decision.reason)
+        if decision.outcome in ("rejected", "new") and record.credited_at is not None:
+            raise _decided_otherwise(record, "its credit is booked")
+        if decision.outcome == "rejected":
+            return self._steps.refused(connection, record, cause)
+        if decision.outcome == "credited":
+            fee = _fee_by_hand(record.intent, decision.fee)
+            return self._steps.credited(connection, record, cause, fee)
+        if decision.outcome == "done":
+            paid = self._steps.debited(connection, record, cause)
+            return self._steps.accepted(connection, paid, cause, record.venue_transfer_id)
+        if record.accepted_at is not None or record.debited_at is not None:
+            raise _decided_otherwise(record, "the venue has accepted it")
+        return self._steps.again(connection, record, cause, is_exposed=1, refusal=None)
+
+    def _require_proposed(self, record: TransferRecord, connection: Connection) -> None:
+        if record.state == "proposed":
+            return
+        approvers = sorted(approvals_within(connection, record.transfer_key))
+        by = f", approved by {' and '.join(approvers)}" if approvers else ""
+        raise StateError(
+            f"transfer {record.transfer_key} is {record.state}{by}: there is nothing to approve",
+            identifier=record.transfer_key,
+            value=record.state,
+            limit="proposed",
+        )
+
+
+def _require_reason(reason: str, what: str) -> None:
+    if not reason.strip():
+        raise ParameterError(f"{what} needs a reason", identifier="reason", limit="a text")
+
+
+def _fee_by_hand(intent: TransferIntent, fee: Decimal) -> int:
+    if not fee.is_finite() or not 0 <= fee < intent.quantity:
+        raise ParameterError(
+            f"--fee {fee}, limit: 0 up to below {intent.quantity} {intent.asset}",
+            identifier="fee",
+            value=str(fee),
+        )
+    return to_minor_units(Money(fee, intent.asset), intent.scale)
+
+
+def _decided_otherwise(record: TransferRecord, fact: str) -> StateError:
+    return StateError(
+        f"transfer {record.transfer_key} cannot end so: {fact}; what came back is a movement of "
+        "its own",
+        identifier=record.transfer_key,
+        value=record.state,
+    )
+
+
+__all__ = ["Gateways", "HandDecision", "TransferDesk", "Worked"]
