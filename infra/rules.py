@@ -18,9 +18,12 @@ from typing import Final, TypeVar
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from engine.calls.terms import cure_terms, escalation_levels
 from engine.errors import ParameterError
 from engine.rules import Agreement, HouseParameters, RuleBook
+from engine.times import close_of
 from engine.venue_rules import ParameterSet, VenueRules
+from infra.calendars import holidays_of
 from infra.refusals import refusal
 
 HOUSE: Final = "house"
@@ -83,7 +86,15 @@ def agreements_from(rows: pd.DataFrame) -> dict[str, Agreement]:
         row["effective_date"] = pd.Timestamp(str(row["effective_date"])).date().isoformat()
         netting_set_id = str(row["netting_set_id"])
         found[netting_set_id] = _checked(Agreement, row, f"agreements[{netting_set_id}]")
+    for agreement in found.values():
+        _require_terms(agreement)
     return found
+
+
+def _require_terms(agreement: Agreement) -> None:
+    """Raise ParameterError for terms that no call could be issued under."""
+    escalation_levels(agreement)
+    cure_terms(agreement, holidays_of, close_of(agreement.effective_date))
 
 
 def rule_book(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime
 
 import pandas as pd
 
+from engine.calls.due_dates import due_dates
+from engine.calls.terms import cure_terms, escalation_levels
 from engine.requirements import FAILED
+from engine.rules import Agreement
+from infra.calendars import holidays_of
 from infra.report.markdown import calls_table
 from tasks import artifacts
 from tasks.assessments import read_assessment
@@ -47,25 +52,7 @@ def _call(place: Workplace, run_id: str) -> Achievement:
     decided = read_assessment(place.store, run_id, hashes).requirements
     is_moving = decided["call_action"].isin(["call", "return"])
     moving = decided[is_moving]
-    sign = {"call": 1, "return": -1}
-    agreements = basis.close.rules.agreements
-    as_of = basis.close.snapshot.as_of
-    rows = pd.DataFrame(
-        {
-            "netting_set_id": moving["netting_set_id"].to_numpy(),
-            "margin_type": MARGIN_TYPE,
-            "amount": [
-                sign[action] * amount
-                for action, amount in zip(moving["call_action"], moving["call_amount"], strict=True)
-            ],
-            "currency": moving["currency"].to_numpy(),
-            # The cure period runs from the close, whenever the run itself takes place.
-            "due_at": [
-                as_of + timedelta(hours=agreements[str(name)].cure_hours)
-                for name in moving["netting_set_id"]
-            ],
-        }
-    )
+    rows = _rows(moving, basis.close.rules.agreements, basis.close.snapshot.as_of)
     calls = place.database.calls
     issued = calls.issue(run_id, rows)
     # A failed netting set has no new decision: what was called before stays called.
@@ -81,4 +68,29 @@ def _call(place: Workplace, run_id: str) -> Achievement:
             "withdrawn": withdrawn,
         },
         written,
+    )
+
+
+def _rows(
+    moving: pd.DataFrame, agreements: Mapping[str, Agreement], as_of: datetime
+) -> pd.DataFrame:
+    sign = {"call": 1, "return": -1}
+    terms = [agreements[str(name)] for name in moving["netting_set_id"]]
+    # A call is issued at the close, whenever the run itself takes place.
+    instants = [due_dates(as_of, cure_terms(one, holidays_of, as_of)) for one in terms]
+    return pd.DataFrame(
+        {
+            "netting_set_id": moving["netting_set_id"].to_numpy(),
+            "margin_type": MARGIN_TYPE,
+            "amount": [
+                sign[action] * amount
+                for action, amount in zip(moving["call_action"], moving["call_amount"], strict=True)
+            ],
+            "currency": moving["currency"].to_numpy(),
+            "issued_at": [found.issued_at for found in instants],
+            "notified_at": [found.notified_at for found in instants],
+            "due_at": [found.due_at for found in instants],
+            "levels": pd.Series([escalation_levels(one) for one in terms], dtype=object),
+            "returns": [one.returns for one in terms],
+        }
     )

@@ -52,12 +52,15 @@ def escalation_levels(agreement: Agreement) -> tuple[EscalationLevel, ...]:
         If the text is no list of ``name@hours`` with hours that do not fall, or ``reduction`` is
         not the last of them.
     """
-    return levels_of(agreement.escalation, agreement.netting_set_id)
+    try:
+        return levels_of(agreement.escalation)
+    except ParameterError as error:
+        raise _of(agreement, error) from error
 
 
-def levels_of(text: str, netting_set_id: str = "") -> tuple[EscalationLevel, ...]:
+def levels_of(text: str) -> tuple[EscalationLevel, ...]:
     """Return the levels that a text lists, the house's own where it is empty."""
-    return _levels(text or DEFAULT_ESCALATION, netting_set_id)
+    return _levels(text or DEFAULT_ESCALATION)
 
 
 def cure_terms(agreement: Agreement, holidays_of: HolidaysOf, issued_at: datetime) -> CureTerms:
@@ -69,20 +72,23 @@ def cure_terms(agreement: Agreement, holidays_of: HolidaysOf, issued_at: datetim
         If a time, zone or calendar cannot be read; names the netting set and the value.
     """
     years = (issued_at.year - 1, issued_at.year, issued_at.year + 1, issued_at.year + 2)
-    calendar = _calendar(
-        agreement.time_zone,
-        agreement.holiday_calendar,
-        agreement.business_hours,
-        years,
-        holidays_of,
-    )
     cut_off = agreement.notification_cut_off
-    return CureTerms(
-        cure_period=timedelta(hours=agreement.cure_hours),
-        cure_unit=agreement.cure_unit,
-        notification_cut_off=_time(cut_off, agreement.netting_set_id) if cut_off else None,
-        calendar=calendar,
-    )
+    try:
+        calendar = _calendar(
+            agreement.time_zone,
+            agreement.holiday_calendar,
+            agreement.business_hours,
+            years,
+            holidays_of,
+        )
+        return CureTerms(
+            cure_period=timedelta(hours=agreement.cure_hours),
+            cure_unit=agreement.cure_unit,
+            notification_cut_off=_time(cut_off, "notification_cut_off") if cut_off else None,
+            calendar=calendar,
+        )
+    except ParameterError as error:
+        raise _of(agreement, error) from error
 
 
 @lru_cache(maxsize=512)
@@ -95,7 +101,7 @@ def _calendar(
 ) -> CallCalendar:
     try:
         ZoneInfo(time_zone)
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise _refused("time_zone", time_zone, "a zone of the IANA database") from error
     listed = [code for code in codes.split("+") if code]
     holidays = frozenset[date]().union(
@@ -113,17 +119,17 @@ def _calendar(
 
 
 @lru_cache(maxsize=512)
-def _levels(text: str, netting_set_id: str) -> tuple[EscalationLevel, ...]:
+def _levels(text: str) -> tuple[EscalationLevel, ...]:
     limit = "name@hours,... with hours that do not fall and reduction last"
     found: list[EscalationLevel] = []
     for number, part in enumerate(text.split(","), start=1):
         match = _STEP.fullmatch(part.strip())
         if match is None:
-            raise _refused(f"{netting_set_id} escalation", text, limit)
+            raise _refused("escalation", text, limit)
         found.append(EscalationLevel(number, match[1], timedelta(hours=float(match[2]))))
     falls = any(late.after < early.after for early, late in pairwise(found))
     if falls or any(level.is_reduction for level in found[:-1]):
-        raise _refused(f"{netting_set_id} escalation".strip(), text, limit)
+        raise _refused("escalation", text, limit)
     return tuple(found)
 
 
@@ -135,11 +141,21 @@ def _hours(text: str) -> tuple[time, time]:
 def _time(text: str, name: str) -> time:
     match = _TIME.fullmatch(text)
     if match is None:
-        raise _refused(f"{name} time", text, "HH:MM")
+        raise _refused(name, text, "HH:MM")
     return time(int(match[1]), int(match[2]))
 
 
 def _refused(name: str, value: str, limit: str) -> ParameterError:
     return ParameterError(
         f"{name} is {value!r}, limit: {limit}", identifier=name, value=value, limit=limit
+    )
+
+
+def _of(agreement: Agreement, error: ParameterError) -> ParameterError:
+    """Return the error with the netting set whose agreement it is about."""
+    return ParameterError(
+        f"agreements[{agreement.netting_set_id}]: {error}",
+        identifier=agreement.netting_set_id,
+        value=error.value,
+        limit=error.limit,
     )
