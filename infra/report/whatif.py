@@ -104,7 +104,7 @@ def _one(asked: Asked, before: pd.Series, after: pd.Series) -> list[RenderableTy
     _add(table, "Requirement", before["requirement_amount"], after["requirement_amount"], "bold")
     if is_number(after["stress_grid_margin"]):
         grid = (before.get("stress_grid_margin"), after["stress_grid_margin"])
-        _add(table, "Stress grid, beside it", *grid, "dim")
+        _add(table, "Stress grid (memo)", *grid, "dim")
     if is_number(after["venue_amount"]) or is_number(before.get("venue_amount")):
         _add(table, "Venues demand", before.get("venue_amount"), after["venue_amount"])
         _add(table, "Owed", before.get("owed_amount"), after["owed_amount"], "bold")
