@@ -13,11 +13,12 @@ from infra.report.explain_venues import venue_frames
 from infra.report.page.cells import plain_number, word
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
 POSITIONS_SHOWN = 15
 SHOCKS_SHOWN = 6
+_ANY_WIDTH = 1000
 _STYLES = {"failed": "bold red", "held": "yellow", "assessed": "green"}
 _HOUSE_SECTIONS = (
     "general",
@@ -41,7 +42,7 @@ def render_explanation(found: Explanation) -> RenderableType:
     else:
         parts += [_components(found), _call(found)]
     parts += [
-        _frame("Worst scenarios", found.scenarios, _scenario_columns(found.scenarios)),
+        _scenarios(found.scenarios),
         _frame(f"Stress grid, worst cells, {found.currency}", found.stress_cells, _CELLS),
         _positions(found),
         *venue_frames(found, _frame),
@@ -99,8 +100,38 @@ def _call(found: Explanation) -> Table:
     return table
 
 
-def _scenario_columns(scenarios: pd.DataFrame) -> tuple[tuple[str, str, Spelling], ...]:
-    shocks = [column for column in scenarios.columns if ":" in str(column)][:SHOCKS_SHOWN]
+class _AsWideAsFits:
+    """Draws the first of several tables that the terminal has room for, else the last."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self.tables = tables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.measure import Measurement
+
+        room = options.update(max_width=_ANY_WIDTH)
+        fitting = (
+            table
+            for table in self.tables
+            if Measurement.get(console, room, table).maximum <= options.max_width
+        )
+        yield next(fitting, self.tables[-1])
+
+
+def _scenarios(scenarios: pd.DataFrame) -> RenderableType | None:
+    """Shocks give way to a scenario's name and loss where the terminal is narrow."""
+    tables = [
+        table
+        for n in range(SHOCKS_SHOWN, -1, -1)
+        if (table := _frame("Worst scenarios", scenarios, _scenario_columns(scenarios, n)))
+    ]
+    return _AsWideAsFits(tables) if tables else None
+
+
+def _scenario_columns(
+    scenarios: pd.DataFrame, n_shocks: int
+) -> tuple[tuple[str, str, Spelling], ...]:
+    shocks = [column for column in scenarios.columns if ":" in str(column)][:n_shocks]
     return (
         ("rank", "#", word), ("scenario", "Scenario", word), ("kind", "Kind", word),
         ("loss", "Loss", exact),

@@ -199,6 +199,11 @@ def scenarios_section(document: Document) -> Section:
         "Every netting set has one scenario in which it loses most. The bars add these losses up "
         "by scenario: they show which days and stresses decide what clients owe."
     )
+    if document.inputs.rules.house.stress_grid is not None:
+        lead += (
+            " Below, the stress grid: every underlying in the worst cell of a fixed grid of price "
+            "and volatility moves, with the cell of the one that loses most."
+        )
     charts = charts_of(scenario_chart(document.scenarios, currency))
     grid = _stress_grid(document)
     return Section("scenarios", "Largest scenarios", lead, charts, (shown, *grid))
@@ -221,7 +226,7 @@ def _stress_grid(document: Document) -> tuple[Table, ...]:
                 money("stress_grid_reported", "Stress grid", "worst cells, underlyings combined"),
                 *floor, money("requirement_reported", "Requirement"),
                 share("to_requirement", "Of the requirement", decimals=0),
-                text("worst_cell", "Worst cell of the largest loss", long=True),
+                text("worst_cell", "Worst cell", long=True),
                 number("n_underlyings", "Underlyings", "that lose in some cell"),
             ),
             rows_max=STRESS_ROWS,
