@@ -120,6 +120,7 @@ class TierTable:
     lower_cap: Float64Array1D
     upper_cap: Float64Array1D
     takes_leverage: BoolArray1D
+    is_whole: BoolArray1D
     rate_tick: Float64Array1D
     amount_tick: Float64Array1D
 
@@ -147,10 +148,10 @@ def tier_table(parameters: Sequence[TieredParameters]) -> TierTable:
     rows = [_tier_rows(each) for each in parameters]
     n_tiers = np.array([len(each) for each in rows], dtype=np.int64)
     tiers = np.array([tier for each in rows for tier in each], dtype=np.float64).reshape(-1, 6)
-    symbols = np.array([_symbol_row(each) for each in parameters], dtype=np.float64).reshape(-1, 7)
+    symbols = np.array([_symbol_row(each) for each in parameters], dtype=np.float64).reshape(-1, 8)
     # Copies: a slice of a column would be read with a stride in every call.
     columns = [np.ascontiguousarray(tiers[:, column]) for column in range(6)]
-    own = [np.ascontiguousarray(symbols[:, column]) for column in range(7)]
+    own = [np.ascontiguousarray(symbols[:, column]) for column in range(8)]
     return TierTable(
         first=np.concatenate([[0], np.cumsum(n_tiers)]).astype(np.int64),
         floor=columns[0],
@@ -164,8 +165,9 @@ def tier_table(parameters: Sequence[TieredParameters]) -> TierTable:
         lower_cap=own[2],
         upper_cap=own[3],
         takes_leverage=own[4] != 0.0,
-        rate_tick=own[5],
-        amount_tick=own[6],
+        is_whole=own[5] != 0.0,
+        rate_tick=own[6],
+        amount_tick=own[7],
     )
 
 
@@ -343,7 +345,7 @@ def _tier_rows(parameters: TieredParameters) -> list[tuple[float, ...]]:
 
 
 def _symbol_row(parameters: TieredParameters) -> tuple[float, ...]:
-    """Return slope, threshold, both caps, whether leverage counts, rate tick and amount tick."""
+    """Return slope, threshold, both caps, what leverage and rates apply to, and both ticks."""
     slope = threshold = lower = upper = 0.0
     rate_tick: float | None = None
     if isinstance(parameters, SizeSlope):
@@ -353,4 +355,5 @@ def _symbol_row(parameters: TieredParameters) -> tuple[float, ...]:
         rate_tick = parameters.rate_tick
     takes_leverage = float(isinstance(parameters, NotionalTiers | SizeSlope))
     ticks = (np.nan if tick is None else tick for tick in (rate_tick, parameters.amount_tick))
-    return (slope, threshold, lower, upper, takes_leverage, *ticks)
+    is_whole = float(isinstance(parameters, NotionalTiers) and parameters.rate_applies == "whole")
+    return (slope, threshold, lower, upper, takes_leverage, is_whole, *ticks)

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
+from engine.arrays import (
+    BoolArray1D,
+    BoolArray2D,
+    Float64Array1D,
+    Float64Array2D,
+    Int64Array1D,
+)
 from engine.margin.liquidation_notional import liquidation_notional, price_of_notional
 from engine.margin.tier_table import (
     TieredMargins,
@@ -139,6 +145,7 @@ def tiered_liquidation_prices(
                 side=side[rows],
                 constant=constant[rows],
                 fee=cover.taker_fee_rate[rows],
+                notional=positions.notional()[rows],
             ),
             table,
         )
@@ -158,6 +165,7 @@ class _Lines:
     side: Float64Array1D
     constant: Float64Array1D
     fee: Float64Array1D
+    notional: Float64Array1D
 
 
 def _notional_in_tiers(lines: _Lines, table: TierTable) -> Float64Array1D:
@@ -178,10 +186,27 @@ def _notional_in_tiers(lines: _Lines, table: TierTable) -> Float64Array1D:
     )
     passed = (lines.side[:, None] * surplus < 0.0) & (column < n_tiers[:, None])
     tier = np.maximum(np.logical_and.accumulate(passed, axis=1).sum(axis=1) - 1, 0)
+    is_whole = table.is_whole[lines.symbol]
+    tier = np.where(is_whole & (lines.side > 0.0), _last_short(lines, table, passed), tier)
     chosen = first + tier
     rate = lines.fee + added + all_rates[chosen]
     notional = liquidation_notional(lines.side, lines.constant + all_deductions[chosen], rate)
-    return _within_reach(notional, lines, is_never_met=rate >= 1.0)
+    # Where a rate jumps to the whole notional, what a tier leaves over can be gone at the next.
+    following = np.append(table.floor, np.inf)[chosen + 1]
+    ceiling = np.where(is_whole & (tier + 1 < n_tiers) & (lines.side < 0.0), following, np.inf)
+    return _within_reach(np.minimum(notional, ceiling), lines, is_never_met=rate >= 1.0)
+
+
+def _last_short(lines: _Lines, table: TierTable, is_short: BoolArray2D) -> Int64Array1D:
+    """Return the tier in which a falling notional first falls short: the last one, from here down.
+
+    A whole position leaves a tier with more than it had, so a lower tier can be short again.
+    """
+    current = table.row(lines.symbol, lines.notional) - table.first[lines.symbol]
+    column = np.arange(is_short.shape[1])
+    reachable = is_short & (column <= current[:, None])
+    tier: Int64Array1D = np.where(reachable, column, 0).max(axis=1, initial=0)
+    return tier
 
 
 def _notional_on_slope(lines: _Lines, table: TierTable) -> Float64Array1D:

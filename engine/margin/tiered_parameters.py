@@ -60,7 +60,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotionalTiers:
-    """Marginal rates by notional (Binance, Bybit, OKX, Hyperliquid, margin loans).
+    """Rates by notional, marginal (Binance, Bybit, Hyperliquid, margin loans) or whole (OKX).
 
     Attributes
     ----------
@@ -69,18 +69,27 @@ class NotionalTiers:
         initial rates: a gap would read as a rate of 0.
     amount_tick : float, optional
         Margins are rounded up to it. [settlement currency]
+    rate_applies : {"marginal", "whole"}
+        To the part of the notional in each tier, or the last tier's to all of it: margin then
+        jumps at the floors.
+    notional_max : float, optional
+        Largest position that the venue admits; a larger one has the last tier's rates.
+        [settlement currency]
     rule : {"notional_tiers"}
         Tells the rules apart in documents.
 
     Raises
     ------
     ParameterError
-        If the floors are not as described, or only some tiers have a rate.
+        If the floors are not as described, only some tiers have a rate, or the largest position
+        is below the last floor.
     """
 
     __pydantic_config__ = _STRICT
     tiers: Annotated[tuple[Tier, ...], MinLen(1)]
     amount_tick: Positive | None = None
+    rate_applies: Literal["marginal", "whole"] = "marginal"
+    notional_max: Positive | None = None
     rule: Literal["notional_tiers"] = "notional_tiers"
 
     def __post_init__(self) -> None:
@@ -97,6 +106,13 @@ class NotionalTiers:
                 )
         _require_all_or_none(self.tiers, "maintenance")
         _require_all_or_none(self.tiers, "initial")
+        last = self.tiers[-1].notional_floor
+        if self.notional_max is not None and not self.notional_max > last:
+            raise ParameterError(
+                f"notional_max is {self.notional_max}, limit > {last}, the last floor",
+                value=self.notional_max,
+                limit=f"> {last}",
+            )
 
     def maintenance_rates(self) -> tuple[float, ...]:
         """Return the maintenance rate of each tier; empty where the tiers have none."""
@@ -104,7 +120,7 @@ class NotionalTiers:
 
     def maintenance_deductions(self) -> tuple[float, ...]:
         """Return what each tier deducts from rate x notional; empty without rates."""
-        return _deductions(self.tiers, _rates(self.tiers, "maintenance"))
+        return self._deductions(_rates(self.tiers, "maintenance"))
 
     def initial_rates(self) -> tuple[float, ...]:
         """Return the marginal initial rate of each tier; empty where the tiers have none."""
@@ -112,7 +128,12 @@ class NotionalTiers:
 
     def initial_deductions(self) -> tuple[float, ...]:
         """Return what each tier deducts from initial rate x notional; empty without rates."""
-        return _deductions(self.tiers, _rates(self.tiers, "initial"))
+        return self._deductions(_rates(self.tiers, "initial"))
+
+    def _deductions(self, rates: list[Decimal]) -> tuple[float, ...]:
+        if self.rate_applies == "whole":
+            return (0.0,) * len(rates)
+        return _deductions(self.tiers, rates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

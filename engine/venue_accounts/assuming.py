@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import ObjectArray1D
+from engine.margin.tiered import NotionalTiers
 from engine.venue_accounts.by_position import lacks_open_interest
 from engine.venue_accounts.governing import MarginedAccounts
 from engine.venue_accounts.terms import DERIVE_PORTFOLIO, DERIVE_STANDARD
 
 NOTES_MAX: Final = 5
+_TOO_LARGE: Final = "{} is {:,.0f}, above the {:,.0f} that {} admits: the last tier's rates"
 _NO_OPEN_INTEREST: Final = "open interest of {} is not known: initial margin is its whole notional"
 
 _BY_MODEL: Final = {
@@ -32,6 +34,39 @@ def component_notes(accounts: MarginedAccounts, table: pd.DataFrame) -> ObjectAr
     for row in np.flatnonzero(lacks).tolist():
         name = accounts.market.instruments.instrument_id[instrument[row]]
         found[row] = _NO_OPEN_INTEREST.format(name)
+    for row, text in _too_large(accounts, table).items():
+        found[row] = text
+    return found
+
+
+def _too_large(accounts: MarginedAccounts, table: pd.DataFrame) -> dict[int, str]:
+    """Return what is said of positions above the largest that the venue admits, by row."""
+    market, placed = accounts.market, accounts.found.placed
+    limits = {
+        row: each.parameters.notional_max
+        for row, each in enumerate(market.terms.sets)
+        if isinstance(each.parameters, NotionalTiers) and each.parameters.notional_max is not None
+    }
+    if not limits:
+        return {}
+    account = accounts.books.book_account[placed.book]
+    governs = np.flatnonzero(accounts.initial_book[account] == placed.book)
+    held = dict(
+        zip(
+            zip(account[governs].tolist(), placed.instrument[governs].tolist(), strict=True),
+            placed.quantity[governs].tolist(),
+            strict=True,
+        )
+    )
+    unit = market.instruments.notional()
+    found: dict[int, str] = {}
+    keys = table[["account", "instrument", "set"]].to_numpy(dtype=np.int64)
+    for row, (owner, instrument, chosen) in enumerate(keys.tolist()):
+        size = abs(held.get((owner, instrument), 0.0)) * float(unit[instrument])
+        if chosen in limits and size > limits[chosen]:
+            name = market.instruments.instrument_id[instrument]
+            label = market.terms.sets[chosen].label
+            found[row] = _TOO_LARGE.format(name, size, limits[chosen], label)
     return found
 
 

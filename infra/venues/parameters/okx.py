@@ -3,8 +3,8 @@
 ``GET /api/v5/public/discount-rate-interest-free-quota`` (tiers of the amount in the currency) and
 ``/api/v5/public/position-tiers`` (www.okx.com/docs-v5). Position tiers count contracts, or coins of
 a margin pair, and the payload does not say what one is worth: ``unit_notionals`` does, and the
-floors are notionals at that price. That the rates are marginal is not in the documentation, so
-these sets are at best inferred.
+floors are notionals at that price. A tier's rates apply to the whole of a position, which the
+documentation of the payload does not say, so these sets are at best inferred.
 """
 
 from __future__ import annotations
@@ -115,7 +115,12 @@ def _tiers_of(
             sizes, [0.0, *(cap for _, cap in sizes[:-1])], ordered, strict=True
         )
     ]
-    return {"rule": "notional_tiers", "tiers": tiers}
+    return {
+        "rule": "notional_tiers",
+        "rate_applies": "whole",
+        "tiers": tiers,
+        "notional_max": sizes[-1][1] * unit,
+    }
 
 
 def _require_meeting(sizes: Sequence[tuple[float, float]], identifier: str) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engine.margin.tiered import NotionalTiers, Tier
 from engine.venue_accounts import VenueMargins, venue_margins
+from engine.venue_rules import venue_rules
 from tests.worlds import clearing, small, venues
 from tests.worlds.clearing import BTC, SOL
 
@@ -55,3 +57,22 @@ def test_a_venue_without_options_margins_none() -> None:
     found = only(venue_margins(market, positions, small.collateral_set(), clearing.rules()))
     assert found["status"] == "failed"
     assert found["reason"] == f"{clearing.CALL}: dydx/cross margins no option"
+
+
+def test_a_position_above_the_largest_that_is_admitted_is_said_so() -> None:
+    tier = Tier(notional_floor=0.0, maintenance_margin_rate=0.01, initial_margin_rate=0.02)
+    capped = NotionalTiers(tiers=(tier,), notional_max=100_000.0, rate_applies="whole")
+    sets = [*clearing.sets(), *venues.sets()]
+    kept = [each for each in sets if each.scope != "SOL-USD"]
+    book = venue_rules([*kept, venues.parameter_set("dydx", "tiered", "SOL-USD", capped)])
+    positions = venues.position_set([("A", SOL, -1_000.0)], ACCOUNT)
+    found = only(
+        venue_margins(
+            clearing.snapshot(), positions, small.collateral_set(), venues.rules(venues=book)
+        )
+    )
+    assert found["initial_margin"] == pytest.approx(3_000.0)
+    assert found["note"] == (
+        "dydx:SOL-USD is 150,000, above the 100,000 that dydx/tiered/SOL-USD admits: the last "
+        "tier's rates"
+    )

@@ -180,6 +180,8 @@ def test_okx_position_tiers_need_the_worth_of_a_contract() -> None:
     one = found.sets[0]
     assert (one.scope, one.evidence) == ("BTC-USDT-*", "inferred")
     assert [tier.notional_floor for tier in one.parameters.tiers] == [0.0, 650_000.0]
+    assert one.parameters.rate_applies == "whole"
+    assert one.parameters.notional_max == 5_000 * 650.0
 
 
 def test_okx_position_tiers_that_leave_a_gap_are_set_aside() -> None:
