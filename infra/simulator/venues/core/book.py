@@ -20,9 +20,15 @@ from infra.simulator.venues.core.accounts import (
 from infra.simulator.venues.core.clock import TownClock
 from infra.simulator.venues.core.faults import FaultKind, FaultPlan, Scope
 from infra.simulator.venues.core.listings import Listing
-from infra.simulator.venues.core.margins import MarginBucket, profit, simple_margin
+from infra.simulator.venues.core.margins import (
+    MarginBucket,
+    profit,
+    round_down,
+    simple_margin,
+)
 from infra.simulator.venues.core.market import Market, Quote
 
+DECIMALS_MAX = 12
 MarginModel = Callable[["VenueBook", Account], Sequence[MarginBucket]]
 Listener = Callable[[str, str], None]
 
@@ -41,6 +47,7 @@ class Fill:
 class VenueBook:
     """Accounts of a venue. Every change of a balance is a line of the history.
 
+    ``decimals`` are those in which an asset is kept here; gains and losses are rounded to them.
     ``on_change(account_id, what)`` is called after each change, ``what`` being ``balance``,
     ``position`` or ``order``, so that a protocol can publish it.
     """
@@ -51,6 +58,7 @@ class VenueBook:
         market: Market,
         listings: Sequence[Listing],
         margin_model: MarginModel = simple_margin,
+        decimals: Mapping[str, int] | None = None,
     ) -> None:
         self.venue = venue
         self.market = market
@@ -59,6 +67,7 @@ class VenueBook:
         self.executed: list[Executed] = []
         self.on_change: list[Listener] = []
         self._margin_model = margin_model
+        self._decimals = dict(decimals or {})
         self._ids = count(1)
 
     @property
@@ -173,6 +182,10 @@ class VenueBook:
         """Return present prices of a listing; raises Refused if there is none."""
         return self.market.quote(self.listing(symbol), self.venue)
 
+    def round_cash(self, asset: str, quantity: Decimal) -> Decimal:
+        """Return a gain or loss in whole smallest units of its asset, toward zero."""
+        return round_down(quantity, self._decimals.get(asset, DECIMALS_MAX))
+
     def listing(self, symbol: str) -> Listing:
         """Return a listing; raises Refused if there is none."""
         found = self.listings.get(symbol)
@@ -202,6 +215,7 @@ class VenueBook:
         cash = realised
         if listing.kind in ("spot", "option"):
             cash = -quantity * listing.contract_multiplier * fill_price
+        cash = self.round_cash(listing.settlement_asset, cash)
         self.adjust(account, listing.settlement_asset, cash, kind, reference=reference,
                     details=note)  # fmt: skip
         if listing.kind == "spot":

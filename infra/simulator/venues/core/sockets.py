@@ -86,7 +86,10 @@ class FaultySocket:
                 await asyncio.sleep(_FOREVER_SECONDS)
             if message.type is WSMsgType.TEXT:
                 return str(message.data)
-            if message.type is not WSMsgType.BINARY:
+            if message.type is WSMsgType.PING:
+                # Only where the protocol opened the socket without autoping.
+                await self._socket.pong(message.data)
+            elif message.type not in (WSMsgType.BINARY, WSMsgType.PONG):
                 raise StreamClosed
 
     async def close(self, code: int = 1000, reason: str = "") -> None:

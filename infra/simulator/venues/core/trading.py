@@ -121,6 +121,7 @@ def pay_funding(book: VenueBook, hours: Decimal) -> None:
             # A move of the mark by the rate is what funding takes from a long.
             paid = profit(listing, position.quantity, quote.mark_price,
                           quote.mark_price * (1 + rate))  # fmt: skip
+            paid = book.round_cash(listing.settlement_asset, paid)
             book.adjust(account, listing.settlement_asset, -paid, "funding",
                         details={"symbol": position.symbol, "rate": rate})  # fmt: skip
 

@@ -26,7 +26,7 @@ _BY_REASON: Final[dict[RefusalReason, tuple[int, str]]] = {
     "policy": (11042, "permission_denied"),
     "duplicate_key": (11030, "other_reject duplicate_nonce"),
     "account": (13002, "account_blocked"),
-    "frozen": (12100, "transfer_not_allowed"),
+    "frozen": (13025, "method_switched_off_by_admin"),
     "maintenance": (11051, "system_maintenance"),
     "settlement": (10041, "settlement_in_progress"),
     "cancel_only": (10019, "locked_by_admin"),

@@ -41,7 +41,9 @@ class DeribitVenue:
     def __init__(self, town: VenueTown) -> None:
         self.name = NAME
         today = town.clock.started_at
-        self.book = VenueBook(NAME, town.market, contracts.listings(today))
+        self.book = VenueBook(
+            NAME, town.market, contracts.listings(today), decimals=contracts.DECIMALS
+        )
         self.rails = Rails(self.book, town.chain, dict(contracts.WITHDRAWAL_FEES))
         self.identity = Identity(self.book)
         self._dispatcher = rpc.Dispatcher(self.book)

@@ -136,7 +136,7 @@ class WalletMethods:
         self._rails.check_open(scope)
         mains = {account.parent or account.account_id for account in (source, destination)}
         if len(mains) > 1 or source is destination:
-            raise Refused("frozen", "the accounts are not two of one main account")
+            raise RpcError((12100, "transfer_not_allowed"))
         transfer_id = self._book.next_id()
         reference = nonce or str(transfer_id)
         self._book.move(source, destination, asset, quantity, reference=reference)

@@ -1,0 +1,145 @@
+"""Changes of a Deribit account: ``user.portfolio`` and ``user.changes``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from engine.errors import BadPayload
+from engine.ports import FeedEvent, HeldBalance, HeldPosition, ReportedMargin
+from infra.clock import Clock
+from infra.venues.deribit import wire
+from infra.venues.deribit.client import VENUE, DeribitClient
+from infra.venues.deribit.instruments import DeribitCatalog, instrument_id, size_of
+from infra.venues.deribit.session import Channels, DeribitSession
+from infra.venues.payloads import decode
+from infra.venues.streams import StreamLimits, follow
+
+# An account that is charged margin changes with every move of its marks.
+STALE_SECONDS: Final = 10.0
+_CHANNELS: Final = ("user.portfolio.any", "user.changes.any.any.100ms")
+_SUMMARY: Final = msgspec.json.Decoder(wire.Summary)
+_CHANGES: Final = msgspec.json.Decoder(wire.Changes)
+
+
+def account_events(
+    client: DeribitClient,
+    catalog: DeribitCatalog,
+    account: str,
+    limits: StreamLimits | None,
+    clock: Clock,
+) -> AsyncIterator[FeedEvent]:
+    """Yield changes of an account, and every change of health.
+
+    A position that was closed comes with quantity 0. Margin of an account that is margined across
+    currencies comes in the bucket ``account``.
+    """
+    source = f"{VENUE} {account}"
+
+    def protocol() -> _AccountStream:
+        return _AccountStream(client, catalog, account, source, clock)
+
+    return follow(source, protocol, limits, clock)
+
+
+class _AccountStream:
+    def __init__(
+        self,
+        client: DeribitClient,
+        catalog: DeribitCatalog,
+        account: str,
+        source: str,
+        clock: Clock,
+    ) -> None:
+        self._catalog, self._source, self._clock = catalog, source, clock
+        self._session = DeribitSession(client, source, Channels(_CHANNELS, account))
+        self._overdue: float | None = None
+        self._charged: set[str] = set()
+
+    async def open(self) -> str:
+        # Sizes are read while nothing depends on it: the reader must not wait for the venue.
+        await self._catalog.load()
+        return await self._session.open()
+
+    async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        await self._session.start(socket)
+
+    def read(self, frame: str) -> Iterable[FeedEvent]:
+        found = self._session.read(frame)
+        if found is None:
+            return
+        name = f"{self._source} {found.channel}"
+        if found.channel.startswith("user.portfolio."):
+            summary = decode(_SUMMARY, bytes(found.data), name)
+            self._expect(summary)
+            yield self._figures(summary)
+        else:
+            changes = decode(_CHANGES, bytes(found.data), name)
+            if changes.positions:
+                yield FeedEvent(
+                    source=self._source,
+                    received_at=self._clock(),
+                    positions=tuple(self._held(one) for one in changes.positions),
+                )
+
+    def silent_after(self) -> float | None:
+        frames = self._session.silent_after()
+        return frames if self._overdue is None else min(frames, self._overdue)
+
+    async def attend(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        await self._session.attend(socket)
+
+    def _expect(self, summary: wire.Summary) -> None:
+        if summary.initial_margin:
+            self._charged.add(summary.currency)
+        else:
+            self._charged.discard(summary.currency)
+        self._overdue = time.monotonic() + STALE_SECONDS if self._charged else None
+
+    def _figures(self, summary: wire.Summary) -> FeedEvent:
+        return FeedEvent(
+            source=self._source,
+            received_at=self._clock(),
+            balances=(
+                HeldBalance(
+                    asset=summary.currency,
+                    quantity=summary.balance,
+                    available=summary.available_withdrawal_funds,
+                ),
+            ),
+            margins=(_margin(summary, self._source),),
+        )
+
+    def _held(self, position: wire.Position) -> HeldPosition:
+        symbol = position.instrument_name
+        listed = self._catalog.known(symbol)
+        if listed is None:
+            # A listing newer than our list: the follower's snapshot reads it.
+            raise BadPayload(f"{self._source}: {symbol} is not known yet", identifier=symbol)
+        return HeldPosition(
+            instrument_id=instrument_id(symbol),
+            quantity=position.size / size_of(listed),
+            entry_price=position.average_price,
+            mark_price=position.mark_price,
+        )
+
+
+def _margin(summary: wire.Summary, source: str) -> ReportedMargin:
+    if not summary.cross_collateral_enabled:
+        return ReportedMargin(
+            bucket=summary.currency, currency=summary.currency,
+            initial_margin=summary.initial_margin, maintenance_margin=summary.maintenance_margin,
+            equity=summary.equity,
+        )  # fmt: skip
+    initial, equity = summary.total_initial_margin_usd, summary.total_equity_usd
+    maintenance = summary.total_maintenance_margin_usd
+    if initial is None or maintenance is None or equity is None:
+        raise BadPayload(f"{source}: margined across currencies without totals in USD")
+    return ReportedMargin(
+        bucket="account", currency="USD", initial_margin=initial, maintenance_margin=maintenance,
+        equity=equity,
+    )  # fmt: skip

@@ -1,0 +1,73 @@
+"""Deribit behind the ports, wired in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+
+from infra.clock import Clock, utc_now
+from infra.secrets import Credential
+from infra.venues.deribit.account import DeribitAccounts
+from infra.venues.deribit.actions import DeribitActions
+from infra.venues.deribit.client import DeribitClient, DeribitHosts
+from infra.venues.deribit.instruments import DeribitCatalog
+from infra.venues.deribit.market import STALE_SECONDS, DeribitMarket
+from infra.venues.deribit.transfers import DeribitTransfers
+from infra.venues.limits import RequestLimiter
+from infra.venues.streams import StreamLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeribitConfiguration:
+    """What the adapter needs to know.
+
+    Attributes
+    ----------
+    main_account : str
+        The venue's number of the account of ``credential``; its sub-accounts are reached with
+        tokens exchanged for them.
+    limiter : RequestLimiter, optional
+        Shared, where several processes' parts use one credential.
+    """
+
+    hosts: DeribitHosts
+    credential: Credential | None = None
+    main_account: str = ""
+    stale_seconds: float = STALE_SECONDS
+    stream_limits: StreamLimits | None = None
+    limiter: RequestLimiter | None = None
+
+
+class Deribit:
+    """One object for each port; use as ``async with``."""
+
+    def __init__(self, configuration: DeribitConfiguration, clock: Clock = utc_now) -> None:
+        c = configuration
+        self.client = DeribitClient(
+            c.hosts, c.credential, c.main_account, limiter=c.limiter, clock=clock
+        )
+        self.catalog = DeribitCatalog(self.client)
+        self.market = DeribitMarket(
+            self.client, stale_seconds=c.stale_seconds, limits=c.stream_limits, clock=clock
+        )
+        self.accounts = DeribitAccounts(
+            self.client, self.catalog, limits=c.stream_limits, clock=clock
+        )
+        self.actions = DeribitActions(self.client, self.catalog)
+        self.what_if = self.actions
+        self.transfers = DeribitTransfers(self.client)
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self.client.close()
+
+    async def __aenter__(self) -> Deribit:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
