@@ -10,7 +10,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows import cli_compare, cli_read, cli_rules, cli_run, cli_service, cli_study, cli_whatif
+from flows import (
+    cli_compare,
+    cli_kill,
+    cli_read,
+    cli_rules,
+    cli_run,
+    cli_service,
+    cli_study,
+    cli_transfers,
+    cli_whatif,
+)
 from flows.exit_codes import ExitCode, exit_code_of
 
 _EPILOG = (
@@ -36,6 +46,8 @@ cli_whatif.register(app)
 cli_compare.register(app)
 cli_read.register(app)
 cli_rules.register(app)
+cli_transfers.register(app)
+cli_kill.register(app)
 cli_service.register(app)
 
 

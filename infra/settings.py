@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     principal: str | None = None
     """Who acts, where several people share a login of the operating system; that login without
     it. Proposals and their activation need two."""
+    gateways: str | None = None
+    """Who opens the gateways that transfers leave by, ``module:function``; nothing leaves without
+    it."""
     prefect_api_url: str | None = None
     """API of a running Prefect server; without it a run starts one for itself on loopback."""
     prefect_auth: SecretStr | None = None

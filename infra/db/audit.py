@@ -208,7 +208,8 @@ def _parameter_rows(connection: Connection) -> Iterator[_Row]:
 
 
 def _rows_of(
-    connection: Connection, table: type[HoldRow | HoldResolutionRow | AttestationRow]
+    connection: Connection,
+    table: type[HoldRow | HoldResolutionRow | AttestationRow | TransferEventRow],
 ) -> Iterator[_Row]:
     return _plain_rows(connection, select(table.__table__).order_by(table.position))
 

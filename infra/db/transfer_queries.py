@@ -30,10 +30,22 @@ def due_within(
 def counted_within(
     connection: Connection, intent: TransferIntent, now: datetime
 ) -> list[PastTransfer]:
-    """Return what counts against the limits of an intent's asset at ``now``, itself left out.
+    """Return what counts against the limits of an intent's asset at ``now``, itself left out."""
+    return _counted(connection, intent.asset, now, TransferRow.transfer_key != intent.key)
 
-    Sums by route: of what was sent on this UTC day, in the rest of the last 24 hours, and of what
-    is unknown however old (I-13).
+
+def all_counted_within(connection: Connection, asset: str, now: datetime) -> list[PastTransfer]:
+    """Return what counts against the limits of an asset at ``now``."""
+    return _counted(connection, asset, now)
+
+
+def _counted(
+    connection: Connection, asset: str, now: datetime, *conditions: ColumnElement[bool]
+) -> list[PastTransfer]:
+    """Return sums by route (I-13).
+
+    Of what was sent on this UTC day, of what was in the rest of the last 24 hours, and of what is
+    unknown however old.
     """
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     is_open = or_(
@@ -46,7 +58,7 @@ def counted_within(
     route = (TransferRow.source, TransferRow.destination)
     query = (
         select(*route, TransferRow.scale, period, total)
-        .where(TransferRow.asset == intent.asset, TransferRow.transfer_key != intent.key, counts)
+        .where(TransferRow.asset == asset, counts, *conditions)
         .group_by(*route, TransferRow.scale, period)
     )
     instants = {0: now, 1: now, 2: midnight - timedelta(microseconds=1)}
@@ -55,8 +67,8 @@ def counted_within(
             key="",
             source=row.source,
             destination=row.destination,
-            asset=intent.asset,
-            quantity=from_minor_units(row.total, intent.asset, row.scale).amount,
+            asset=asset,
+            quantity=from_minor_units(row.total, asset, row.scale).amount,
             sent_at=instants[row.period],
             is_unknown=row.period == 0,
         )

@@ -102,7 +102,9 @@ class TransferDesk:
         crashpoint("transfer:proposed")
         return record
 
-    def approve(self, key: str, principal: str, payload_hash: str) -> TransferRecord:
+    def approve(
+        self, key: str, principal: str, payload_hash: str, reason: str = ""
+    ) -> TransferRecord:
         """Approve a proposed transfer's payload; the last approval that is needed queues it.
 
         Raises
@@ -132,9 +134,10 @@ class TransferDesk:
             require_listed(record.intent, entries, now)
             self.database.transfers.approve_within(connection, record, principal)
             needed = approvers_needed(record.intent, self.policy)
+            words = f": {reason}" if reason else ""
             cause = Cause(
                 actor=principal,
-                reason=f"approval {len(before) + 1} of {needed}",
+                reason=f"approval {len(before) + 1} of {needed}{words}",
                 details={"payload_hash": record.payload_hash},
             )
             record = self._steps.noted(connection, record, "approval", cause)

@@ -123,7 +123,8 @@ class KillSwitch:
         except FileNotFoundError:
             return []
         try:
-            return [_entry(line) for line in lines]
+            # What was learned from elsewhere takes its place by the time at which it happened.
+            return sorted((_entry(line) for line in lines), key=lambda one: one.happened_at)
         except (ValueError, KeyError, TypeError) as error:
             raise StateError(
                 f"{self._path} is damaged ({error}): it counts as armed; keep it as evidence and "
@@ -144,12 +145,22 @@ class KillSwitch:
                 _record(connection, database, missing)
         return len(missing)
 
+    def learn(self, database: Database) -> int:
+        """Take over what a process with another home has told the database; return how much."""
+        known = {one.event_id for one in self.entries()}
+        with database.reading() as connection:
+            missing = [one for one in recorded_within(connection) if one.event_id not in known]
+        for one in missing:
+            self._write(one)
+        return len(missing)
+
     def _append(self, event: KillEvent, principal: str, reason: str) -> None:
+        self._write(KillEntry(uuid.uuid4().hex, event, principal, reason, self._clock()))
+
+    def _write(self, entry: KillEntry) -> None:
         from filelock import FileLock
 
-        now = self._clock()
-        entry = KillEntry(uuid.uuid4().hex, event, principal, reason, now)
-        line = json.dumps({**asdict(entry), "happened_at": now.isoformat()}) + "\n"
+        line = json.dumps({**asdict(entry), "happened_at": entry.happened_at.isoformat()}) + "\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with (
             FileLock(self._path.with_suffix(".lock"), timeout=10.0),
@@ -184,22 +195,17 @@ def status_of(entries: Iterable[KillEntry]) -> KillStatus:
 
 def armed_within(connection: Connection) -> KillStatus:
     """Return what the database was told last."""
+    return status_of(recorded_within(connection))
+
+
+def recorded_within(connection: Connection) -> list[KillEntry]:
+    """Return what the database was told, in the order in which it happened."""
     query = select(KillSwitchRow.__table__).order_by(
         KillSwitchRow.happened_at, KillSwitchRow.position
     )
     names = ("event_id", "event", "actor", "reason", "happened_at")
-    return status_of(
-        KillEntry(*(row[name] for name in names)) for row in connection.execute(query).mappings()
-    )
-
-
-def tell_if_possible(switch: KillSwitch, database: Database) -> str:
-    """Bring the database up to the file; return why not, or nothing."""
-    try:
-        switch.tell(database)
-    except StateError as error:
-        return str(error)
-    return ""
+    rows = connection.execute(query).mappings()
+    return [KillEntry(*(row[name] for name in names)) for row in rows]
 
 
 def _record(connection: Connection, database: Database, entries: Sequence[KillEntry]) -> None:
