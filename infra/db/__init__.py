@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from infra.db.call_wanted import call_id
     from infra.db.calls import CallRecord
     from infra.db.database import Database, open_database
-    from infra.db.ledger import Entry, HeldAmount, Hold, Posting, PostingSummary
+    from infra.db.ledger import Attestation, Entry, HeldAmount, Hold, Posting, PostingSummary
     from infra.db.parameters import KnownSet, NewSet, Wanted
     from infra.db.proposals import Approval, Proposal
     from infra.db.records import KnownRuleBook, KnownSnapshot
@@ -28,6 +28,7 @@ _HOMES = {
     "Done": "call_actions",
     "PledgedCollateral": "call_actions",
     "Approval": "proposals",
+    "Attestation": "ledger",
     "ChainReport": "audit",
     "Database": "database",
     "Entry": "ledger",
@@ -55,6 +56,7 @@ __all__ = [
     "Aged",
     "Approval",
     "Arrival",
+    "Attestation",
     "CallRecord",
     "ChainReport",
     "Database",

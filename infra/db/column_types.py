@@ -26,6 +26,10 @@ from infra.db.canonical import canonical_json, from_json
 
 # A sum of amounts: room for 10^22 of the largest.
 SIGNED_UNITS_MAX: Final = 10**60 - 1
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII
+)
+_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,59}", re.ASCII)
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,60}(\.[0-9]{1,40})?")
 
 # The number of a row in a chain or list; INTEGER is 64 bits wide on SQLite, BIGINT on PostgreSQL.
@@ -84,7 +88,7 @@ class MinorUnits(TypeDecorator[int]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
         """Return the whole number."""
-        return None if value is None else int(value)
+        return None if value is None else _whole(value)
 
 
 class SignedUnits(TypeDecorator[int]):
@@ -110,7 +114,7 @@ class SignedUnits(TypeDecorator[int]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
         """Return the whole number."""
-        return None if value is None else int(value)
+        return None if value is None else _whole(value)
 
 
 class BusinessDate(TypeDecorator[date]):
@@ -161,6 +165,9 @@ class UtcInstant(TypeDecorator[datetime]):
         """Return the instant in UTC, whatever the time zone of the session."""
         if value is None:
             return None
+        if isinstance(value, str) and not _INSTANT.fullmatch(value):
+            # The parser takes other forms too, but they would not sort like time.
+            raise ValueError(f"{value!r} is no recorded instant: the row is damaged")
         instant = datetime.fromisoformat(value) if isinstance(value, str) else value
         return instant.astimezone(UTC)
 
@@ -178,6 +185,15 @@ class CanonicalJson(TypeDecorator[dict[str, object]]):
     def process_result_value(self, value: Any, dialect: Dialect) -> dict[str, object] | None:
         """Return the object."""
         return None if value is None else from_json(value)
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number from what the driver gives, or raise if the text is damaged."""
+    if isinstance(value, Decimal | int):
+        return int(value)
+    if not isinstance(value, str) or not _WHOLE.fullmatch(value):
+        raise ValueError(f"{value!r} is no whole number: the row is damaged")
+    return int(value)
 
 
 class exact_sum(GenericFunction[int]):  # noqa: N801

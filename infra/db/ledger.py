@@ -11,31 +11,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, select
 
 from engine.errors import LedgerError
+from engine.ledger.attestations import Attestation
 from engine.ledger.entries import Entry, Hold, Posting
 from engine.ledger.holds import HeldAmount
 from engine.money import Money, from_minor_units
-from infra.db import ledger_holds
+from infra.db import ledger_attestations, ledger_holds
 from infra.db.bulk import insert_rows
 from infra.db.ledger_balances import (
+    all_backing,
     all_balances,
     asset_scales,
     balance_of,
     balances_of_kind,
 )
 from infra.db.ledger_booking import book, not_booked
+from infra.db.ledger_opening import REGISTERED
 from infra.db.tables import AssetRow, EntryRow, PostingRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
+    from infra.db.ledger_verification import LedgerReport
     from infra.db.settlements import Settlements
+    from infra.store import Store
 
-__all__ = ["Entry", "HeldAmount", "Hold", "Ledger", "Posting", "PostingSummary"]
+__all__ = ["Attestation", "Entry", "HeldAmount", "Hold", "Ledger", "Posting", "PostingSummary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,17 @@ class Ledger:
                         identifier=asset,
                         value=scale,
                     )
-            new = [
+            new: list[dict[str, Any]] = [
                 {"asset": asset, "scale": scale}
                 for asset, scale in sorted(scales.items())
                 if asset not in known
             ]
             insert_rows(connection, AssetRow, new)
+            for row in new:
+                # Its decimals give every amount its meaning, so a chain holds them.
+                self._database.audit.append_within(
+                    connection, REGISTERED, row["asset"], {"scale": row["scale"]}
+                )
 
     # --- entries ------------------------------------------------------------------------------
 
@@ -231,6 +241,70 @@ class Ledger:
         """Return every hold that has not ended, in the order of recording."""
         with self._database.reading() as connection:
             return ledger_holds.pending_holds(connection)
+
+    # --- attestations -------------------------------------------------------------------------
+
+    def attest(self, attestations: Sequence[Attestation]) -> list[Attestation]:
+        """Record what outside sources say is held; see ``attest_within``."""
+        with self._database.writing() as connection:
+            return self.attest_within(connection, attestations)
+
+    def attest_within(
+        self, connection: Connection, attestations: Sequence[Attestation]
+    ) -> list[Attestation]:
+        """Record what outside sources say is held at places; return what is new.
+
+        From the first attestation of an asset on, clients are credited no more of it than is
+        attested and in transit. Attest before crediting, in the same transaction or an earlier one.
+
+        Raises
+        ------
+        LedgerError
+            If a source contradicts itself, or a value is out of range.
+        """
+        return ledger_attestations.attest(connection, self._database.clock(), attestations)
+
+    def backing(self) -> pd.DataFrame:
+        """Return per asset what is credited to clients and what is attested, as Decimals.
+
+        Columns: asset, credited, attested, n_attestations. Without an attestation of an asset
+        nothing is known about what backs it.
+        """
+        with self._database.reading() as connection:
+            scales = asset_scales(connection)
+            found = sorted(all_backing(connection).items())
+        return pd.DataFrame(
+            [
+                {
+                    "asset": asset,
+                    "credited": from_minor_units(total.credited, asset, scales[asset]).amount,
+                    "attested": from_minor_units(total.attested, asset, scales[asset]).amount,
+                    "n_attestations": total.n_attestations,
+                }
+                for asset, total in found
+            ],
+            columns=["asset", "credited", "attested", "n_attestations"],
+        )
+
+    # --- verification -------------------------------------------------------------------------
+
+    def verify(self, store: Store | None = None) -> LedgerReport:
+        """Recompute chains, balances, holds and backing; see ``ledger_verification``.
+
+        With a store, the chains must also hold the heads that were anchored there, so that a
+        rewritten or cut-off history is found.
+
+        Raises
+        ------
+        StateError
+            Naming the first row that is wrong: table, position or key, and what differs.
+        """
+        from infra.db.audit import anchored_heads
+        from infra.db.ledger_verification import verify_ledger
+
+        anchors, n_anchors = ({}, 0) if store is None else anchored_heads(store)
+        with self._database.reading() as connection:
+            return verify_ledger(connection, anchors, n_anchors)
 
     # --- balances -----------------------------------------------------------------------------
 

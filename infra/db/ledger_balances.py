@@ -7,7 +7,7 @@ a caller's transaction leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -137,6 +137,14 @@ def all_balances(connection: Connection) -> dict[BalanceKey, Balance]:
     }
 
 
+def all_backing(connection: Connection) -> dict[str, Backing]:
+    """Return what is credited to clients and attested, of every asset."""
+    return {
+        row.asset: Backing(row.credited, row.attested, row.n_attestations)
+        for row in connection.execute(select(BackingRow.__table__))
+    }
+
+
 def backing_of(connection: Connection, assets: Sequence[str]) -> dict[str, Backing]:
     """Return what is credited to clients and attested, by asset."""
     query = select(BackingRow.__table__).where(among(connection, BackingRow.asset, assets))
@@ -156,11 +164,6 @@ def fold(connection: Connection) -> dict[BalanceKey, int]:
         for name, asset, total in connection.execute(query):
             units[name, asset] = units.get((name, asset), 0) + sign * total
     return units
-
-
-def attested_anew(change: Balance, before: Balance, quantity: int) -> Balance:
-    """Return ``change`` such that an account that was ``before`` is attested with ``quantity``."""
-    return replace(change, attested=quantity - before.attested)
 
 
 def _write(

@@ -6,12 +6,16 @@ leading zeros are ordered by their length first.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic import op
 
+from infra.clock import utc_now
+from infra.db.canonical import GENESIS, canonical_json, link
+from infra.db.column_types import CanonicalJson, UtcInstant
 from infra.db.migrations.triggers import add_only, keep_columns
 
 revision = "0004"
@@ -47,6 +51,7 @@ def upgrade() -> None:
     # An attestation asks what was booked since: by time, then by position.
     op.create_index("ix_ledger_entries_recorded_at", "ledger_entries", ["recorded_at"])
     _fill_balances()
+    _vouch_for_accounts()
     for table in APPEND_ONLY:
         add_only(table)
     keep_columns("ledger_balances", ("account", "asset"))
@@ -171,6 +176,48 @@ def _fill_balances() -> None:
         connection.execute(
             sa.text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"), rows
         )
+
+
+def _vouch_for_accounts() -> None:
+    """Put the decimals of assets and a hash of the accounts so far into the audit chain."""
+    connection = op.get_bind()
+    assets = dict(
+        connection.execute(sa.text("SELECT asset, scale FROM ledger_assets")).tuples().all()
+    )
+    if not assets:
+        return
+    digest = hashlib.sha256()
+    accounts = sa.text("SELECT account, kind, owner, opened_at FROM ledger_accounts").columns(
+        account=TEXT, kind=TEXT, owner=TEXT, opened_at=UtcInstant()
+    )
+    for row in sorted(connection.execute(accounts).tuples()):
+        named = dict(zip(("account", "kind", "owner", "opened_at"), row, strict=True))
+        digest.update(f"{canonical_json(named)}\n".encode())
+    entries = sa.text("SELECT coalesce(max(position), 0) FROM ledger_entries")
+    last = connection.execute(
+        sa.text("SELECT position, hash FROM audit ORDER BY position DESC LIMIT 1")
+    ).one_or_none()
+    row = {
+        "recorded_at": utc_now(),
+        "actor": "migration",
+        "action": "ledger taken over",
+        "subject": revision,
+        "details": {
+            "n_entries": connection.execute(entries).scalar_one(),
+            "assets": assets,
+            "accounts_hash": digest.hexdigest(),
+        },
+    }
+    audit = sa.table(
+        "audit",
+        sa.column("position", POSITION),
+        sa.column("recorded_at", UtcInstant()),
+        *(sa.column(name, TEXT) for name in ("actor", "action", "subject", "hash")),
+        sa.column("details", CanonicalJson()),
+    )
+    before = (0, GENESIS) if last is None else tuple(last)
+    values = {"position": before[0] + 1, "hash": link(before[1], row), **row}
+    connection.execute(sa.insert(audit), values)
 
 
 def _sums(connection: sa.Connection, side: str) -> Iterator[tuple[str, str, int]]:
