@@ -11,8 +11,10 @@ import pandas as pd
 from engine.arrays import Int64Array1D
 from engine.drift import (
     MODEL_ONLY,
+    PARAMETERS,
     PRICE_SHIFTS,
     SHIFTED_COLUMNS,
+    UNKNOWN,
     WITHOUT_COLUMNS,
     Replica,
     Trials,
@@ -26,6 +28,7 @@ from engine.venue_accounts.margins import BookMargins, BookRows, margin_books
 from engine.venue_accounts.market import at_moved_prices
 
 _FIGURES: Final = ("initial_margin", "maintenance_margin")
+_NOTES_MAX: Final = 3
 _POSITIONS_MAX: Final = 400
 """Positions of an account that are left out one by one; beyond it the search says nothing."""
 
@@ -57,7 +60,26 @@ def account_drift(
     rows = np.flatnonzero(np.isin(accounts.account_id.astype(str), in_doubt.astype(str)))
     labels = components[["account_id", "bucket", "parameters"]].drop_duplicates()
     labels = labels[labels["parameters"] != ""].rename(columns={"parameters": "label"})
-    return with_causes(drift, Trials(_without(accounts, rows), _shifted(accounts, rows), labels))
+    trials = Trials(_without(accounts, rows), _shifted(accounts, rows), labels)
+    return _with_assumptions(with_causes(drift, trials), components)
+
+
+def _with_assumptions(drift: pd.DataFrame, components: pd.DataFrame) -> pd.DataFrame:
+    """Return the drift with what our figure assumes, where positions and prices explain nothing."""
+    stated = components[components["note"] != ""]
+    notes = {
+        (str(account), str(bucket)): "; ".join(rows["note"].unique()[:_NOTES_MAX])
+        for (account, bucket), rows in stated.groupby(["account_id", "bucket"], sort=True)
+    }
+    keys = zip(drift["account_id"], drift["bucket"], drift["cause"], drift["detail"], strict=True)
+    detail = [
+        f"{text}; ours assumes: {note}"
+        if cause in (UNKNOWN, PARAMETERS)
+        and (note := notes.get((str(account), str(bucket)))) is not None
+        else str(text)
+        for account, bucket, cause, text in keys
+    ]
+    return drift.assign(detail=pd.Series(detail, index=drift.index, dtype="str"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -76,3 +76,15 @@ def test_a_position_above_the_largest_that_is_admitted_is_said_so() -> None:
         "dydx:SOL-USD is 150,000, above the 100,000 that dydx/tiered/SOL-USD admits: the last "
         "tier's rates"
     )
+
+
+def test_a_drift_of_parameters_says_what_ours_assumes() -> None:
+    told = venues.reported(("A", "account", "USD", 60_000.0, 4_500.0, 1e6))
+    positions = venues.position_set([("A", SOL, -1_000.0)], ACCOUNT, reported=told)
+    market = clearing.snapshot(np.nan)
+    found = venue_margins(market, positions, small.collateral_set(), clearing.rules())
+    (row,) = found.drift.to_dict("records")
+    assert row["cause"] == "parameters"
+    assert "; ours assumes: open interest of dydx:SOL-USD is not known" in row["detail"]
+    known = venue_margins(clearing.snapshot(), positions, small.collateral_set(), clearing.rules())
+    assert "assumes" not in known.drift["detail"].iloc[0]
