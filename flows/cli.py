@@ -11,9 +11,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from flows import (
+    cli_calls,
     cli_compare,
     cli_kill,
     cli_read,
+    cli_reduce,
     cli_rules,
     cli_run,
     cli_service,
@@ -43,8 +45,10 @@ app = typer.Typer(
 cli_run.register(app)
 cli_study.register(app)
 cli_whatif.register(app)
+cli_reduce.register(app)
 cli_compare.register(app)
 cli_read.register(app)
+cli_calls.register(app)
 cli_rules.register(app)
 cli_transfers.register(app)
 cli_kill.register(app)

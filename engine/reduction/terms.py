@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Gt, Le
 
-_CONFIG: Final = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+from engine.limits import STRICT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class ReductionTerms:
         Instruments in which a hedge may be opened; none where orders may only reduce.
     """
 
-    __pydantic_config__ = _CONFIG
+    __pydantic_config__ = STRICT
 
     ratio_target: Annotated[float, Gt(0.0), Le(1.0)] = 0.95
     notional_max: Annotated[float, Gt(0.0)] = 50_000_000.0

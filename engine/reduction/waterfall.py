@@ -15,12 +15,11 @@ from typing import Annotated, Final, Literal, TypeAlias
 from annotated_types import Ge, Gt, Le, Lt
 
 from engine.errors import ModelInputError
+from engine.limits import STRICT
 
 WaterfallEnd: TypeAlias = Literal["covered", "restored", "closed_out", "bankrupt"]
 STEPS_MAX: Final = 200
 """More steps are no waterfall but a loop; published steps need a few dozen at most."""
-
-_CONFIG: Final = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +36,20 @@ class LiquidationRules:
         Fee on the notional of what a step takes. [-]
     step_seconds : float
         Time between two steps. [s]
+    whole_below : float
+        Positions of no more notional than this go in one step. [USD]
+    backstop_share : float
+        Below this share of maintenance margin everything is taken over with the equity left. [-]
     """
 
-    __pydantic_config__ = _CONFIG
+    __pydantic_config__ = STRICT
 
     cancels_orders: bool
     step_share: Annotated[float, Gt(0.0), Le(1.0)]
     fee_rate: Annotated[float, Ge(0.0), Lt(1.0)]
     step_seconds: Annotated[float, Ge(0.0)] = 0.0
+    whole_below: Annotated[float, Ge(0.0)] = 0.0
+    backstop_share: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,15 +137,20 @@ def waterfall(
     if rules.cancels_orders:
         state = _checked(margin_of(left, False))
         steps.append(_step("cancel_orders", seconds, {}, 0.0, state, fees))
-    while left and state.maintenance_margin > state.equity - fees and len(steps) < STEPS_MAX:
-        seconds += rules.step_seconds
+    while left and state.maintenance_margin > state.equity - fees:
+        exposure = sum(abs(left[name]) * unit_notional[name] for name in sorted(left))
+        floor = rules.backstop_share * state.maintenance_margin
+        is_backstop = rules.backstop_share > 0.0 and state.equity - fees < floor
         # The last crumbs go together: a share of a share never ends.
-        share = 1.0 if len(steps) == STEPS_MAX - 1 else rules.step_share
+        is_whole = is_backstop or exposure <= rules.whole_below or len(steps) >= STEPS_MAX - 1
+        share = 1.0 if is_whole else rules.step_share
         taken = {name: quantity * share for name, quantity in left.items()}
-        exposure = sum(abs(taken[name]) * unit_notional[name] for name in sorted(taken))
-        fee = rules.fee_rate * exposure
+        fee = rules.fee_rate * exposure * share
+        if is_backstop:
+            fee = max(state.equity - fees, 0.0)
         left = {n: q - taken[n] for n, q in left.items() if share < 1.0 and q != taken[n]}
-        fees, notional = fees + fee, notional + exposure
+        fees, notional = fees + fee, notional + exposure * share
+        seconds += rules.step_seconds
         state = _checked(margin_of(left, not rules.cancels_orders))
         steps.append(_step("liquidate", seconds, taken, fee, state, fees))
     if left:

@@ -66,6 +66,12 @@ def _derive_standard() -> Any:
     return DeriveStandardParameters
 
 
+def _liquidation() -> Any:
+    from engine.reduction.waterfall import LiquidationRules
+
+    return LiquidationRules
+
+
 def _span() -> Any:
     from engine.margin.span import SpanParameters
 
@@ -97,6 +103,7 @@ _TYPES: Final[Mapping[str, Callable[[], Any]]] = {
     "derive_portfolio": _derive_portfolio,
     "derive_standard": _derive_standard,
     "house_parameters": _house,
+    "liquidation": _liquidation,
     "scenario_grid": _scenario_grid,
     "span": _span,
     "span_spreads": _span_spreads,

@@ -56,6 +56,14 @@ def test_full_takeover_leaves_nothing_and_may_end_below_zero() -> None:
     assert waterfall({"P": 10.0}, UNIT, whole, tenth(5.0)).end == "bankrupt"
 
 
+def test_small_positions_go_at_once_and_a_backstop_keeps_what_is_left() -> None:
+    shares = rules(step_share=0.2, fee_rate=0.0, whole_below=2_000.0)
+    assert len(waterfall({"P": 10.0}, UNIT, shares, tenth(70.0)).steps) == 2
+    taken_over = rules(step_share=0.2, fee_rate=0.0, backstop_share=2 / 3)
+    found = waterfall({"P": 10.0}, UNIT, taken_over, tenth(60.0))
+    assert (found.end, found.fees, found.notional) == ("closed_out", 60.0, 1_000.0)
+
+
 def test_an_unknown_margin_is_never_covered() -> None:
     with pytest.raises(ModelInputError, match="not finite"):
         waterfall({"P": 10.0}, UNIT, rules(), tenth(float("nan")))
