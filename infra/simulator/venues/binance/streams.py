@@ -71,7 +71,7 @@ class Streams:
         owner = self._identity.owner_of(listen_key)
         if request.path.startswith("/private") and not owner:
             return web.Response(status=401, text="invalid listenKey")
-        raw = web.WebSocketResponse(max_msg_size=1 << 22)
+        raw = web.WebSocketResponse(max_msg_size=1 << 22, autoping=False)
         await raw.prepare(request)
         scope = Scope(venue=self._book.venue, account=owner, endpoint="stream")
         session = Session(
