@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import ParameterError
 from infra.secrets import SECRET_PREFIX
+from infra.venues.networks import Network
 
 ENVIRONMENT_PREFIX = "PLIMSOLL_"
 
@@ -45,9 +46,14 @@ class Settings(BaseSettings):
     principal: str | None = None
     """Who acts, where several people share a login of the operating system; that login without
     it. Proposals and their activation need two."""
+    connections: Path | None = None
+    """File that names venues, addresses and accounts; ``<home>/connections.toml`` without it."""
+    network: Network = "sim"
+    """What may be connected to at most: ``sim``, ``test`` or ``live``. Live money needs this and
+    ``is_live_meant`` in the connections file."""
     gateways: str | None = None
-    """Who opens the gateways that transfers leave by, ``module:function``; nothing leaves without
-    it."""
+    """Who opens the gateways that transfers leave by, ``module:function``; those of the connections
+    file without it."""
     prefect_api_url: str | None = None
     """API of a running Prefect server; without it a run starts one for itself on loopback."""
     prefect_auth: SecretStr | None = None
@@ -73,6 +79,11 @@ class Settings(BaseSettings):
     def store_address(self) -> str:
         """Return the URL of the store."""
         return self.store_url or self.home_path.as_uri()
+
+    @property
+    def connections_path(self) -> Path:
+        """Return where the connections file is, or would be."""
+        return (self.connections or self.home_path / "connections.toml").expanduser()
 
     @property
     def prefect_home(self) -> Path:

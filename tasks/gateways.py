@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from engine.errors import ParameterError
 from engine.ports import TransferGateway
+from infra.connections import has_connections, open_gateways
 from infra.settings import Settings
 from tasks.workplace import Workplace
 
@@ -18,7 +19,9 @@ Opener: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[Mapping[str
 
 @asynccontextmanager
 async def gateways(place: Workplace) -> AsyncIterator[Mapping[str, TransferGateway]]:
-    """Yield the gateways that PLIMSOLL_GATEWAYS opens; none where it is not set.
+    """Yield the gateways that PLIMSOLL_GATEWAYS opens, else those of the connections file.
+
+    None where there is no such file: nothing leaves then.
 
     Raises
     ------
@@ -26,10 +29,11 @@ async def gateways(place: Workplace) -> AsyncIterator[Mapping[str, TransferGatew
         If it names no function.
     """
     named = place.settings.gateways
-    if named is None:
+    if named is None and not has_connections(place.settings):
         yield {}
         return
-    async with _opener(named)(place.settings) as opened:
+    opener = open_gateways if named is None else _opener(named)
+    async with opener(place.settings) as opened:
         yield opened
 
 

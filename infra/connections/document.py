@@ -1,0 +1,109 @@
+"""The connections file: which venues, where they are, by which credentials, and whose accounts.
+
+It names credentials and never holds one: those are read from the environment or from guarded files
+(``infra.secrets``). A file that cannot be understood is refused whole.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from engine.errors import MissingDataError, ParameterError
+from engine.ids import IDENTIFIER_PATTERN
+from infra.refusals import refusal
+from infra.venues.networks import Network
+
+Identifier = Annotated[str, StringConstraints(pattern=f"^{IDENTIFIER_PATTERN}$")]
+SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^(https?|wss?)://[^\s/]+(/\S*)?$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AccountConnection(_Part):
+    """One account: our name of it, the place at the venue, and whose it is."""
+
+    account_id: Identifier
+    place: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+/[A-Za-z0-9._@-]+$")]
+    client_id: Identifier
+    netting_set_id: Identifier
+
+
+class DeribitConnection(_Part):
+    """Deribit: addresses, and the credential of the main account."""
+
+    rest: Address
+    stream: Address
+    credential: SecretName
+    main_account: Annotated[str, StringConstraints(pattern=r"^\d+$")]
+
+
+class BinanceWallet(_Part):
+    """A wallet at Binance: the part of its place after the stroke, and whose credential."""
+
+    name: Identifier
+    credential: SecretName
+    email: str = ""
+    wallet: Literal["SPOT", "USDT_FUTURE"] = "USDT_FUTURE"
+
+
+class BinanceConnection(_Part):
+    """Binance USD-M: addresses, wallets, and the credential that may transfer between them."""
+
+    futures: Address
+    wallet: Address
+    stream: Address
+    master: SecretName | None = None
+    wallets: tuple[BinanceWallet, ...] = ()
+
+
+class ConnectionsFile(_Part):
+    """What an installation is connected to."""
+
+    network: Network = "sim"
+    is_live_meant: bool = False
+    deribit: DeribitConnection | None = None
+    binance: BinanceConnection | None = None
+    account: tuple[AccountConnection, ...] = Field(default=(), alias="account")
+
+
+def read_connections(path: Path) -> ConnectionsFile:
+    """Return the connections of a file.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    ParameterError
+        If it is no TOML, a key is unknown or out of range, or two accounts share a name or place.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingDataError(
+            f"there is no connections file {path}: write one, or let `plimsoll demo` make one",
+            identifier=str(path),
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is no TOML: {error}", identifier=str(path)) from error
+    try:
+        # TOML has lists where the types are tuples.
+        found = ConnectionsFile.model_validate(content, strict=False)
+    except ValidationError as error:
+        raise ParameterError(refusal(error, str(path)), identifier=str(path)) from error
+    for names, what in (
+        ([each.account_id for each in found.account], "account"),
+        ([each.place for each in found.account], "place"),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ParameterError(
+                f"{path}: {what} {twice[0]} is there twice", identifier=twice[0], value=twice[0]
+            )
+    return found

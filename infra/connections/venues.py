@@ -1,0 +1,148 @@
+"""Open what the connections file names: one adapter per venue, all behind the same ports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from engine.errors import MissingDataError
+from engine.ports import (
+    AccountFeed,
+    MarketFeed,
+    RiskActions,
+    TransferGateway,
+    VenueCatalog,
+    WhatIf,
+)
+from infra.connections.document import (
+    AccountConnection,
+    BinanceConnection,
+    ConnectionsFile,
+    DeribitConnection,
+    read_connections,
+)
+from infra.secrets import read_credential
+from infra.settings import Settings
+from infra.venues.networks import Network, require_network
+
+
+class VenueAdapter(Protocol):
+    """What every venue offers; a function that a venue has not raises Unsupported."""
+
+    @property
+    def catalog(self) -> VenueCatalog: ...
+    @property
+    def market(self) -> MarketFeed: ...
+    @property
+    def accounts(self) -> AccountFeed: ...
+    @property
+    def what_if(self) -> WhatIf: ...
+    @property
+    def actions(self) -> RiskActions: ...
+    @property
+    def transfers(self) -> TransferGateway: ...
+
+
+Opened: TypeAlias = AbstractAsyncContextManager[VenueAdapter]
+"""An adapter that is open as long as the block it is entered for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Open adapters by venue, and the accounts by their place."""
+
+    venues: Mapping[str, VenueAdapter] = field(default_factory=dict)
+    accounts: Mapping[str, AccountConnection] = field(default_factory=dict)
+
+    def venue_of(self, place: str) -> VenueAdapter:
+        """Return the adapter of a place; raises MissingDataError if its venue is not connected."""
+        name = place.partition("/")[0]
+        if name not in self.venues:
+            known = ", ".join(sorted(self.venues)) or "none"
+            raise MissingDataError(
+                f"{place}: venue {name} is not connected; connected: {known}",
+                identifier=place,
+                limit=known,
+            )
+        return self.venues[name]
+
+
+@asynccontextmanager
+async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
+    """Yield the connections of an installation, closed afterwards.
+
+    Raises
+    ------
+    MissingDataError
+        If there is no connections file.
+    ParameterError
+        If it is wrong, a credential is absent, or live was not asked for twice.
+    """
+    found = read_connections(settings.connections_path)
+    require_network(found.network, setting=settings.network, is_live_meant=found.is_live_meant)
+    async with AsyncExitStack() as stack:
+        venues: dict[str, VenueAdapter] = {}
+        for name, adapter in _adapters(found).items():
+            venues[name] = await stack.enter_async_context(adapter)
+        yield Connections(venues, {each.place: each for each in found.account})
+
+
+@asynccontextmanager
+async def open_gateways(settings: Settings) -> AsyncIterator[Mapping[str, TransferGateway]]:
+    """Yield the transfer gateways of an installation, by venue or custodian."""
+    async with open_connections(settings) as connections:
+        yield {name: venue.transfers for name, venue in connections.venues.items()}
+
+
+def has_connections(settings: Settings) -> bool:
+    """Return whether there is a connections file."""
+    return settings.connections_path.is_file()
+
+
+def _adapters(found: ConnectionsFile) -> dict[str, Opened]:
+    adapters: dict[str, Opened] = {}
+    if found.deribit is not None:
+        adapters["deribit"] = _deribit(found.deribit, found.network)
+    if found.binance is not None:
+        adapters["binance"] = _binance(found.binance, found.network)
+    return adapters
+
+
+def _deribit(wanted: DeribitConnection, network: Network) -> Opened:
+    from infra.venues.deribit import Deribit, DeribitConfiguration, DeribitHosts
+
+    hosts = DeribitHosts(rest=wanted.rest, stream=wanted.stream, network=network)
+    configuration = DeribitConfiguration(
+        hosts=hosts,
+        credential=read_credential(wanted.credential),
+        main_account=wanted.main_account,
+    )
+    return Deribit(configuration)
+
+
+def _binance(wanted: BinanceConnection, network: Network) -> Opened:
+    from infra.venues.binance import (
+        Binance,
+        BinanceAccount,
+        BinanceConfiguration,
+        BinanceHosts,
+    )
+
+    del network
+    accounts = [
+        BinanceAccount(
+            name=wallet.name,
+            credential=read_credential(wallet.credential),
+            email=wallet.email,
+            wallet=wallet.wallet,
+        )
+        for wallet in wanted.wallets
+    ]
+    configuration = BinanceConfiguration(
+        accounts=accounts,
+        master=None if wanted.master is None else read_credential(wanted.master),
+        hosts=BinanceHosts(futures=wanted.futures, wallet=wanted.wallet, stream=wanted.stream),
+    )
+    return Binance(configuration)
