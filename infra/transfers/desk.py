@@ -24,6 +24,7 @@ from engine.transfers.policy import TransferPolicy
 from engine.transfers.states import ENDS, IN_FLIGHT
 from engine.transfers.whitelist import require_known, require_listed
 from infra.crashpoints import crashpoint
+from infra.db.ledger_balances import asset_scales
 from infra.db.transfers import approvals_within, find_transfer, known_transfer
 from infra.db.whitelist import entries_within
 from infra.transfers.resolving import Resolver
@@ -83,7 +84,7 @@ class TransferDesk:
         """
         _require_reason(reason, "a proposal")
         rule = self.policy.asset_rule(intent.asset)
-        self.database.ledger.register_assets({intent.asset: rule.scale})
+        self._register(intent.asset, rule.scale)
         crashpoint("transfer:propose")
         with self.database.writing() as connection:
             record, is_new = self.database.transfers.record_within(
@@ -244,6 +245,12 @@ class TransferDesk:
         queued_again = [one for one in self.database.transfers.list(["new"]) if one.is_exposed]
         found = self.database.transfers.list(IN_FLIGHT) + queued_again
         return sorted(found, key=lambda one: (one.recorded_at, one.transfer_key))
+
+    def _register(self, asset: str, scale: int) -> None:
+        with self.database.reading() as connection:
+            is_known = asset_scales(connection).get(asset) == scale
+        if not is_known:
+            self.database.ledger.register_assets({asset: scale})
 
     def _decided(
         self, connection: Connection, record: TransferRecord, decision: HandDecision

@@ -216,7 +216,7 @@ def running_venue(path: Path) -> Iterator[int]:
 
 async def ask(port: int, request: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
     """Send one request and return its answer; an empty reply is an error of the connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**27)
     try:
         writer.write(json.dumps(request).encode() + b"\n")
         await writer.drain()
