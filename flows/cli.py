@@ -14,6 +14,7 @@ from flows import (
     cli_calls,
     cli_compare,
     cli_kill,
+    cli_ledger,
     cli_read,
     cli_reduce,
     cli_rules,
@@ -48,6 +49,7 @@ cli_whatif.register(app)
 cli_reduce.register(app)
 cli_compare.register(app)
 cli_read.register(app)
+cli_ledger.register(app)
 cli_calls.register(app)
 cli_rules.register(app)
 cli_transfers.register(app)

@@ -25,7 +25,6 @@ from infra.db import ledger_attestations, ledger_holds
 from infra.db.bulk import insert_rows
 from infra.db.ledger_balances import (
     all_backing,
-    all_balances,
     asset_scales,
     balance_of,
     balances_of_kind,
@@ -327,7 +326,7 @@ class Ledger:
         """
         with self._database.reading() as connection:
             scales = asset_scales(connection)
-            units = all_balances(connection) if kind is None else balances_of_kind(connection, kind)
+            units = balances_of_kind(connection, kind)
         keys = sorted(units)
         frame = pd.DataFrame(
             {

@@ -116,24 +116,16 @@ def balance_of(connection: Connection, account: str, asset: str) -> Balance:
     return balances_of(connection, [account]).get((account, asset), Balance())
 
 
-def balances_of_kind(connection: Connection, kind: str) -> dict[BalanceKey, Balance]:
-    """Return the balances of every account of a kind."""
-    query = (
-        select(BalanceRow.__table__)
-        .join(AccountRow, AccountRow.account == BalanceRow.account)
-        .where(AccountRow.kind == kind)
-    )
+def balances_of_kind(connection: Connection, kind: str | None) -> dict[BalanceKey, Balance]:
+    """Return the balances of every account of a kind, of all accounts without one."""
+    query = select(BalanceRow.__table__)
+    if kind is not None:
+        query = query.join(AccountRow, AccountRow.account == BalanceRow.account).where(
+            AccountRow.kind == kind
+        )
     return {
         (row.account, row.asset): Balance(row.posted, row.held, row.attested)
         for row in connection.execute(query)
-    }
-
-
-def all_balances(connection: Connection) -> dict[BalanceKey, Balance]:
-    """Return every balance."""
-    return {
-        (row.account, row.asset): Balance(row.posted, row.held, row.attested)
-        for row in connection.execute(select(BalanceRow.__table__))
     }
 
 
