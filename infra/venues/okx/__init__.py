@@ -1,0 +1,9 @@
+"""OKX: catalogue, marks, accounts, what-if, reductions and transfers."""
+
+from __future__ import annotations
+
+from infra.venues.okx.client import LIVE, OkxHosts
+from infra.venues.okx.places import OkxAccount, WithdrawalTerms
+from infra.venues.okx.venue import Okx, OkxConfiguration
+
+__all__ = ["LIVE", "Okx", "OkxAccount", "OkxConfiguration", "OkxHosts", "WithdrawalTerms"]

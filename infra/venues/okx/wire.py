@@ -6,21 +6,17 @@ www.okx.com/docs-v5. Every figure is a text, and an empty text means that the ve
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 import msgspec
 
 from infra.venues.payloads import Wire
 
-Row = TypeVar("Row")
 
-
-class Answer(Wire, Generic[Row]):
-    """The envelope of every answer; ``code`` "0" is success."""
+class Envelope(Wire):
+    """The envelope of every answer; ``code`` "0" is success, the rows are still unread."""
 
     code: str
     msg: str = ""
-    data: list[Row] = msgspec.field(default_factory=list)
+    data: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class RefusedItem(Wire):
@@ -289,3 +285,25 @@ class BalanceChange(Wire):
     ccy: str
     cash_bal: str
     u_time: str = ""
+
+
+class FundingBill(Wire):
+    """A row of ``GET /api/v5/asset/bills``; ``client_id`` is ours."""
+
+    bill_id: str
+    ccy: str
+    bal_chg: str
+    ts: str
+    client_id: str = ""
+    type: str = ""
+    bal: str = ""
+
+
+class Currency(Wire):
+    """A chain of a currency of ``GET /api/v5/asset/currencies``."""
+
+    ccy: str
+    chain: str
+    min_fee: str = ""
+    fee: str = ""
+    can_wd: bool = True
