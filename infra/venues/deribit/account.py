@@ -56,6 +56,7 @@ class DeribitAccounts:
     ) -> None:
         self._client, self._catalog = client, catalog
         self._limits, self._clock = limits, clock
+        self._charged: dict[str, set[str]] = defaultdict(set)
 
     async def snapshot(self, account_id: str) -> AccountSnapshot:
         """Return everything of an account, read together.
@@ -74,6 +75,9 @@ class DeribitAccounts:
             contradiction = self._contradiction(before, after, positions)
             if contradiction is None or attempt == _ATTEMPTS:
                 break
+        charged = self._charged[account]
+        charged.clear()
+        charged.update(one.currency for one in after if one.initial_margin)
         return AccountSnapshot(
             account_id=account_id,
             reading=Reading(
@@ -87,8 +91,10 @@ class DeribitAccounts:
 
     def stream(self, account_id: str) -> AsyncIterator[FeedEvent]:
         """Yield changes of an account, and every change of health; ends only when closed."""
+        account = account_of(account_id)
+        charged = self._charged[account]
         return account_events(
-            self._client, self._catalog, account_of(account_id), self._limits, self._clock
+            self._client, self._catalog, account, charged, self._limits, self._clock
         )
 
     async def history(self, account_id: str, cursor: str = "") -> VenueLedgerPage:

@@ -30,18 +30,25 @@ def account_events(
     client: DeribitClient,
     catalog: DeribitCatalog,
     account: str,
+    charged: set[str],
     limits: StreamLimits | None,
     clock: Clock,
 ) -> AsyncIterator[FeedEvent]:
     """Yield changes of an account, and every change of health.
+
+    ``charged`` are currencies that are charged margin: while there are any, silence is an error.
+    Snapshots and the stream itself keep it.
 
     A position that was closed comes with quantity 0. Margin of an account that is margined across
     currencies comes in the bucket ``account``.
     """
     source = f"{VENUE} {account}"
 
+    def session() -> DeribitSession:
+        return DeribitSession(client, source, Channels(_CHANNELS, account))
+
     def protocol() -> _AccountStream:
-        return _AccountStream(client, catalog, account, source, clock)
+        return _AccountStream(session(), catalog, charged, source, clock)
 
     return follow(source, protocol, limits, clock)
 
@@ -49,16 +56,15 @@ def account_events(
 class _AccountStream:
     def __init__(
         self,
-        client: DeribitClient,
+        session: DeribitSession,
         catalog: DeribitCatalog,
-        account: str,
+        charged: set[str],
         source: str,
         clock: Clock,
     ) -> None:
-        self._catalog, self._source, self._clock = catalog, source, clock
-        self._session = DeribitSession(client, source, Channels(_CHANNELS, account))
-        self._overdue: float | None = None
-        self._charged: set[str] = set()
+        self._session, self._catalog, self._charged = session, catalog, charged
+        self._source, self._clock = source, clock
+        self._told_at = time.monotonic()
 
     async def open(self) -> str:
         # Sizes are read while nothing depends on it: the reader must not wait for the venue.
@@ -67,6 +73,7 @@ class _AccountStream:
 
     async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await self._session.start(socket)
+        self._told_at = time.monotonic()
 
     def read(self, frame: str) -> Iterable[FeedEvent]:
         found = self._session.read(frame)
@@ -86,19 +93,19 @@ class _AccountStream:
                     positions=tuple(self._held(one) for one in changes.positions),
                 )
 
-    def silent_after(self) -> float | None:
+    def silent_after(self) -> float:
         frames = self._session.silent_after()
-        return frames if self._overdue is None else min(frames, self._overdue)
+        return min(frames, self._told_at + STALE_SECONDS) if self._charged else frames
 
     async def attend(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await self._session.attend(socket)
 
     def _expect(self, summary: wire.Summary) -> None:
+        self._told_at = time.monotonic()
         if summary.initial_margin:
             self._charged.add(summary.currency)
         else:
             self._charged.discard(summary.currency)
-        self._overdue = time.monotonic() + STALE_SECONDS if self._charged else None
 
     def _figures(self, summary: wire.Summary) -> FeedEvent:
         return FeedEvent(

@@ -65,7 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_clear_answer_the_outcome_is_unknown_and_the_key_finds_it(
     kind: FaultKind, parameters: dict[str, Any], n_done: int
 ) -> None:
-    """I: one attempt, and the same key sent again later is carried out at most once."""
+    """I-06, I-07: one attempt; the same key sent again later is carried out at most once."""
 
     async def run() -> None:
         async with scene() as s:
@@ -251,7 +251,7 @@ def position(s: Scene) -> Decimal:
 
 
 def test_no_transport_replays_an_order_whose_connection_drops() -> None:
-    """The trap of GET: an order is carried out once although its connection dropped."""
+    """I-06: the trap of GET; an order is carried out once although its connection dropped."""
 
     async def run() -> None:
         async with scene() as s:
