@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
     from infra.db.transfers import Transfers
+    from infra.db.venue_cursors import VenueCursors
     from infra.db.venue_margins import VenueMarginRecords
     from infra.db.webhooks import Webhooks
     from infra.db.whitelist import Whitelist
@@ -205,6 +206,13 @@ class Database:
         from infra.db.whitelist import Whitelist
 
         return Whitelist(self)
+
+    @cached_property
+    def venue_cursors(self) -> VenueCursors:
+        """Return how far each venue's own history has been read."""
+        from infra.db.venue_cursors import VenueCursors
+
+        return VenueCursors(self)
 
     @cached_property
     def breaks(self) -> Breaks:

@@ -1,0 +1,16 @@
+"""The ledger beside what the venues hold, now: read, booked, compared."""
+
+from infra.reconciling.history import HistoryBooked, book_history, open_place
+from infra.reconciling.looking import Look, look_at
+from infra.reconciling.sides import in_flight_of, ledger_side, venue_side
+
+__all__ = [
+    "HistoryBooked",
+    "Look",
+    "book_history",
+    "in_flight_of",
+    "ledger_side",
+    "look_at",
+    "open_place",
+    "venue_side",
+]
