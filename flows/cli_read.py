@@ -1,4 +1,4 @@
-"""Commands that read: explain, runs, calls."""
+"""Commands that read: explain, runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command(rich_help_panel=_PANEL)(explain)
     app.command(rich_help_panel=_PANEL)(runs)
-    app.command(rich_help_panel=_PANEL)(calls)
 
 
 def explain(
@@ -56,17 +55,3 @@ def runs(
 
     found = runs_as_json(limit)
     show_json(found) if as_json else show(runs_table(found))
-
-
-def calls(as_json: Json = False) -> None:
-    """List open margin calls, the one that is due first leading.
-
-    Examples:
-
-        plimsoll calls --json
-    """
-    from flows.terminal import show, show_json
-    from tasks.listing import calls_as_json, calls_table
-
-    found = calls_as_json()
-    show_json(found) if as_json else show(calls_table(found))

@@ -1,12 +1,9 @@
-"""Runs and calls as people list them, and as JSON values."""
+"""Runs as people list them, and as JSON values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from infra.report.amounts import exact
 from tasks.kinds import KIND
 from tasks.workplace import workplace
 
@@ -54,51 +51,12 @@ def runs_table(runs: list[dict[str, Any]]) -> Table:
     return table
 
 
-def calls_as_json() -> list[dict[str, Any]]:
-    """Return all open calls, the one that is due first leading."""
-    database = workplace().database
-    database.check_schema()
-    calls = database.calls.open_calls()
-    return [{str(key): _plain(value) for key, value in row.items()} for row in _records(calls)]
-
-
-def calls_table(calls: list[dict[str, Any]]) -> Table:
-    """Return ``calls_as_json`` as a table."""
-    heads = ("Netting set", "Direction", "Amount", "Currency", "State", "Due, UTC", "Call")
-    table = _table("Open calls", *heads)
-    from decimal import Decimal
-
-    for call in calls:
-        table.add_row(
-            call["netting_set_id"],
-            call["direction"],
-            exact(Decimal(call["amount"])),
-            call["currency"],
-            call["state"],
-            str(call["first_due_at"])[:16].replace("T", " "),
-            call["call_id"],
-        )
-    return table
-
-
 def _table(title: str, *heads: str) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in heads:
-        is_number = head in ("Amount", "Netting sets", "Failed", "Calls")
+        is_number = head in ("Netting sets", "Failed", "Calls")
         table.add_column(head, justify="right" if is_number else "left")
     return table
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    if value is None or value is pd.NaT:
-        return None
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return value if isinstance(value, str | int | bool) else str(value)
