@@ -89,6 +89,13 @@ class PreparedMarket:
         return {asset: rate for asset, rate in pairs if np.isfinite(rate)}
 
 
+def known_rates(snapshot: Snapshot, rules: RuleBook) -> dict[str, float]:
+    """Return ``PreparedMarket.known_rates`` without preparing anything else."""
+    assets = _assets(snapshot, rules)
+    pairs = zip(assets, _usd_rates(snapshot, assets).tolist(), strict=True)
+    return {asset: rate for asset, rate in pairs if np.isfinite(rate)}
+
+
 def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
     """Return the market-wide half of an assessment.
 
