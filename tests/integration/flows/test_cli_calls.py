@@ -63,7 +63,7 @@ def test_a_call_is_lived_through_in_the_terminal(closed: CommandLine, call: dict
     assert [event["actor"] for event in shown["history"][2:]] == ["alice", "bob", "alice"]
     assert {event["reason"] for event in shown["history"][2:]} == {"ticket 4711"}
     assert shown["pledges"][0]["place"] == "fireblocks/7"
-    page = closed("calls", "show", name)
+    page = closed("calls", "show", name, COLUMNS="160")
     assert "partially disputed" in page.out
     assert "fireblocks/7" in page.out
 
