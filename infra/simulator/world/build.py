@@ -17,7 +17,9 @@ from infra.simulator.world.accounts import accounts_frame
 from infra.simulator.world.assets import ASSETS
 from infra.simulator.world.books import Book, BookShape, VenueDemand, generate_book
 from infra.simulator.world.chains import option_chains
+from infra.simulator.world.clearing_side import with_clearing
 from infra.simulator.world.day_market import DayMarket, day_market
+from infra.simulator.world.derive_side import gross_at_derive, with_derive
 from infra.simulator.world.dirt import Soiled, soil_marks, soil_price_history
 from infra.simulator.world.factors import Factors, simulate_factors
 from infra.simulator.world.files import (
@@ -98,11 +100,19 @@ def _write(parameters: WorldParameters, staging: Path, progress: Progress) -> Wo
     progress(_STEPS[3], 3, len(_STEPS))
     soiled = soil_price_history(datasets["price_history"], stream(parameters.seed, "dirt"))
     datasets["price_history"] = soiled.frame
+    marks = datasets["marks"]
     if parameters.dirty_marks:
         datasets["marks"] = _spoilt(parameters, datasets["marks"], book)
     for name in ("positions", "collateral", "open_orders", "agreements"):
         datasets[name] = getattr(book, name)
     datasets |= _venue_side(parameters, datasets)
+    days = map(pd.Timestamp, parameters.business_dates)
+    rates = {day: _rates(datasets, day.date()) for day in days}
+    datasets |= with_derive(parameters, datasets, marks, rates)
+    datasets |= with_clearing(parameters, datasets, rates)
+    last = pd.Timestamp(parameters.last_business_date)
+    gross = gross_at_derive(datasets, last, rates[last])
+    book = replace(book, gross_notional_usd=book.gross_notional_usd + gross)
     hashes = write_frames(datasets, staging)
     summary = _summary(parameters, market, (datasets, soiled), book, hashes)
     text = json.dumps(_as_json(summary), indent=2, sort_keys=True)
