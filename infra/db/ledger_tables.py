@@ -165,3 +165,13 @@ class BackingRow(Base):
     credited: Mapped[int] = mapped_column(SignedUnits())
     attested: Mapped[int] = mapped_column(SignedUnits())
     n_attestations: Mapped[int]
+
+
+class VenueCursorRow(Base):
+    """The watermark up to which the history of a place is booked."""
+
+    __tablename__ = "venue_cursors"
+    __table_args__ = _STRICT
+    place: Mapped[str] = mapped_column(primary_key=True)
+    watermark: Mapped[str]
+    read_at: Mapped[datetime]

@@ -6,28 +6,14 @@ booked twice, whatever is killed in between.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.orm import Mapped, mapped_column
 
-from infra.db.tables import Base
+from infra.db.ledger_tables import VenueCursorRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
-
-_STRICT: Final = {"sqlite_strict": True}
-
-
-class VenueCursorRow(Base):
-    """The watermark up to which the history of a place is booked."""
-
-    __tablename__ = "venue_cursors"
-    __table_args__ = _STRICT
-    place: Mapped[str] = mapped_column(primary_key=True)
-    watermark: Mapped[str]
-    read_at: Mapped[datetime]
 
 
 class VenueCursors:
