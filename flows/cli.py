@@ -16,6 +16,7 @@ from flows import (
     cli_kill,
     cli_ledger,
     cli_read,
+    cli_reconcile,
     cli_reduce,
     cli_rules,
     cli_run,
@@ -29,7 +30,7 @@ from flows.exit_codes import ExitCode, exit_code_of
 _EPILOG = (
     "Exit codes: 0 done, 1 bug, 2 wrong command line, 3 bad input or parameter, 4 data missing, "
     "5 database or disk, 6 some netting sets failed or some candidates were refused, 7 Prefect or "
-    "Dask unreachable, 8 overdue, 9 replay differs."
+    "Dask unreachable, 8 overdue, 9 replay differs or a break is open."
 )
 
 _DEBUG = "PLIMSOLL_DEBUG"
@@ -53,6 +54,7 @@ cli_ledger.register(app)
 cli_calls.register(app)
 cli_rules.register(app)
 cli_transfers.register(app)
+cli_reconcile.register(app)
 cli_kill.register(app)
 cli_service.register(app)
 

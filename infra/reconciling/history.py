@@ -6,6 +6,7 @@ here they are only counted. One that nobody ordered stays a difference until a p
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,15 @@ class HistoryBooked:
     refused: tuple[str, ...] = ()
 
 
+def register_scales(database: Database, assets: Iterable[str], scales: Mapping[str, int]) -> None:
+    """Register the assets that the ledger does not know yet, by ``scales`` or with 18 decimals."""
+    with database.reading() as connection:
+        known = asset_scales(connection)
+    new = {asset: scales.get(asset, SCALE_DEFAULT) for asset in assets if asset not in known}
+    if new:
+        database.ledger.register_assets(new)
+
+
 def open_place(
     database: Database, place: str, snapshot: AccountSnapshot, watermark: str, day: date
 ) -> int:
@@ -46,7 +56,6 @@ def open_place(
     as a difference.
     """
     held = sorted((each.asset, each.quantity) for each in snapshot.balances if each.quantity > 0)
-    _register(database, [asset for asset, _ in held])
     with database.writing() as connection:
         if database.venue_cursors.get(place) is not None:
             return 0
@@ -73,7 +82,6 @@ def book_history(database: Database, place: str, page: VenueLedgerPage, day: dat
     """
     if not page.reading.is_complete:
         return HistoryBooked(refused=("the page is incomplete",))
-    _register(database, [line.asset for line in page.lines])
     n_booked = n_movements = 0
     venue = place.partition("/")[0]
     try:
@@ -109,11 +117,3 @@ def _entry(
         f"venue:{place}:{line.line_id}", f"venue {line.kind}"[:64], day, None,
         (Posting(debit, credit, line.asset, units),),
     )  # fmt: skip
-
-
-def _register(database: Database, assets: list[str]) -> None:
-    with database.reading() as connection:
-        known = asset_scales(connection)
-    new = {asset: SCALE_DEFAULT for asset in assets if asset not in known}
-    if new:
-        database.ledger.register_assets(new)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import VenueError
 from engine.ports import AccountSnapshot, VenueLedgerLine, VenueLedgerPage
 from engine.reconciliation import Difference, InFlight, Limits, reconcile_items
-from infra.reconciling.history import HistoryBooked, book_history, open_place
+from infra.reconciling.history import (
+    HistoryBooked,
+    book_history,
+    open_place,
+    register_scales,
+)
 from infra.reconciling.sides import in_flight_of, ledger_side, venue_side
 
 if TYPE_CHECKING:
@@ -54,10 +60,11 @@ async def look_at(database: Database, connections: Connections, *, limits: Limit
     """Return one round over all connected accounts.
 
     Accounts are read at the same time. One that cannot be read is a break of its own; the others
-    are compared all the same.
+    are compared all the same. ``scales`` are the decimals of assets that are new to the ledger.
     """
     places = sorted(connections.accounts)
     read = await asyncio.gather(*(_read(database, connections, place) for place in places))
+    register_scales(database, _assets(read), scales)
     looks = [_booked(database, each) for each in read]
     differences = compare(database, looks, limits)
     n_items = sum(len(each.snapshot.balances) for each in looks if each.snapshot is not None)
@@ -109,6 +116,19 @@ async def _read(database: Database, connections: Connections, place: str) -> _Re
     known = {line.line_id for line in before.lines}
     between = tuple(line for line in page.lines if line.line_id not in known)
     return _Read(place=place, snapshot=snapshot, page=page, between=between)
+
+
+def _assets(read: Sequence[_Read]) -> list[str]:
+    named = {
+        asset
+        for each in read
+        if each.snapshot is not None and each.page is not None
+        for asset in (
+            *(held.asset for held in each.snapshot.balances),
+            *(line.asset for line in each.page.lines),
+        )
+    }
+    return sorted(named)
 
 
 def _booked(database: Database, read: _Read) -> PlaceLook:
