@@ -56,7 +56,13 @@ class Look:
         return tuple(each for each in self.differences if each.is_break)
 
 
-async def look_at(database: Database, connections: Connections, *, limits: Limits = LIMITS) -> Look:
+async def look_at(
+    database: Database,
+    connections: Connections,
+    scales: Mapping[str, int] = MappingProxyType({}),
+    *,
+    limits: Limits = LIMITS,
+) -> Look:
     """Return one round over all connected accounts.
 
     Accounts are read at the same time. One that cannot be read is a break of its own; the others
