@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """``user:password`` of the Prefect server; needed to listen on more than loopback."""
     prefect_port: Annotated[int, Field(ge=0, le=65535)] = 4200
     """Port of `plimsoll serve`; 0 takes any free one."""
+    venue_network: Literal["sim", "test", "live"] = "sim"
+    """The most that venue adapters may reach: simulated venues, test networks, or live ones. Live
+    needs a second word from whoever uses it."""
     database_wait_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
     """Longest wait for a locked database before a sentence says so."""
 

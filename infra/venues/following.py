@@ -1,7 +1,8 @@
 """An account as it is known now: a stream's changes on top of snapshots, and whether to trust it.
 
 Private channels of Deribit and Binance carry no number, so a lost frame cannot be seen in them.
-A snapshot at an interval is compared with what the changes had added up to: a difference is a gap.
+A snapshot at an interval is compared with what the changes had added up to: a difference that a
+second snapshot confirms is a gap; one that it does not was an old snapshot.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from engine.errors import VenueError
@@ -89,6 +91,7 @@ class _Follower:
         self._events: asyncio.Queue[tuple[float, FeedEvent]] = asyncio.Queue(_WAITING_EVENTS_MAX)
         self._look_at = float("inf")
         self._looked_at = float("-inf")
+        self._doubted: AccountSnapshot | None = None
 
     async def pump(self) -> None:
         async for event in self._feed.stream(self._known.account_id):
@@ -116,6 +119,7 @@ class _Follower:
                 self._known = replace(
                     self._known, n_unreadable=self._known.n_unreadable + 1, unreadable=frames
                 )
+            self._doubted = None
             self._known = replace(self._known, health=event.health, reason=event.reason)
             # Uncertain is connected: a snapshot heals. Otherwise the stream comes back first.
             self._look_at = time.monotonic() if event.health == "uncertain" else float("inf")
@@ -147,19 +151,27 @@ class _Follower:
             return [self._known]
         self._looked_at = started
         self._look_at = time.monotonic() + self._limits.audit
-        told = []
         waiting = self._drain()
-        gap = self._gap(found, waiting) if self._known.health == "live" else ""
-        if gap:
-            self._known = replace(
-                self._known, health="uncertain", reason=gap, n_gaps=self._known.n_gaps + 1
-            )
-            told.append(self._known)
-        self._known = _healed(self._known, found)
-        told.append(self._known)
+        told = self._judge(found, waiting)
         for at, event in waiting:
             told.extend(self._take(at, event))
         return told
+
+    def _judge(
+        self, found: AccountSnapshot, waiting: list[tuple[float, FeedEvent]]
+    ) -> list[FollowedAccount]:
+        doubted, self._doubted = self._doubted, None
+        is_compared = self._known.health == "live" or doubted is not None
+        gap = self._gap(found, waiting) if is_compared else ""
+        if gap and (doubted is None or _quantities(doubted) != _quantities(found)):
+            # The stream may have lost a frame, or the snapshot be old: a second one decides.
+            self._doubted = found
+            self._look_at = time.monotonic() + self._limits.retry
+            self._known = replace(self._known, health="uncertain", reason=gap)
+            return [self._known]
+        n_gaps = self._known.n_gaps + bool(gap)
+        self._known = replace(_healed(self._known, found), n_gaps=n_gaps)
+        return [self._known]
 
     def _drain(self) -> list[tuple[float, FeedEvent]]:
         waiting = []
@@ -170,7 +182,7 @@ class _Follower:
     def _gap(self, found: AccountSnapshot, waiting: list[tuple[float, FeedEvent]]) -> str:
         # What came while the snapshot was read explains a difference of its own positions.
         explained = {one.instrument_id for _, event in waiting for one in event.positions}
-        now = {one.instrument_id: one.quantity for one in found.positions}
+        now = _quantities(found)
         then = {name: one.quantity for name, one in self._known.positions.items() if one.quantity}
         differing = sorted(
             name for name in {*now, *then} - explained if now.get(name, 0) != then.get(name, 0)
@@ -182,6 +194,10 @@ class _Follower:
             f"gap: {len(differing)} positions differ from the stream's, first {name}: "
             f"{then.get(name, 0)} became {now.get(name, 0)} unseen"
         )
+
+
+def _quantities(found: AccountSnapshot) -> dict[str, Decimal]:
+    return {one.instrument_id: one.quantity for one in found.positions if one.quantity}
 
 
 def _changed(known: FollowedAccount, event: FeedEvent) -> FollowedAccount:

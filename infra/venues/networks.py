@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from engine.errors import ParameterError
 
 Network: TypeAlias = Literal["sim", "test", "live"]
+_LOOPBACK: Final = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
 def require_network(
@@ -50,9 +53,19 @@ def require_network(
     return asked
 
 
-def require_address(network: Network, address: str, live_hosts: frozenset[str]) -> None:
-    """Raise ParameterError if ``address`` is a live host while the network is not live."""
-    if network != "live" and any(host in address for host in live_hosts):
+def require_address(
+    network: Network, address: str, hosts: Mapping[Network, frozenset[str]]
+) -> None:
+    """Raise ParameterError if an address is of another network than said.
+
+    A simulated venue is on this machine; the hosts of the others are known by name.
+    """
+    host = urlsplit(address).hostname or ""
+    allowed = _LOOPBACK if network == "sim" else hosts.get(network, frozenset())
+    if host not in allowed:
         raise ParameterError(
-            f"{address} is live, the network is {network}", identifier="network", value=address
+            f"{address} is not of network {network}: {', '.join(sorted(allowed)) or 'no host'}",
+            identifier="network",
+            value=address,
+            limit=network,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infra.venues.deribit.client import LIVE, TEST, DeribitClient, DeribitHosts
+from infra.venues.deribit.client import DeribitClient
+from infra.venues.deribit.hosts import DeribitHosts, deribit_hosts
 from infra.venues.deribit.venue import Deribit, DeribitConfiguration
 
-__all__ = ["LIVE", "TEST", "Deribit", "DeribitClient", "DeribitConfiguration", "DeribitHosts"]
+__all__ = ["Deribit", "DeribitClient", "DeribitConfiguration", "DeribitHosts", "deribit_hosts"]

@@ -31,9 +31,9 @@ from infra.clock import Clock, utc_now
 from infra.secrets import Credential
 from infra.venues.deribit import wire
 from infra.venues.deribit.codes import verdict
+from infra.venues.deribit.hosts import DeribitHosts
 from infra.venues.http import Request, Response, VenueHttp, no_answer
 from infra.venues.limits import RequestLimiter
-from infra.venues.networks import Network, require_address
 from infra.venues.payloads import decode, instant, to_milliseconds
 from infra.venues.reads import read_twice
 from infra.venues.venue_clock import VenueClock
@@ -54,28 +54,6 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _ENVELOPE: Final = msgspec.json.Decoder(wire.Envelope)
 _TOKENS: Final = msgspec.json.Decoder(wire.Tokens)
 _TIME: Final = msgspec.json.Decoder(int)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeribitHosts:
-    """Where Deribit is; the network says which of its worlds that must be."""
-
-    rest: str
-    stream: str
-    network: Network = "sim"
-
-    def __post_init__(self) -> None:
-        for address in (self.rest, self.stream):
-            require_address(self.network, address, LIVE_HOSTS)
-
-
-LIVE_HOSTS: Final = frozenset(("www.deribit.com", "streams.deribit.com"))
-TEST: Final = DeribitHosts(
-    rest="https://test.deribit.com", stream="wss://test.deribit.com/ws/api/v2", network="test"
-)
-LIVE: Final = DeribitHosts(
-    rest="https://www.deribit.com", stream="wss://www.deribit.com/ws/api/v2", network="live"
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class DeribitCatalog:
             If an instrument has another contract size than before, or lacks what its kind needs.
         """
         await self._load()
-        return instrument_frame([_row(one) for one in self._listed.values()])
+        return instrument_frame([instrument_row(one) for one in self._listed.values()])
 
     async def listed(self, symbol: str) -> wire.Instrument:
         """Return an instrument by the venue's name, reading the list anew if it is not there.
@@ -119,7 +119,8 @@ def settlement_of(listed: wire.Instrument) -> str:
     return listed.settlement_currency or listed.counter_currency or listed.quote_currency
 
 
-def _row(listed: wire.Instrument) -> dict[str, object]:
+def instrument_row(listed: wire.Instrument) -> dict[str, object]:
+    """Return an instrument as a row of the contract; raises BadPayload if it lacks a part."""
     symbol, is_spot = listed.instrument_name, listed.kind == "spot"
     size, least = size_of(listed), listed.min_trade_amount
     if least is None or least <= 0:

@@ -9,7 +9,8 @@ from infra.clock import Clock, utc_now
 from infra.secrets import Credential
 from infra.venues.deribit.account import DeribitAccounts
 from infra.venues.deribit.actions import DeribitActions
-from infra.venues.deribit.client import DeribitClient, DeribitHosts
+from infra.venues.deribit.client import DeribitClient
+from infra.venues.deribit.hosts import DeribitHosts
 from infra.venues.deribit.instruments import DeribitCatalog
 from infra.venues.deribit.market import STALE_SECONDS, DeribitMarket
 from infra.venues.deribit.transfers import DeribitTransfers

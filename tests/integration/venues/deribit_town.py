@@ -15,7 +15,7 @@ from infra.simulator.venues.core.faults import Fault, FaultKind
 from infra.simulator.venues.core.town import TownParameters, VenueTown
 from infra.simulator.venues.deribit import DeribitVenue
 from infra.simulator.venues.streets import build_town
-from infra.venues.deribit import Deribit, DeribitConfiguration, DeribitHosts
+from infra.venues.deribit import Deribit, DeribitConfiguration, DeribitHosts, deribit_hosts
 from infra.venues.streams import StreamLimits
 
 MAIN, MARGIN_A, MARGIN_B = "deribit/1001", "deribit/1002", "deribit/1003"
@@ -42,8 +42,7 @@ class Scene:
 
 
 def hosts(town: VenueTown) -> DeribitHosts:
-    rest = town.address("deribit")
-    return DeribitHosts(rest=rest, stream=rest.replace("http", "ws") + "/ws/api/v2")
+    return deribit_hosts(address=town.address("deribit"))
 
 
 def credential(town: VenueTown, n: int = 0) -> Credential:

@@ -30,8 +30,7 @@ from infra.secrets import Credential
 from infra.simulator.venues.core.faults import FaultKind
 from infra.simulator.venues.core.trading import OrderRequest, claw_back, place
 from infra.venues import http
-from infra.venues.deribit import LIVE, Deribit, DeribitConfiguration, DeribitHosts
-from infra.venues.networks import require_network
+from infra.venues.deribit import Deribit, DeribitConfiguration, deribit_hosts
 from tests.integration.venues.deribit_town import (
     MAIN,
     MARGIN_A,
@@ -322,14 +321,22 @@ def test_routes_that_do_not_start_here_are_unsupported() -> None:
     asyncio.run(run())
 
 
-def test_live_is_refused_unless_the_network_says_so() -> None:
-    with pytest.raises(ParameterError, match="live"):
-        DeribitHosts(rest=LIVE.rest, stream=LIVE.stream, network="test")
-    with pytest.raises(ParameterError, match="second time"):
-        require_network("live", setting="live")
+def test_live_is_refused_unless_asked_for_twice() -> None:
     with pytest.raises(ParameterError, match="not allowed"):
-        require_network("live", is_live_meant=True)
-    assert require_network("live", setting="live", is_live_meant=True) == "live"
+        deribit_hosts("live", is_live_meant=True)
+    with pytest.raises(ParameterError, match="second time"):
+        deribit_hosts("live", setting="live")
+    assert deribit_hosts("live", setting="live", is_live_meant=True).rest.startswith("https://www.")
+    assert deribit_hosts("test", setting="test").network == "test"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://www.deribit.com", "https://test.deribit.com", "http://localhost.evil.com", ""],
+)
+def test_a_simulated_venue_is_on_this_machine(address: str) -> None:
+    with pytest.raises(ParameterError, match="not of network sim"):
+        deribit_hosts(address=address)
 
 
 def test_no_secret_shows_in_errors_or_logs(caplog: pytest.LogCaptureFixture) -> None:

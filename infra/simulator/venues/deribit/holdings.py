@@ -31,6 +31,7 @@ class HoldingMethods:
 
     def __init__(self, book: VenueBook) -> None:
         self._book = book
+        self._shown: dict[str, object] = {}
 
     def methods(self) -> dict[str, Method]:
         """Return methods by name."""
@@ -111,6 +112,9 @@ class HoldingMethods:
         ]
         if self._book.plan.draw(FaultKind.TORN_SNAPSHOT, scope):
             return []
+        if self._book.plan.draw(FaultKind.OLD_SNAPSHOT, scope):
+            return self._shown.get(account.account_id, held)
+        self._shown[account.account_id] = held
         return held
 
     def position(self, call: Call) -> object:
