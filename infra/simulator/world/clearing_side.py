@@ -11,11 +11,13 @@ import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from engine.errors import ParameterError
 from engine.times import close_of
 from infra.simulator.world.clearing_formulas import Demand, open_interest_demand, span_demand
 from infra.simulator.world.option_values import option_values
@@ -34,6 +36,8 @@ _ANNUAL_BASIS: Final = 0.06
 _VOLATILITY: Final = 0.55
 # At dYdX, 8 Dec 2025. [contracts]
 _OPEN_INTEREST: Final = {"BTC": 381.7348, "ETH": 7457.108, "SOL": 41917.9}
+_Orders = tuple[tuple[str, str, float], ...]
+"""Instrument, side and quantity."""
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "instruments": ("instrument_id",),
     "marks": ("business_date", "instrument_id"),
@@ -54,7 +58,7 @@ class _Account:
     netting_set_id: str
     client_id: str
     book: Mapping[str, float]
-    orders: tuple[tuple[str, str, float], ...]
+    orders: _Orders
     cover: float
 
     @property
@@ -81,7 +85,11 @@ def with_clearing(
     usd_rates : mapping
         USD per unit by business date and asset.
     """
+    known_venues = _published(parameters.business_dates[0])
     listed = _contracts(parameters.last_business_date, usd_rates[max(usd_rates)])
+    listed = listed[listed["venue"].isin(known_venues)].reset_index(drop=True)
+    if listed.empty:
+        return {}
     marks = pd.concat([_marks(listed, day, rates) for day, rates in sorted(usd_rates.items())])
     desks = {
         day: desk_market(listed, marks, rates, shipped_rules(day.date()), day)
@@ -103,8 +111,23 @@ def with_clearing(
     return {name: _together(known[name], frame, _KEYS[name]) for name, frame in added.items()}
 
 
+def _published(first: date) -> list[str]:
+    """Return the venues whose parameters were in force on the first date."""
+    rules = shipped_rules(first)
+    found = []
+    for venue, mode, coins in ((CLEARING, "clearing", _MULTIPLIERS), (CHAIN, "cross", {})):
+        try:
+            rules.account_mode(venue, mode)
+            for coin in coins:
+                rules.find(venue, "span", coin)
+        except ParameterError:
+            continue
+        found.append(venue)
+    return found
+
+
 def _contracts(last: date, rates: Mapping[str, float]) -> pd.DataFrame:
-    """Return two months of futures, a call and a put at the money, and perpetuals."""
+    """Return two months of futures, calls and puts about the money, and perpetuals."""
     expiries = _month_ends(last)
     rows: list[dict[str, object]] = []
     for coin, multiplier in _MULTIPLIERS.items():
@@ -112,9 +135,9 @@ def _contracts(last: date, rates: Mapping[str, float]) -> pd.DataFrame:
             month = f"{coin}{_MONTH_CODES[expiry.month - 1]}{expiry.year % 10}"
             rows.append(_row(CLEARING, month, "future", coin, multiplier, expiry=expiry))
         month = f"{coin}{_MONTH_CODES[expiries[0].month - 1]}{expiries[0].year % 10}"
-        step = 10.0 ** (len(str(int(rates[coin]))) - 2)
-        strike = round(rates[coin] / step) * step
-        for word in ("call", "put"):
+        step = 0.5 * 10.0 ** (len(str(int(rates[coin]))) - 1)
+        middle = round(rates[coin] / step) * step
+        for strike, word in product((middle - step, middle, middle + step), ("call", "put")):
             symbol = f"{month}-{word[0].upper()}{strike:.0f}"
             option = _row(CLEARING, symbol, "option", coin, multiplier, expiry=expiries[0])
             rows.append({**option, "strike": strike, "option_type": word})
@@ -191,40 +214,51 @@ def _marks(listed: pd.DataFrame, day: pd.Timestamp, rates: Mapping[str, float]) 
 
 def _accounts(agreements: pd.DataFrame, listed: pd.DataFrame) -> list[_Account]:
     owners = agreements.drop_duplicates("netting_set_id").sort_values("netting_set_id")
-    names = {
-        (venue, coin): group["instrument_id"].tolist()
-        for (venue, coin), group in listed.groupby(["venue", "underlying"], sort=True)
-    }
-    near, far, call, put = names[CLEARING, "BTC"]
-    ether = names[CLEARING, "ETH"][0]
-    chain = [
-        name for (venue, _), group in sorted(names.items()) if venue == CHAIN for name in group
-    ]
-    books: list[tuple[str, str, str, dict[str, float], tuple[tuple[str, str, float], ...]]] = [
-        (CLEARING, "clearing", "USD", {near: 3.0, far: -1.0, call: -2.0, ether: -2.0},
-         ((near, "buy", 1.0),)),
-        (CLEARING, "clearing", "USD", {near: -1.0, put: -1.0, ether: 1.0}, ()),
-        (CHAIN, "cross", "USDC", dict(zip(chain, (-1.5, 40.0, 900.0), strict=False)),
-         ((chain[0], "sell", 0.5),)),
-        (CHAIN, "cross", "USDC", dict(zip(chain[:2], (0.8, -12.0), strict=True)), ()),
-    ]  # fmt: skip
-    found = []
-    for number, (venue, mode, asset, book, orders) in enumerate(books):
+    found: dict[str, _Account] = {}
+    for number, (venue, book, orders) in enumerate(_books(listed)):
         owner = owners.iloc[(7 * number + 1) % len(owners)]
-        found.append(
-            _Account(
-                venue=venue,
-                mode=mode,
-                asset=asset,
-                netting_set_id=str(owner["netting_set_id"]),
-                client_id=str(owner["client_id"]),
-                book=book,
-                orders=orders,
-                cover=_COVERS[number % 2],
-            )
+        account = _Account(
+            venue=venue,
+            mode="clearing" if venue == CLEARING else "cross",
+            asset="USD" if venue == CLEARING else "USDC",
+            netting_set_id=str(owner["netting_set_id"]),
+            client_id=str(owner["client_id"]),
+            book=book,
+            orders=orders,
+            cover=_COVERS[number % 2],
         )
-    # A small world has one owner for several: one account each.
-    return list({each.facts["account_id"]: each for each in found}.values())
+        # A small world has one owner for several: one account each.
+        found[str(account.facts["account_id"])] = account
+    return list(found.values())
+
+
+def _books(listed: pd.DataFrame) -> list[tuple[str, dict[str, float], _Orders]]:
+    """Return venue, positions and resting orders of each account."""
+
+    def of(venue: str, kind: str, *, coin: str = "", word: str = "") -> list[str]:
+        chosen = listed[(listed["venue"] == venue) & (listed["kind"] == kind)]
+        chosen = chosen[chosen["underlying"] == coin] if coin else chosen
+        chosen = chosen[chosen["option_type"] == word] if word else chosen
+        return [str(name) for name in chosen["instrument_id"]]
+
+    books: list[tuple[str, dict[str, float], _Orders]] = []
+    if (listed["venue"] == CLEARING).any():
+        near, far = of(CLEARING, "future", coin="BTC")
+        ether = of(CLEARING, "future", coin="ETH")[0]
+        call = of(CLEARING, "option", coin="BTC", word="call")[-1]
+        put = of(CLEARING, "option", coin="BTC", word="put")[0]
+        books += [
+            (CLEARING, {near: 3.0, far: -1.0, call: -2.0, ether: -2.0}, ((near, "buy", 1.0),)),
+            (CLEARING, {near: -1.0, put: -1.0, ether: 1.0}, ()),
+        ]
+    chain = of(CHAIN, "perpetual")
+    if chain:
+        books += [
+            (CHAIN, dict(zip(chain, (-1.5, 40.0, 900.0), strict=False)),
+             ((chain[0], "sell", 0.5),)),
+            (CHAIN, dict(zip(chain, (0.8, -12.0), strict=False)), ()),
+        ]  # fmt: skip
+    return books
 
 
 def _demand(account: _Account, desk: DeskMarket) -> Demand:
@@ -303,7 +337,7 @@ def _orders(
             "instrument_id": name,
             "side": side,
             "remaining_quantity": size,
-            "limit_price": round(price[day, name] * (0.98 if side == "buy" else 1.02), 0),
+            "limit_price": 5.0 * round(price[day, name] * (0.98 if side == "buy" else 1.02) / 5.0),
         }
         for day in days
         for account in accounts
@@ -350,7 +384,7 @@ def _reports(
 
 def _funding(funding: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:
     """Return the rates of Binance's perpetuals on the same coins."""
-    parts = []
+    parts = [funding.iloc[:0]]
     for row in listed[listed["kind"] == "perpetual"].to_dict("records"):
         symbol = f"{row['underlying']}USDT"
         same = funding[(funding["venue"] == "binance") & (funding["symbol"] == symbol)]
