@@ -77,6 +77,18 @@ def test_two_arithmetics_of_the_same_rules_agree_where_prices_are_the_same(
     assert (compared.loc[~on_break, "drift_class"] == "exact").all()
 
 
+def test_clearing_and_open_interest_accounts_agree_with_their_venues_arithmetic(
+    replica: VenueMargins,
+) -> None:
+    drift = replica.drift[replica.drift["venue"].isin(["cme", "dydx"])]
+    assert set(drift["venue"]) == {"cme", "dydx"}
+    assert (drift["drift_class"] == "exact").all()
+    assert (drift["initial_margin"] > drift["maintenance_margin"]).all()
+    names = replica.components["parameters"]
+    assert names.str.startswith("cme/span/").any()
+    assert names.str.startswith("dydx/tiered/").any()
+
+
 def test_all_drift_is_explained(replica: VenueMargins) -> None:
     beyond = replica.drift[replica.drift["drift_class"] == "model_only"]
     assert "unknown" not in set(beyond["cause"])
