@@ -7,12 +7,12 @@ a caller's transaction leaves nothing behind.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import DeclarativeBase
 
+from engine.errors import InvariantBroken
 from engine.ledger.balances import (
     Backing,
     Balance,
@@ -29,12 +29,12 @@ from infra.db.tables import AccountRow, AssetRow, PostingRow
 
 @dataclass(frozen=True, slots=True)
 class NewBalances:
-    """Balances and backing after a change, and which of them have no row yet."""
+    """Balances and backing after a change, and as they were read before it."""
 
     balances: Mapping[BalanceKey, Balance]
     backing: Mapping[str, Backing]
-    known: frozenset[BalanceKey]
-    known_assets: frozenset[str]
+    balances_before: Mapping[BalanceKey, Balance]
+    backing_before: Mapping[str, Backing]
 
 
 def asset_scales(connection: Connection) -> dict[str, int]:
@@ -73,33 +73,27 @@ def planned(
             was_backed.n_attestations + n_attested,
         )
         require_backed(asset, was_backed, backing[asset], scales[asset])
-    return NewBalances(after, backing, frozenset(before), frozenset(totals))
+    return NewBalances(after, backing, before, totals)
 
 
 def write_balances(connection: Connection, new: NewBalances) -> None:
-    """Write what ``planned`` has found, in the same transaction."""
-    rows = [
-        {
-            "account": account,
-            "asset": asset,
-            "posted": balance.posted,
-            "held": balance.held,
-            "attested": balance.attested,
-        }
-        for (account, asset), balance in sorted(new.balances.items())
+    """Write what ``planned`` has found, in the same transaction.
+
+    Raises
+    ------
+    InvariantBroken
+        If a row is not as it was read: somebody wrote past the one-writer rule.
+    """
+    balances = [
+        (_balance_key(key), new.balances_before.get(key), balance)
+        for key, balance in sorted(new.balances.items())
     ]
-    _write(connection, BalanceRow, ("account", "asset"), rows, new.known)
-    totals = [
-        {
-            "asset": asset,
-            "credited": total.credited,
-            "attested": total.attested,
-            "n_attestations": total.n_attestations,
-        }
+    _write(connection, BalanceRow, balances)
+    backing = [
+        ({"asset": asset}, new.backing_before.get(asset), total)
         for asset, total in sorted(new.backing.items())
     ]
-    known_assets = frozenset((asset,) for asset in new.known_assets)
-    _write(connection, BackingRow, ("asset",), totals, known_assets)
+    _write(connection, BackingRow, backing)
 
 
 def balances_of(connection: Connection, accounts: Sequence[str]) -> dict[BalanceKey, Balance]:
@@ -158,28 +152,39 @@ def fold(connection: Connection) -> dict[BalanceKey, int]:
     return units
 
 
+def _balance_key(key: BalanceKey) -> dict[str, str]:
+    return {"account": key[0], "asset": key[1]}
+
+
 def _write(
     connection: Connection,
     table: type[DeclarativeBase],
-    key: tuple[str, ...],
-    rows: Sequence[Mapping[str, Any]],
-    known: frozenset[Any],
+    rows: Sequence[tuple[dict[str, str], Balance | Backing | None, Balance | Backing]],
 ) -> None:
-    fresh = [row for row in rows if tuple(row[name] for name in key) not in known]
+    """Insert rows that were not there (no value before) and update the others."""
+    fresh = [{**key, **asdict(after)} for key, before, after in rows if before is None]
     insert_rows(connection, table, fresh)
-    changed = [row for row in rows if tuple(row[name] for name in key) in known]
+    changed = [(key, before, after) for key, before, after in rows if before is not None]
     if not changed:
         return
     columns = table.__table__.columns
+    parts = list(asdict(changed[0][2]))
+    is_as_read = [columns[name] == bindparam(f"old_{name}") for name in (*changed[0][0], *parts)]
     statement = (
-        update(table)
-        .where(*(columns[name] == bindparam(f"key_{name}") for name in key))
-        .values({name: bindparam(f"new_{name}") for name in changed[0] if name not in key})
+        update(table).where(*is_as_read).values({name: bindparam(f"new_{name}") for name in parts})
     )
-    connection.execute(
+    found = connection.execute(
         statement,
         [
-            {f"key_{name}" if name in key else f"new_{name}": row[name] for name in row}
-            for row in changed
+            {
+                **{f"old_{name}": value for name, value in {**key, **asdict(before)}.items()},
+                **{f"new_{name}": value for name, value in asdict(after).items()},
+            }
+            for key, before, after in changed
         ],
-    )
+    ).rowcount
+    if found != len(changed):
+        raise InvariantBroken(
+            f"{table.__tablename__}: {len(changed) - found} of {len(changed)} rows changed between "
+            "reading and writing: a program writes without the one-writer lock"
+        )
