@@ -35,6 +35,7 @@ class RequestLimiter:
         wait_seconds_max: float = WAIT_SECONDS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._weight_max, self._period_seconds = weight_max, period_seconds
         self._bucket = AsyncLimiter(weight_max, period_seconds)
         self._wait_seconds_max = wait_seconds_max
         self._monotonic = monotonic
@@ -62,11 +63,34 @@ class RequestLimiter:
             )
         try:
             async with asyncio.timeout(self._wait_seconds_max):
-                await self._bucket.acquire(weight)
+                await self._bucket_of(name).acquire(weight)
         except TimeoutError:
             raise NotSent(
                 f"{name}: not sent, no room within {self._wait_seconds_max:.1f} s at "
-                f"{self._bucket.max_rate:g} per {self._bucket.time_period:g} s",
+                f"{self._weight_max:g} per {self._period_seconds:g} s",
                 identifier=name,
                 retry_after_seconds=self._wait_seconds_max,
             ) from None
+
+    def _bucket_of(self, name: str) -> AsyncLimiter:
+        return self._bucket
+
+
+class EndpointLimiter(RequestLimiter):
+    """The same room for every endpoint by itself; a pause holds for all of them."""
+
+    def __init__(
+        self,
+        weight_max: float,
+        period_seconds: float,
+        wait_seconds_max: float = WAIT_SECONDS_MAX,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(weight_max, period_seconds, wait_seconds_max, monotonic)
+        self._buckets: dict[str, AsyncLimiter] = {}
+
+    def _bucket_of(self, name: str) -> AsyncLimiter:
+        found = self._buckets.get(name)
+        if found is None:
+            found = self._buckets[name] = AsyncLimiter(self._weight_max, self._period_seconds)
+        return found

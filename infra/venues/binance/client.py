@@ -18,6 +18,7 @@ from infra.venues.binance.codes import verdict
 from infra.venues.binance.signing import KEY_HEADER, signed_query
 from infra.venues.http import Request, Response, VenueHttp, no_answer
 from infra.venues.limits import RequestLimiter
+from infra.venues.networks import Network, require_address
 from infra.venues.payloads import decode, instant, to_milliseconds
 from infra.venues.reads import read_twice
 from infra.venues.venue_clock import VenueClock
@@ -45,11 +46,39 @@ _WALLET_USED: Final = "x-sapi-used-uid-weight-1m"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinanceHosts:
-    """Where Binance is: futures (``/fapi``), wallet (``/sapi``, ``/api``), streams."""
+    """Where Binance is: futures (``/fapi``), wallet (``/sapi``, ``/api``), streams.
 
-    futures: str = "https://fapi.binance.com"
-    wallet: str = "https://api.binance.com"
-    stream: str = "wss://fstream.binance.com"
+    The network says which of its worlds that must be.
+    """
+
+    futures: str
+    wallet: str
+    stream: str
+    network: Network = "sim"
+
+    def __post_init__(self) -> None:
+        for address in (self.futures, self.wallet, self.stream):
+            require_address(self.network, address, HOSTS)
+
+
+HOSTS: Final[Mapping[Network, frozenset[str]]] = {
+    "test": frozenset(
+        ("demo-fapi.binance.com", "demo-api.binance.com", "fstream.binancefuture.com")
+    ),
+    "live": frozenset(("fapi.binance.com", "api.binance.com", "fstream.binance.com")),
+}
+TEST: Final = BinanceHosts(
+    futures="https://demo-fapi.binance.com",
+    wallet="https://demo-api.binance.com",
+    stream="wss://fstream.binancefuture.com",
+    network="test",
+)
+LIVE: Final = BinanceHosts(
+    futures="https://fapi.binance.com",
+    wallet="https://api.binance.com",
+    stream="wss://fstream.binance.com",
+    network="live",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +105,11 @@ class BinanceClient:
 
     def __init__(
         self,
-        hosts: BinanceHosts | None = None,
+        hosts: BinanceHosts,
         credential: Credential | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        self.hosts = hosts or BinanceHosts()
+        self.hosts = hosts
         self.credential, self._utc = credential, clock
         secrets = () if credential is None else credential.secrets
         self._futures = VenueHttp(

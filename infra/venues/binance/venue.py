@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
 
@@ -33,10 +33,10 @@ class BinanceConfiguration:
         Key of the master account with the permission of universal transfers.
     """
 
+    hosts: BinanceHosts
     accounts: Sequence[BinanceAccount] = ()
     master: Credential | None = None
     withdrawals: Sequence[WithdrawalTerms] = ()
-    hosts: BinanceHosts = field(default_factory=BinanceHosts)
     stale_seconds: float = STALE_SECONDS
     stream_limits: StreamLimits | None = None
 

@@ -125,7 +125,7 @@ async def pending_orders(client: OkxClient) -> list[wire.PendingOrder]:
     found: list[wire.PendingOrder] = []
     for _ in range(_PAGES_MAX):
         parameters = {"limit": str(_PAGE)} | ({"after": found[-1].ord_id} if found else {})
-        call = Call(path="/api/v5/trade/orders-pending", parameters=parameters, weight=2)
+        call = Call(path="/api/v5/trade/orders-pending", parameters=parameters, weight=1)
         rows = (await client.read(call, _ORDERS)).rows
         found += rows
         if len(rows) < _PAGE:
@@ -135,7 +135,7 @@ async def pending_orders(client: OkxClient) -> list[wire.PendingOrder]:
 
 async def funding_balances(client: OkxClient) -> tuple[tuple[HeldBalance, ...], datetime]:
     """Return what a funding wallet holds, and when the answer was complete."""
-    answered = await client.read(Call(path="/api/v5/asset/balances", weight=10), _FUNDING)
+    answered = await client.read(Call(path="/api/v5/asset/balances", weight=5), _FUNDING)
     name = f"{VENUE} funding balance"
     balances = tuple(
         HeldBalance(

@@ -59,7 +59,7 @@ class OkxActions:
         if order.limit_price is not None:
             body |= {"ordType": "ioc", "px": plain(order.limit_price)}
         self._sent[order.key] = inst_id
-        call = Call(path="/api/v5/trade/order", body=body, weight=2, has_expiry=True)
+        call = Call(path="/api/v5/trade/order", body=body, weight=1, has_expiry=True)
         made = await client.write(call, _MADE)
         if len(made.rows) != 1 or made.rows[0].cl_ord_id not in ("", order.key):
             raise OutcomeUnknown(
@@ -119,7 +119,7 @@ class OkxActions:
             raise VenueRejected(
                 f"{VENUE} has no mark of {missing[0]}", cause="instrument", identifier=missing[0]
             )
-        config = await client.read(Call(path="/api/v5/account/config", weight=24), _CONFIG)
+        config = await client.read(Call(path="/api/v5/account/config", weight=12), _CONFIG)
         body: dict[str, Any] = {
             "acctLv": config.rows[0].acct_lv if config.rows else "3",
             "inclRealPosAndEq": True,
@@ -132,7 +132,7 @@ class OkxActions:
             ],
         }  # fmt: skip
         # A question, although it is asked by POST: it may be asked twice.
-        call = Call(path="/api/v5/account/position-builder", body=body, weight=60)
+        call = Call(path="/api/v5/account/position-builder", body=body, weight=30)
         answered = await client.read(call, _WHAT_IF)
         if len(answered.rows) != 1:
             raise BadPayload(f"{VENUE} position-builder: {len(answered.rows)} rows, not 1")
@@ -147,7 +147,7 @@ class OkxActions:
 
     async def _order(self, client: OkxClient, inst_id: str, key: str) -> OrderReport | None:
         parameters = {"instId": inst_id, "clOrdId": key}
-        call = Call(path="/api/v5/trade/order", parameters=parameters, weight=2)
+        call = Call(path="/api/v5/trade/order", parameters=parameters, weight=1)
         try:
             answered = await client.read(call, _ORDERS)
         except VenueRejected as error:
@@ -164,7 +164,7 @@ class OkxActions:
         for _ in range(_PAGES_MAX):
             parameters = {"instType": kind, "limit": str(_PAGE)}
             parameters |= {"after": after} if after else {}
-            call = Call(path="/api/v5/trade/orders-history", parameters=parameters, weight=3)
+            call = Call(path="/api/v5/trade/orders-history", parameters=parameters, weight=2)
             rows = (await client.read(call, _ORDERS)).rows
             for row in rows:
                 if row.cl_ord_id == key:

@@ -14,7 +14,7 @@ from engine.errors import BadPayload, ClockSkew, NotSent, Throttled, VenueError
 from infra.clock import Clock, utc_now
 from infra.secrets import Credential
 from infra.venues.http import Request, Response, VenueHttp, no_answer
-from infra.venues.limits import RequestLimiter
+from infra.venues.limits import EndpointLimiter
 from infra.venues.networks import Network, require_address
 from infra.venues.okx import wire
 from infra.venues.okx.codes import verdict
@@ -27,8 +27,8 @@ from infra.venues.verdicts import Refusal, error_of
 Row = TypeVar("Row")
 Body: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 VENUE: Final = "okx"
-# Limits are per endpoint and two seconds: 60 orders, 10 account reads, 4 transfers. One bucket of
-# 60 holds them all when a request weighs 60 by its endpoint's limit.
+# Limits are per endpoint and two seconds: 60 orders, 10 account reads, 4 transfers. Every endpoint
+# has room for 60, and a request weighs 60 by its endpoint's limit.
 WEIGHT: Final = 60.0
 PERIOD_SECONDS: Final = 2.0
 ORDER_LIFE: Final = timedelta(seconds=5)
@@ -41,15 +41,19 @@ _THROTTLED: Final = 429
 _TIME: Final = msgspec.json.Decoder(list[wire.ServerTime])
 _ENVELOPE: Final = msgspec.json.Decoder(wire.Envelope)
 _ITEMS: Final = msgspec.json.Decoder(list[wire.RefusedItem])
-LIVE_HOSTS: Final = frozenset(("www.okx.com", "ws.okx.com", "aws.okx.com", "eea.okx.com"))
+HOSTS: Final[Mapping[Network, frozenset[str]]] = {
+    "test": frozenset(("www.okx.com", "wspap.okx.com")),
+    "live": frozenset(("www.okx.com", "ws.okx.com")),
+}
+_DEMO_HEADER: Final = {"x-simulated-trading": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OkxHosts:
     """Where OKX is; the network says which of its worlds that must be.
 
-    ``stream`` is without ``/public`` and ``/private``. The test network is the live host with a
-    header, so that it too counts as live here.
+    ``stream`` is without ``/public`` and ``/private``. Demo trading is the live host of REST with
+    a header, which is sent on the network ``test``.
     """
 
     rest: str
@@ -58,9 +62,12 @@ class OkxHosts:
 
     def __post_init__(self) -> None:
         for address in (self.rest, self.stream):
-            require_address(self.network, address, LIVE_HOSTS)
+            require_address(self.network, address, HOSTS)
 
 
+TEST: Final = OkxHosts(
+    rest="https://www.okx.com", stream="wss://wspap.okx.com:8443/ws/v5", network="test"
+)
 LIVE: Final = OkxHosts(
     rest="https://www.okx.com", stream="wss://ws.okx.com:8443/ws/v5", network="live"
 )
@@ -94,7 +101,7 @@ class OkxClient:
     ) -> None:
         self.hosts, self.credential = hosts, credential
         held = () if credential is None else credential.secrets
-        limiter = RequestLimiter(WEIGHT, PERIOD_SECONDS)
+        limiter = EndpointLimiter(WEIGHT, PERIOD_SECONDS)
         self.http = VenueHttp(VENUE, hosts.rest, limiter, held, clock)
         self.clock = VenueClock(self._server_time, clock)
 
@@ -143,13 +150,13 @@ class OkxClient:
         method = "GET" if call.body is None else "POST"
         query = urlencode(call.parameters)
         body = "" if call.body is None else msgspec.json.encode(call.body).decode()
-        headers: dict[str, str] = {}
+        headers = dict(_DEMO_HEADER) if self.hosts.network == "test" else {}
         if call.is_signed:
             if self.credential is None:
                 raise NotSent(f"{VENUE} {call.path}: not sent, there is no credential")
             moment = await self._venue_now(is_write=is_write)
             path = f"{call.path}?{query}" if query else call.path
-            headers = signed_headers(self.credential, moment, method, path, body)
+            headers |= signed_headers(self.credential, moment, method, path, body)
             if call.has_expiry:
                 headers["expTime"] = str(to_milliseconds(moment + ORDER_LIFE))
         return Request(
@@ -199,7 +206,7 @@ class OkxClient:
             is_write=request.is_write,
             retry_after_seconds=response.seconds("retry-after"),
         )
-        error = error_of(refusal, verdict(code, response.status))
+        error = error_of(refusal, verdict(code, response.status, message))
         if isinstance(error, ClockSkew):
             self.clock.forget()
         if isinstance(error, Throttled):

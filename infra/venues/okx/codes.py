@@ -29,19 +29,21 @@ CODES: Final[Verdicts] = table(
     "58117 58119 58121 58122 58204 58214 58217 58228",
     duplicate_key="51011 51016",
     other="50000 50002 50006 50010 50014 50015 50016 50024 50025 50044 50115 51000 51003 51023 "
-    "51025 51031 51124 51400 51401 51402 51603 58115 58123 58125 58126 58127 58128 58129 60012 "
-    "60013 60018 60019",
+    "51025 51031 51124 51149 51400 51401 51402 51603 58115 58123 58125 58126 58127 58128 58129 "
+    "60012 60013 60018 60019",
 )
 NO_SUCH_ORDER: Final = frozenset(("51603", "51001"))
 
 
-def verdict(code: str, status: int) -> Verdict | None:
+def verdict(code: str, status: int, message: str = "") -> Verdict | None:
     """Return what a refusal means; None is that it says nothing about what happened.
 
     ``status`` is of HTTP: a 5xx proves nothing, but for codes that say that the venue is closed or
-    has too much to do.
+    has too much to do. Asset codes have none for a repeated ``clientId``; its words are taken.
     """
     found = CODES.get(code)
+    if code.startswith("58") and found == "other" and "duplicat" in message.lower():
+        return "duplicate_key"
     if status >= 500 and found not in ("throttled", "maintenance"):
         return None
     return found

@@ -92,7 +92,7 @@ async def _funding_lines(
     for _ in range(_PAGES_MAX):
         # Paged by time, and several bills may share a millisecond: one is added, repeats dropped.
         parameters = {"limit": str(_PAGE)} | ({"after": after} if after else {})
-        call = Call(path="/api/v5/asset/bills", parameters=parameters, weight=20)
+        call = Call(path="/api/v5/asset/bills", parameters=parameters, weight=5)
         answered = await client.read(call, _FUNDING_BILLS)
         received_at = answered.received_at
         fresh = [row for row in answered.rows if row.bill_id not in seen]

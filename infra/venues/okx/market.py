@@ -83,13 +83,13 @@ class OkxMarket:
     async def _marks_of(self, kind: str) -> Answered[wire.MarkPrice]:
         # What is spot to us has its mark under margin.
         kind = "MARGIN" if kind == "SPOT" else kind
-        return await self._public("public/mark-price", {"instType": kind}, _MARKS, weight=12)
+        return await self._public("public/mark-price", {"instType": kind}, _MARKS, weight=6)
 
     async def _indices(self, families: Sequence[str]) -> dict[str, Decimal]:
         found: dict[str, Decimal] = {}
         for quote in sorted({name.partition("-")[2] for name in families}):
             path, parameters = "market/index-tickers", {"quoteCcy": quote}
-            answered = await self._public(path, parameters, _INDICES, weight=6)
+            answered = await self._public(path, parameters, _INDICES, weight=3)
             for row in answered.rows:
                 found[row.inst_id] = exact_decimal(row.idx_px, f"{VENUE} index {row.inst_id}")
         return found
@@ -106,7 +106,7 @@ class OkxMarket:
         found: dict[str, wire.OptionSummary] = {}
         for name in families:
             path, parameters = "public/opt-summary", {"instFamily": name}
-            answered = await self._public(path, parameters, _SUMMARIES, weight=6)
+            answered = await self._public(path, parameters, _SUMMARIES, weight=3)
             found |= {row.inst_id: row for row in answered.rows}
         return found
 

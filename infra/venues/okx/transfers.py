@@ -137,7 +137,7 @@ class OkxTransfers:
             return await self._find_withdrawal(order)
         kind, client, _ = self._kind(order)
         parameters = {"clientId": order.key, "type": kind}
-        call = Call(path="/api/v5/asset/transfer-state", parameters=parameters, weight=12)
+        call = Call(path="/api/v5/asset/transfer-state", parameters=parameters, weight=3)
         answered = await client.read(call, _STATE)
         found = [row for row in answered.rows if row.client_id == order.key]
         if not found:
@@ -174,7 +174,7 @@ class OkxTransfers:
         destination = self._places.account(order.destination)
         client = self._places.client(order.destination)
         if destination.wallet == "funding":
-            call = Call(path="/api/v5/asset/bills", parameters={"clientId": order.key}, weight=20)
+            call = Call(path="/api/v5/asset/bills", parameters={"clientId": order.key}, weight=5)
             bills = await client.read(call, _FUNDING_BILLS)
             arrived = [
                 row
@@ -191,11 +191,11 @@ class OkxTransfers:
         account, client = self._places.account(place), self._places.client(place)
         name = f"{VENUE} bills of {place}"
         if account.wallet == "funding":
-            call = Call(path="/api/v5/asset/bills", parameters={"ccy": asset}, weight=20)
+            call = Call(path="/api/v5/asset/bills", parameters={"ccy": asset}, weight=5)
             rows = (await client.read(call, _FUNDING_BILLS)).rows
             return sum(exact_decimal(row.bal_chg, name) == change for row in rows)
         parameters = {"ccy": asset, "type": _TRANSFER_BILL}
-        call = Call(path="/api/v5/account/bills", parameters=parameters, weight=12)
+        call = Call(path="/api/v5/account/bills", parameters=parameters, weight=6)
         bills = (await client.read(call, _BILLS)).rows
         return sum(exact_decimal(row.bal_chg, name) == change for row in bills)
 
@@ -213,7 +213,7 @@ class OkxTransfers:
             "toAddr": f"{order.address}:{order.memo}" if order.memo else order.address,
             "chain": order.network, "clientId": order.key,
         }  # fmt: skip
-        call = Call(path="/api/v5/asset/withdrawal", body=body, weight=20)
+        call = Call(path="/api/v5/asset/withdrawal", body=body, weight=5)
         made = await client.write(call, _WITHDRAWN)
         if len(made.rows) != 1 or made.rows[0].client_id not in ("", order.key):
             raise _of_another(order)
@@ -223,7 +223,7 @@ class OkxTransfers:
     async def _fee(
         self, client: OkxClient, terms: WithdrawalTerms, order: TransferOrder
     ) -> Decimal:
-        call = Call(path="/api/v5/asset/currencies", parameters={"ccy": order.asset}, weight=20)
+        call = Call(path="/api/v5/asset/currencies", parameters={"ccy": order.asset}, weight=5)
         try:
             listed = await client.read(call, _CURRENCIES)
         except VenueAccessDenied:
@@ -253,7 +253,7 @@ class OkxTransfers:
     async def _find_withdrawal(self, order: TransferOrder) -> TransferReport | None:
         self._terms(order)
         parameters = {"ccy": order.asset, "clientId": order.key}
-        call = Call(path="/api/v5/asset/withdrawal-history", parameters=parameters, weight=20)
+        call = Call(path="/api/v5/asset/withdrawal-history", parameters=parameters, weight=5)
         answered = await self._places.client(order.source).read(call, _WITHDRAWALS)
         found = [row for row in answered.rows if row.client_id == order.key]
         if not found:
