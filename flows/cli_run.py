@@ -25,10 +25,15 @@ def register(app: typer.Typer) -> None:
 def demo(
     netting_sets: Annotated[int, typer.Option(min=1, help="Size of the sample book.")] = 1000,
     workers: Annotated[int | None, typer.Option(min=1, help="Local Dask workers.")] = None,
+    call: Annotated[
+        bool, typer.Option("--call/--no-call", help="Follow one margin call on simulated venues.")
+    ] = True,
 ) -> None:
-    """Build a sample world and close its last two dates: the quickest look at everything.
+    """Build a sample world, close its last two dates, and follow one margin call to its end.
 
-    Takes about a minute the first time; the second time it finds the finished runs.
+    Takes about two minutes the first time; the second time it finds the finished runs. The venues
+    of the call are simulated on loopback, with real sockets and signatures, and are gone
+    afterwards.
 
     Examples:
 
@@ -49,6 +54,14 @@ def demo(
     show(owes(closed.run_ids[-1]))
     tell(whereabouts(closed.run_ids[-1]))
     closed.raise_failure()
+    if call:
+        from flows.demo_life import follow_a_call
+
+        tell("\n[bold]the life of one margin call[/], on simulated venues")
+        call_id = follow_a_call(
+            closed.run_ids[-1], lambda told: tell(f"  [cyan]{told.who:<10}[/] {told.what}")
+        )
+        tell(f"  [dim]all of it:  plimsoll calls show {call_id}[/]")
 
 
 def eod(

@@ -55,6 +55,11 @@ class CallValuation:
             )
         return value
 
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Return the USD price of each asset at the call's close."""
+        return self._basis[1]
+
     @cached_property
     def _basis(self) -> tuple[RuleBook, dict[str, float], pd.DataFrame]:
         close = load_basis(self.place, str(self.call["run_id"])).close

@@ -1,0 +1,34 @@
+"""The life of a call on simulated venues, as a person can watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tasks.demo_call import Told, answer, approve, choose_call, settle_call
+from tasks.demo_town import town
+from tasks.reconcile_now import reconcile_once, sentence
+from tasks.session import prefect_session
+from tasks.workplace import workplace
+
+
+def follow_a_call(run_id: str, tell: Callable[[Told], None]) -> str:
+    """Follow one call of a run from its birth to the reconciled books; return its name.
+
+    The transfers and the last reconciliation are flow runs, whose pages keep what was seen.
+    """
+    life = choose_call(run_id)
+    with town(life.accounts), prefect_session(workplace().settings):
+        from flows.reconcile import reconcile
+        from flows.settle import settle
+
+        tell(Told("venues", f"are up; {sentence(reconcile_once())}"))
+        for step in (answer, approve):
+            for told in step(life):
+                tell(told)
+        settle(rounds_max=30, pause_seconds=0.5)
+        for told in settle_call(life):
+            tell(told)
+        n_open = reconcile()
+        books = "the books agree" if not n_open else f"{n_open} breaks are open"
+        tell(Told("reconcile", f"ledger beside the venues: {books}"))
+    return life.call_id

@@ -1,0 +1,50 @@
+"""Simulated venues for the demonstration: a process of its own on loopback, and gone afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from infra.simulator.venues.connecting import TownAccount, connect_home
+from tasks.failures import InfrastructureError
+from tasks.workplace import workplace
+
+VENUES = ("deribit", "binance")
+_STOP_SECONDS = 5.0
+
+
+@contextmanager
+def town(
+    accounts: Sequence[TownAccount], *, seed: int = 7, speed: float = 60.0
+) -> Iterator[dict[str, Any]]:
+    """Yield what a town tells of itself; this process and its children are connected to it.
+
+    Raises
+    ------
+    InfrastructureError
+        If the town does not start.
+    """
+    command = [
+        sys.executable, "-m", "infra.simulator.venues", "--venues", *VENUES, "--seed", str(seed),
+        "--speed", str(speed), "--confirmation-seconds", "120",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        line = "" if process.stdout is None else process.stdout.readline()
+        if not line:
+            raise InfrastructureError(f"the simulated venues did not start (exit {process.wait()})")
+        told: dict[str, Any] = json.loads(line)
+        environment = connect_home(workplace().settings.home_path, told, accounts)
+        os.environ.update(environment)
+        yield told
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        process.kill()
+        process.wait()
