@@ -8,8 +8,12 @@ import json
 import secrets
 import signal
 import sys
+from dataclasses import replace
 
-from infra.simulator.venues.core.town import TownParameters
+import pandas as pd
+
+from infra.simulator.venues.core.paths import Underlying, bars_of
+from infra.simulator.venues.core.town import UNDERLYINGS, TownParameters
 from infra.simulator.venues.streets import VENUES, build_town
 
 
@@ -22,6 +26,7 @@ def main() -> None:
         tick_seconds=arguments.tick_seconds,
         confirmation_seconds=arguments.confirmation_seconds,
         is_liquidating=arguments.liquidate,
+        underlyings=_underlyings(arguments.bars, arguments.bar_seconds),
         admin_token=secrets.token_urlsafe(24),
     )
     asyncio.run(_host(arguments.venues, parameters))
@@ -38,6 +43,19 @@ async def _host(names: list[str], parameters: TownParameters) -> None:
         await stop.wait()
 
 
+def _underlyings(bars: str, bar_seconds: float) -> tuple[Underlying, ...]:
+    if not bars:
+        return UNDERLYINGS
+    frame = pd.read_csv(bars) if bars.endswith(".csv") else pd.read_parquet(bars)
+    held = set(frame["asset"])
+    return tuple(
+        replace(one, bars=bars_of(frame, one.asset), bar_seconds=bar_seconds)
+        if one.asset in held
+        else one
+        for one in UNDERLYINGS
+    )
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.simulator.venues")
     parser.add_argument("--venues", nargs="*", default=[], choices=sorted(VENUES))
@@ -45,6 +63,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=1.0, help="town seconds per second")
     parser.add_argument("--tick-seconds", type=float, default=0.1)
     parser.add_argument("--confirmation-seconds", type=float, default=30.0)
+    parser.add_argument("--bars", default="", help="CSV or Parquet of asset, close, ts_utc: replay")
+    parser.add_argument("--bar-seconds", type=float, default=60.0)
     parser.add_argument("--liquidate", action="store_true", help="liquidate accounts under margin")
     return parser.parse_args()
 

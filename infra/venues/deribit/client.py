@@ -217,11 +217,11 @@ class DeribitClient:
             code=str(fault.code),
             message=self.http.scrubbed(message),
             is_write=request.is_write,
-            retry_after_seconds=response.seconds("retry-after"),
+            retry_after_seconds=_wait(response, fault),
         )
         error = error_of(refusal, verdict(fault.code, message))
         if isinstance(error, Throttled):
-            self._pause(response)
+            self.http.limiter.pause(refusal.retry_after_seconds or 1.0)
         if error.code == _TOKEN_REFUSED:
             self.forget_token(call.account)
         return error
@@ -296,6 +296,12 @@ def _whole(account: str) -> int:
     if not account.isdecimal():
         raise NotSent(f"{VENUE}: account {account!r} is no number", identifier=account)
     return int(account)
+
+
+def _wait(response: Response, fault: wire.RpcFault) -> float | None:
+    said = fault.data.get("wait") if isinstance(fault.data, dict) else None
+    own = float(said) if isinstance(said, int | float) else None
+    return own if own is not None else response.seconds("retry-after")
 
 
 def _reason(fault: wire.RpcFault) -> str:

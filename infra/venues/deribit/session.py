@@ -113,7 +113,7 @@ class DeribitSession:
                 renew_at = time.monotonic() + _TOKEN_SECONDS
 
     def _is_ours(self, channel: str) -> bool:
-        # user.portfolio.any is told as user.portfolio.btc and so on.
+        # One that follows all currencies may be told of each under its own name.
         return channel in self._channels.names or channel.startswith("user.portfolio.")
 
     async def _subscription(self) -> tuple[str, dict[str, object]]:

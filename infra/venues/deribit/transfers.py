@@ -154,22 +154,17 @@ class DeribitTransfers:
         """
         account = account_of(order.source)
         if is_here(order.destination):
-            # The main account lists those of all its sub-accounts.
-            call = Call("private/get_transfers", {"currency": order.asset}, self._main(account))
-            listed: list[wire.Transfer] = []
-            async for page in self._pages(call, _LISTED):
-                listed.extend(page.content.data)
-                for one in page.content.data:
-                    if one.nonce == order.key:
-                        report = _transfer_report(order, one, page.received_at)
-                        is_credited = await self._is_credited(order, one, listed)
-                        return replace(report, is_credited=is_credited)
+            # The account that asked lists it, and so does the one that paid.
+            for lister in dict.fromkeys((self._main(account), account)):
+                found = await self._find_transfer(order, lister)
+                if found is not None:
+                    return found
             return None
         call = Call("private/get_withdrawals", {"currency": order.asset}, account)
-        async for found in self._pages(call, _WITHDRAWALS):
-            for sent in found.content.data:
+        async for page in self._pages(call, _WITHDRAWALS):
+            for sent in page.content.data:
                 if sent.nonce == order.key:
-                    return _withdrawal_report(order, sent, found.received_at)
+                    return _withdrawal_report(order, sent, page.received_at)
         return None
 
     async def balance(self, place: str, asset: str) -> HeldBalance:
@@ -181,6 +176,18 @@ class DeribitTransfers:
         return HeldBalance(
             asset=asset, quantity=summary.balance, available=summary.available_withdrawal_funds
         )
+
+    async def _find_transfer(self, order: TransferOrder, lister: str) -> TransferReport | None:
+        call = Call("private/get_transfers", {"currency": order.asset}, lister)
+        listed: list[wire.Transfer] = []
+        async for page in self._pages(call, _LISTED):
+            listed.extend(page.content.data)
+            for one in page.content.data:
+                if one.nonce == order.key:
+                    report = _transfer_report(order, one, page.received_at)
+                    is_credited = await self._is_credited(order, one, listed)
+                    return replace(report, is_credited=is_credited)
+        return None
 
     async def _is_credited(
         self, order: TransferOrder, made: wire.Transfer, listed: Sequence[wire.Transfer]

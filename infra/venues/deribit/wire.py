@@ -89,10 +89,10 @@ class Summary(msgspec.Struct):
 
 
 class Summaries(msgspec.Struct):
-    """``private/get_account_summaries``."""
+    """``private/get_account_summaries``; ``id`` comes with ``extended`` only."""
 
-    id: int
     summaries: list[Summary]
+    id: int | None = None
 
 
 class Position(msgspec.Struct):

@@ -29,7 +29,7 @@ def configuration(town: VenueTown, n_credential: int) -> dict[str, Any]:
 
 
 def town() -> VenueTown:
-    return build_town(["deribit"], TownParameters(seed=3, tick_seconds=0.05))
+    return build_town(["deribit"], TownParameters(seed=3, speed=0.0, tick_seconds=0.05))
 
 
 def test_async_client_reads_markets_positions_and_balances() -> None:

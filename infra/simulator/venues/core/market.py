@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -51,7 +51,7 @@ class Market:
         self.plan = plan
         self.paths = {u.asset: PricePath(u, seed, scheduled.get(u.asset, ())) for u in underlyings}
         self.funding: dict[str, Decimal] = {}
-        self._frozen: dict[tuple[str, str], Quote] = {}
+        self._last: dict[tuple[str, str], Quote] = {}
 
     @property
     def assets(self) -> tuple[str, ...]:
@@ -75,10 +75,10 @@ class Market:
     def quote(self, listing: Listing, venue: str = "") -> Quote:
         """Return the present prices of a listing at a venue, data faults of the venue included."""
         key, scope = (venue, listing.symbol), Scope(venue=venue, channel=listing.symbol)
-        if self.plan.draw(FaultKind.MARK_FROZEN, scope) is None:
-            self._frozen.pop(key, None)
-            return self._faulty(self._quote(listing, venue), listing, scope)
-        return self._frozen.setdefault(key, self._quote(listing, venue))
+        if self.plan.draw(FaultKind.MARK_FROZEN, scope) is not None and key in self._last:
+            return replace(self._last[key], at=self.clock.wall())
+        self._last[key] = self._quote(listing, venue)
+        return self._faulty(self._last[key], listing, scope)
 
     def _quote(self, listing: Listing, venue: str) -> Quote:
         index = self.index_price(listing, venue)
@@ -136,11 +136,7 @@ class Market:
             bid, ask = ask, bid
         if (mark, bid, ask) == (quote.mark_price, quote.bid, quote.ask):
             return quote
-        return Quote(
-            symbol=quote.symbol, at=quote.at, mark_price=mark, index_price=quote.index_price,
-            bid=bid, ask=ask, funding_rate=quote.funding_rate, mark_iv=quote.mark_iv,
-            forward_price=quote.forward_price,
-        )  # fmt: skip
+        return replace(quote, mark_price=mark, bid=bid, ask=ask)
 
 
 def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 STEP_SECONDS: Final = 1.0
 _CHUNK_STEPS: Final = 4096
@@ -44,6 +45,24 @@ class Move:
     at_seconds: float
     fraction: float
     over_seconds: float = 0.0
+
+
+def bars_of(frame: pd.DataFrame, asset: str) -> tuple[Decimal, ...]:
+    """Return the closing prices of an asset in a frame with columns ``asset`` and ``close``.
+
+    Rows are taken in order of the column ``ts_utc`` or ``date`` where there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is no row of the asset, or a price is not above zero.
+    """
+    rows = frame[frame["asset"] == asset]
+    stamps = [name for name in ("ts_utc", "date") if name in frame.columns]
+    closes = rows.sort_values(stamps[:1])["close"] if stamps else rows["close"]
+    if closes.empty or not (closes > 0).all():
+        raise ValueError(f"{asset}: needs closing prices above 0, found {len(closes)} rows")
+    return tuple(Decimal(repr(float(close))) for close in closes)
 
 
 class PricePath:

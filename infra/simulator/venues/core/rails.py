@@ -118,12 +118,12 @@ class Rails:
             if withdrawal.state == "pending":
                 if self.book.plan.draw(FaultKind.WITHDRAWALS_PENDING, scope) is None:
                     self._send(withdrawal)
-            elif withdrawal.state == "sent":
+            elif withdrawal.state in ("sent", "completed"):
                 state = self.chain.transfers[withdrawal.tx_hash].state
                 if state == "reversed":
                     self.refund(withdrawal, "rejected")
-                elif state != "pending":
-                    withdrawal.state = "completed"
+                else:
+                    withdrawal.state = "sent" if state == "pending" else "completed"
 
     def approve(self, withdrawal_id: str) -> None:
         """Let a withdrawal that awaits approval go on."""

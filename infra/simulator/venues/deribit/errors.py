@@ -23,7 +23,7 @@ _BY_REASON: Final[dict[RefusalReason, tuple[int, str]]] = {
     "limit": (10021, "invalid_amount"),
     "instrument": (13020, "not_found"),
     "address": (11090, "invalid_addr"),
-    "policy": (11042, "permission_denied"),
+    "policy": (12100, "transfer_not_allowed"),
     "duplicate_key": (11030, "other_reject duplicate_nonce"),
     "account": (13002, "account_blocked"),
     "frozen": (13025, "method_switched_off_by_admin"),

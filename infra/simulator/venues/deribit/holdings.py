@@ -59,7 +59,8 @@ class HoldingMethods:
         scope = Scope(venue=self._book.venue, account=account.account_id, endpoint=call.method)
         if self._book.plan.draw(FaultKind.PARTIAL_PAGE, scope):
             listed = listed[1:]
-        return {**self._identity(account), "summaries": listed}
+        told: dict[str, object] = {"summaries": listed}
+        return {**self._identity(account), **told} if call.flag("extended") else told
 
     def portfolio(
         self, account: Account, currency: str, buckets: Sequence[MarginBucket] | None = None

@@ -178,14 +178,14 @@ class Streams:
         await self._beat(session)
 
     async def _publish_account(self, session: Session, account: Account, changed: set[str]) -> None:
+        buckets = self._book.margins(account)
         for channel in list(session.channels):
             parts = channel.split(".")
             if channel.startswith("user.portfolio."):
                 wanted = contracts.CURRENCIES if parts[2] == "any" else (parts[2].upper(),)
                 for currency in wanted:
-                    data = self._holdings.portfolio(account, currency)
-                    told = rpc.notification(f"user.portfolio.{currency.lower()}", data)
-                    await session.socket.send(told, channel)
+                    data = self._holdings.portfolio(account, currency, buckets)
+                    await session.socket.send(rpc.notification(channel, data), channel)
             elif channel.startswith("user.changes.") and changed & {"position", "order"}:
                 await self._publish_changes(session, account, channel)
 
