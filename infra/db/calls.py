@@ -27,7 +27,7 @@ from infra.db.call_facts import facts_of, standing_of, substitutions_of
 from infra.db.call_tables import CallTermsRow
 from infra.db.call_wanted import WantedCall, wanted_calls
 from infra.db.runs import get_run, is_history
-from infra.db.tables import CallEventRow, CallRow
+from infra.db.tables import CallEventRow, CallRow, RequirementRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
@@ -170,6 +170,17 @@ class Calls:
             tuple(facts),
             substitutions_of(call_id, facts),
         )
+
+    def client_of(self, call_id: str) -> str | None:
+        """Return the client of a call, as the close that issued it knew it; None if unrecorded."""
+        query = (
+            select(RequirementRow.client_id)
+            .join(CallRow, CallRow.run_id == RequirementRow.run_id)
+            .where(CallRow.netting_set_id == RequirementRow.netting_set_id)
+            .where(CallRow.call_id == call_id)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def standings(self, call_ids: Sequence[str]) -> dict[str, Standing]:
         """Return where calls stand, by name."""

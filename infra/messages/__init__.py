@@ -1,0 +1,13 @@
+"""Messages about calls: one set of contents, several codecs. See README.md."""
+
+__all__ = [
+    "contents",
+    "iso_codec",
+    "iso_facets",
+    "iso_xml",
+    "webhook_body",
+    "webhook_delivery",
+    "webhook_inbound",
+    "webhook_signing",
+    "webhook_urls",
+]
