@@ -110,6 +110,10 @@ def _create_transfers() -> None:
         _decimal("balance_before"),
         _decimal("fee"),
     )
+    _create_indices()
+
+
+def _create_indices() -> None:
     for name, columns in (
         ("state", ["state", "look_at"]),
         ("source", ["source", "asset", "state"]),
