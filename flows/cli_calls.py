@@ -297,6 +297,36 @@ def substitution(
     _tell(move_substitution(_order(call, reason, seen, key), number, found), as_json)
 
 
+@calls.command()
+def age(
+    netting_set: Annotated[
+        list[str] | None, typer.Option(help="Only this netting set; give it once per set.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let what is past due fail and escalate, each level once, and tell subscribers.
+
+    The flow `margin-call` does the same on a schedule, and shows it in the Prefect pages.
+
+    Examples:
+
+        plimsoll calls age
+
+        plimsoll calls age --netting-set NS-0001 --json
+    """
+    from flows.terminal import show as print_out
+    from flows.terminal import show_json
+    from tasks.age_calls import aged, aged_as_json, told
+    from tasks.call_views import aged_table
+
+    steps = aged_as_json(aged(netting_set or None))
+    messages = told()
+    if as_json:
+        show_json({"steps": steps, "messages": messages})
+    else:
+        print_out(aged_table(steps))
+
+
 def _list(direction: str | None, state: str | None, netting_set: str | None, as_json: bool) -> None:
     from flows.terminal import show as print_out
     from flows.terminal import show_json

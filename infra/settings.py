@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     venue_network: Literal["sim", "test", "live"] = "sim"
     """The most that venue adapters may reach: simulated venues, test networks, or live ones. Live
     needs a second word from whoever uses it."""
+    webhook_url: str | None = None
+    """Where events of calls are told, signed with the secret ``WEBHOOK``; nowhere without it."""
+    webhook_hosts: str = ""
+    """Hosts outside loopback that webhooks may be sent to, separated by commas."""
     database_wait_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
     """Longest wait for a locked database before a sentence says so."""
 

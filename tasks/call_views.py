@@ -135,6 +135,22 @@ def call_page(call: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+def aged_table(steps: list[dict[str, Any]]) -> Table:
+    """Return the steps that time has taken as a table."""
+    table = _table("Past due", "Netting set", "Is now", "Told", "Due since, UTC", "Call")
+    for step in steps:
+        table.add_row(
+            step["netting_set_id"],
+            _state(step["state"]),
+            step["told"],
+            _minute(step["due_at"]),
+            step["call_id"],
+        )
+    if not steps:
+        table.caption = "nothing is due"
+    return table
+
+
 def done_as_json(done: Done) -> dict[str, Any]:
     """Return what an act came to."""
     return {
@@ -243,7 +259,7 @@ def _table(title: str, *heads: str) -> Table:
         table.add_column(
             head,
             justify="right" if head in numbers else "left",
-            no_wrap=head in ("Call", "Netting set"),
+            no_wrap=head in ("Call", "Netting set", "Due, UTC"),
             overflow="fold",
         )
     return table

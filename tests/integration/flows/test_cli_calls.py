@@ -15,7 +15,7 @@ from tests.integration.flows.conftest import CommandLine, Ended
 
 COMMANDS = (
     "list", "show", "agree", "dispute", "withdraw-dispute", "pledge", "reject-pledge", "settle",
-    "request", "substitute", "substitution",
+    "request", "substitute", "substitution", "age",
 )  # fmt: skip
 
 

@@ -1,0 +1,44 @@
+"""The flow that ages calls: what is past due is decided once, shown in Prefect, and not repeated."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.workplace import workplace
+from tests.integration.flows.conftest import LAST_DATE
+
+
+@pytest.fixture
+def overdue(home_after_both: Path) -> set[str]:
+    """Return the calls of the home that are past due: all, because the world is in the past."""
+    opened = workplace().database.calls.open_calls()
+    return set(opened[opened["direction"] == "call"]["call_id"])
+
+
+def test_i24_every_call_past_due_is_escalated_once_however_often_the_flow_runs(
+    overdue: set[str],
+) -> None:
+    from flows.margin_call import margin_call
+
+    assert overdue
+    first, second = margin_call(), margin_call()
+    assert first == second
+    assert first["reduction"] == len(overdue)
+    database = workplace().database
+    for name in sorted(overdue):
+        facts = database.calls.record(name).facts
+        assert [fact["level"] for fact in facts] == [None, 1, 2, 3]
+        assert all(fact["principal"] == "plimsoll" for fact in facts)
+    database.audit.verify()
+
+
+def test_calls_of_a_close_carry_the_terms_of_their_agreement(overdue: set[str]) -> None:
+    database = workplace().database
+    for name in sorted(overdue):
+        found = database.calls.record(name)
+        assert found.terms is not None
+        assert found.terms["issued_at"].date() == LAST_DATE + timedelta(days=1)
+        assert found.terms["issued_at"] <= found.terms["notified_at"] < found.call["due_at"]
