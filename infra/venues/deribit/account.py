@@ -31,8 +31,8 @@ from infra.venues.deribit.instruments import DeribitCatalog, instrument_id, sett
 from infra.venues.deribit.places import account_of
 from infra.venues.streams import StreamLimits
 
-# Marks move between two reads of one account; more than this is another book.
-_MARGIN_TOLERANCE: Final = Decimal("0.2")
+# Below the venue's own smallest unit of margin.
+_NOTHING: Final = Decimal("0.000001")
 _ATTEMPTS: Final = 2
 _SUMMARIES: Final = msgspec.json.Decoder(wire.Summaries)
 _POSITIONS: Final = msgspec.json.Decoder(list[wire.Position])
@@ -72,7 +72,7 @@ class DeribitAccounts:
                 await asyncio.gather(self._positions(account), self._orders(account)),
                 await self._summaries(account),
             )
-            contradiction = self._contradiction(before, after, positions)
+            contradiction = self._contradiction(before, after, positions, bool(orders))
             if contradiction is None or attempt == _ATTEMPTS:
                 break
         charged = self._charged[account]
@@ -160,6 +160,7 @@ class DeribitAccounts:
         before: Sequence[wire.Summary],
         after: Sequence[wire.Summary],
         positions: Sequence[wire.Position],
+        has_orders: bool,
     ) -> str | None:
         earlier = {one.currency: one.balance for one in before}
         later = {one.currency: one.balance for one in after}
@@ -172,13 +173,11 @@ class DeribitAccounts:
                 charged[settlement_of(listed)] += one.initial_margin
         for summary in after:
             told, own = summary.initial_margin, charged[summary.currency]
-            if summary.cross_collateral_enabled:
-                continue
-            # Orders add to the summary alone, so only what is missing contradicts.
-            if told and not own and not positions:
+            # How much is netted is the venue's affair; that there is something to charge is not.
+            if told and not positions and not has_orders:
                 return f"{summary.currency} charges {told} and no position is shown"
-            if own > told * (1 + _MARGIN_TOLERANCE) and own > told + Decimal("0.0001"):
-                return f"{summary.currency} charges {told}, positions alone {own}"
+            if own > _NOTHING and not told:
+                return f"{summary.currency} charges nothing for positions of {own}"
         return None
 
 

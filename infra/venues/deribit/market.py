@@ -25,6 +25,7 @@ from infra.venues.streams import StreamLimits, follow
 STALE_SECONDS: Final = 5.0
 FUTURE_MAX: Final = timedelta(seconds=5)
 _TICKER: Final = msgspec.json.Decoder(wire.Ticker)
+_ONE_ALONE: Final = 4.0
 _READS_AT_ONCE: Final = 8
 _HUNDRED: Final = Decimal(100)
 
@@ -35,8 +36,8 @@ class DeribitMarket:
     Parameters
     ----------
     stale_seconds : float
-        The longest silence of all channels of a stream together. Options alone may be silent:
-        without a future or perpetual among them there is no limit.
+        The longest silence of a stream. One future or perpetual alone may be silent four times as
+        long, an option for ever: marks of what nobody trades do not move.
     """
 
     def __init__(
@@ -98,25 +99,35 @@ class _Tickers:
         self, client: DeribitClient, source: str, symbols: Sequence[str], stale: float, clock: Clock
     ) -> None:
         self._source, self._stale, self._clock = source, stale, clock
-        channels = Channels(tuple(f"ticker.{symbol}.100ms" for symbol in symbols))
+        self._symbols = symbols
+        channels = Channels(tuple(map(_channel, symbols)))
         self._session = DeribitSession(client, source, channels)
         self._last_stamp: dict[str, int] = {}
-        self._taken_at = time.monotonic()
-        self._is_lively = any(not symbol.endswith(("-C", "-P")) for symbol in symbols)
+        self._taken_at: dict[str, float] = {}
+        self._missing: tuple[str, ...] = ()
 
     async def open(self) -> str:
         return await self._session.open()
 
     async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await self._session.start(socket)
-        self._taken_at = time.monotonic()
+        self._missing = self._session.missing
+        now = time.monotonic()
+        lively = (one for one in self._symbols if not one.endswith(("-C", "-P")))
+        self._taken_at = {symbol: now for symbol in lively if _channel(symbol) not in self._missing}
 
     def read(self, frame: str) -> Iterable[FeedEvent]:
         found = self._session.read(frame)
         if found is None:
             return
         ticker = decode(_TICKER, bytes(found.data), f"{self._source} {found.channel}")
-        self._taken_at = time.monotonic()
+        if ticker.instrument_name in self._taken_at:
+            self._taken_at[ticker.instrument_name] = time.monotonic()
+        if self._missing:
+            told, self._missing = ", ".join(self._missing), ()
+            yield FeedEvent(
+                source=self._source, received_at=self._clock(), reason=f"not listed: {told}"
+            )
         if ticker.timestamp < self._last_stamp.get(ticker.instrument_name, 0):
             return
         self._last_stamp[ticker.instrument_name] = ticker.timestamp
@@ -124,13 +135,19 @@ class _Tickers:
         reading = Reading(source=VENUE, received_at=now, venue_time=instant(ticker.timestamp))
         yield FeedEvent(source=self._source, received_at=now, marks=(mark_of(ticker, reading),))
 
-    def silent_after(self) -> float | None:
-        data = self._taken_at + self._stale if self._is_lively else None
+    def silent_after(self) -> float:
         frames = self._session.silent_after()
-        return frames if data is None else min(data, frames)
+        if not self._taken_at:
+            return frames
+        latest, oldest = max(self._taken_at.values()), min(self._taken_at.values())
+        return min(frames, latest + self._stale, oldest + _ONE_ALONE * self._stale)
 
     async def attend(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await self._session.attend(socket)
+
+
+def _channel(symbol: str) -> str:
+    return f"ticker.{symbol}.100ms"
 
 
 def mark_of(ticker: wire.Ticker, reading: Reading) -> Mark:

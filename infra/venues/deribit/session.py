@@ -40,6 +40,8 @@ class DeribitSession:
         self._id = 0
         self._frame_at = time.monotonic()
         self._asked = asyncio.Event()
+        self.missing: tuple[str, ...] = ()
+        """Channels that the venue did not confirm."""
 
     async def open(self) -> str:
         """Return the URL; the token is fetched before, so that a refusal speaks early."""
@@ -52,15 +54,16 @@ class DeribitSession:
         Raises
         ------
         VenueUnavailable
-            If the venue refuses, or does not confirm every channel.
+            If the venue refuses, or confirms no channel, or not all of an account.
         """
         await self._ask(socket, "public/set_heartbeat", {"interval": HEARTBEAT_SECONDS})
         result = await self._ask(socket, *await self._subscription())
         confirmed = decode(_NAMES, result, self._source)
-        missing = set(self._channels.names) - set(confirmed)
-        if missing:
+        self.missing = tuple(name for name in self._channels.names if name not in set(confirmed))
+        # One instrument that has expired must not silence the others; of an account all is needed.
+        if self.missing and (self._channels.account or not confirmed):
             raise VenueUnavailable(
-                f"{self._source}: not subscribed to {', '.join(sorted(missing))}",
+                f"{self._source}: not subscribed to {', '.join(self.missing)}",
                 identifier=self._source,
             )
         self._frame_at = time.monotonic()

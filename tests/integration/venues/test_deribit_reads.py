@@ -157,6 +157,20 @@ def test_a_snapshot_of_two_instants_is_read_again_and_then_called_incomplete() -
     asyncio.run(run())
 
 
+def test_an_account_with_orders_and_no_position_is_whole() -> None:
+    async def run() -> None:
+        async with scene(speed=0.0) as s:
+            account = s.venue.book.accounts["1001"]
+            place(s.venue.book, account, OrderRequest(
+                symbol="BTC-PERPETUAL", side="buy", quantity=Decimal(7),
+                limit_price=Decimal(30000)))  # fmt: skip
+            held = await s.adapter.accounts.snapshot(MAIN)
+            assert held.reading.is_complete and len(held.orders) == 1 and not held.positions
+            assert {m.bucket: m for m in held.margins}["BTC"].initial_margin > 0
+
+    asyncio.run(run())
+
+
 def test_the_log_is_read_in_parts_without_loss_or_repetition() -> None:
     async def run() -> None:
         async with scene() as s:

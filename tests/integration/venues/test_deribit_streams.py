@@ -120,6 +120,24 @@ def test_a_refused_subscription_and_a_full_venue_are_waited_out() -> None:
     asyncio.run(run())
 
 
+def test_one_instrument_that_expires_silences_itself_alone() -> None:
+    async def run() -> None:
+        async with scene(stale_seconds=0.3) as s:
+            both = [PERPETUAL, "deribit:ETH-PERPETUAL"]
+            events = s.adapter.market.stream(both)
+            async with asyncio.timeout(15.0):
+                await until(events, lambda e: any(m.instrument_id == both[1] for m in e.marks))
+                s.inject(K.INSTRUMENT_GONE, channel="ETH-PERPETUAL")
+                # Its silence is noticed, and the next connection goes without it.
+                told = await until(events, lambda e: "not listed" in e.reason)
+                assert any(event.health == "stale" for event in told)
+                assert "ETH-PERPETUAL" in told[-1].reason
+                await until(events, is_mark)
+            await events.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())
+
+
 def test_heartbeats_are_answered_and_their_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         async with scene() as s:

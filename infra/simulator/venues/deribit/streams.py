@@ -157,7 +157,9 @@ class Streams:
     def _is_channel(self, name: str, session: Session) -> bool:
         parts = name.split(".")
         if parts[0] == "ticker":
-            return len(parts) == 3 and parts[1] in self._book.listings
+            scope = Scope(venue=self._book.venue, channel=parts[1])
+            is_gone = self._book.plan.draw(FaultKind.INSTRUMENT_GONE, scope) is not None
+            return len(parts) == 3 and parts[1] in self._book.listings and not is_gone
         return parts[0] == "user" and session.account is not None and len(parts) >= 3
 
     async def _publish(self, session: Session) -> None:

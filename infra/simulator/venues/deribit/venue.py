@@ -20,6 +20,7 @@ from infra.simulator.venues.deribit import contracts, rpc
 from infra.simulator.venues.deribit.errors import RpcError
 from infra.simulator.venues.deribit.holdings import HoldingMethods
 from infra.simulator.venues.deribit.identity import ApiKey, Identity
+from infra.simulator.venues.deribit.margins import segregated_margin
 from infra.simulator.venues.deribit.orders import OrderMethods
 from infra.simulator.venues.deribit.public import PublicMethods
 from infra.simulator.venues.deribit.streams import Streams
@@ -42,7 +43,11 @@ class DeribitVenue:
         self.name = NAME
         today = town.clock.started_at
         self.book = VenueBook(
-            NAME, town.market, contracts.listings(today), decimals=contracts.DECIMALS
+            NAME,
+            town.market,
+            contracts.listings(today),
+            segregated_margin,
+            decimals=contracts.DECIMALS,
         )
         self.rails = Rails(self.book, town.chain, dict(contracts.WITHDRAWAL_FEES))
         self.identity = Identity(self.book)
