@@ -31,8 +31,9 @@ FUTURES_WEIGHT_MINUTE: Final = 2400
 # Counted by user; what the venue counts by address (12,000) is given in this unit, times 15.
 WALLET_WEIGHT_MINUTE: Final = 180_000
 _MINUTE_SECONDS: Final = 60.0
-# Room for what others spend under the same address: the limiter uses part, and stops near the end.
-_SHARE_USED: Final = 0.8
+# A bucket of half that refills in a minute never lets more than the whole into any minute; what
+# others spend under the same address shows in the venue's own count.
+_SHARE_USED: Final = 0.5
 _SHARE_STOP: Final = 0.95
 _BANNED: Final = 418
 _THROTTLED: Final = 429

@@ -27,9 +27,10 @@ from infra.venues.verdicts import Refusal, error_of
 Row = TypeVar("Row")
 Body: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 VENUE: Final = "okx"
-# Limits are per endpoint and two seconds: 60 orders, 10 account reads, 4 transfers. Every endpoint
-# has room for 60, and a request weighs 60 by its endpoint's limit.
-WEIGHT: Final = 60.0
+# Limits are per endpoint and two seconds: 60 orders, 10 account reads, 4 transfers. A request
+# weighs 60 by its endpoint's limit. Room for 30 that refills in two seconds never lets more than 60
+# into any two.
+WEIGHT: Final = 30.0
 PERIOD_SECONDS: Final = 2.0
 ORDER_LIFE: Final = timedelta(seconds=5)
 # A signed request is refused 30 seconds after its timestamp.
@@ -187,7 +188,7 @@ class OkxClient:
             said = decode(_ENVELOPE, response.body, name)
         except BadPayload:
             if response.status == _THROTTLED:
-                raise self._throttled(name, "", response) from None
+                raise self._throttled(name, response) from None
             if response.status >= _BAD_REQUEST:
                 # A gateway's page, not the venue's word.
                 raise no_answer(
@@ -197,8 +198,6 @@ class OkxClient:
         if said.code == _SUCCESS and response.status < _BAD_REQUEST:
             return bytes(said.data)
         code, message = self._refused_item(said, name)
-        if response.status == _THROTTLED:
-            raise self._throttled(name, code, response)
         refusal = Refusal(
             name=name,
             code=code,
@@ -210,7 +209,7 @@ class OkxClient:
         if isinstance(error, ClockSkew):
             self.clock.forget()
         if isinstance(error, Throttled):
-            self.http.limiter.pause(_PAUSE_SECONDS)
+            self.http.limiter.pause(refusal.retry_after_seconds or _PAUSE_SECONDS)
         raise error
 
     def _refused_item(self, said: wire.Envelope, name: str) -> tuple[str, str]:
@@ -224,12 +223,11 @@ class OkxClient:
                 return item.s_code, item.s_msg
         return said.code, said.msg
 
-    def _throttled(self, name: str, code: str, response: Response) -> Throttled:
+    def _throttled(self, name: str, response: Response) -> Throttled:
         wait = response.seconds("retry-after") or _PAUSE_SECONDS
         self.http.limiter.pause(wait)
         return Throttled(
-            f"{name}: HTTP {response.status} {code}, nothing is sent for {wait:.0f} s",
+            f"{name}: HTTP {response.status}, nothing is sent for {wait:.0f} s",
             identifier=name,
-            code=code,
             retry_after_seconds=wait,
         )

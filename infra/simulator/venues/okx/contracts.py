@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -80,7 +81,10 @@ def instrument(listing: Listing, factor: Decimal) -> dict[str, object]:
         "state": "live" if listing.is_active else "suspend", "ruleType": "normal",
         "maxLmtSz": "100000000", "maxMktSz": "100000000", "maxTwapSz": "100000000",
         "maxIcebergSz": "100000000", "maxTriggerSz": "100000000", "maxStopSz": "100000000",
-        "maxLmtAmt": "20000000", "maxMktAmt": "", "auctionEndTime": "",
+        "maxLmtAmt": "20000000", "maxMktAmt": "", "auctionEndTime": "", "contTdSwTime": "",
+        "futureSettlement": False, "instIdCode": zlib.crc32(listing.symbol.encode()) % 100_000,
+        "maxPlatOILmt": "", "openType": "", "posLmtAmt": "", "posLmtPct": "", "preMktSwTime": "",
+        "tradeQuoteCcyList": [],
     }  # fmt: skip
 
 

@@ -41,6 +41,12 @@ class Session:
     n_lines: int = 0
     shown: dict[str, Decimal] = field(default_factory=dict)
     shown_orders: dict[str, str] = field(default_factory=dict)
+    pushed_ms: int = 0
+
+    def push_time(self, now_ms: int) -> str:
+        """Return the time of the next push, after that of the last one."""
+        self.pushed_ms = max(now_ms, self.pushed_ms + 1)
+        return str(self.pushed_ms)
 
 
 class Streams:
@@ -168,7 +174,7 @@ class Streams:
         elif told["channel"] == "positions":
             await self._push_positions(session, account, told)
         elif told["channel"] == "balance_and_position":
-            await self._push(session, told, [self._both(account, [], "snapshot")])
+            await self._push(session, told, [self._both(session, account, [], "snapshot")])
         elif told["channel"] == "orders":
             session.shown_orders = {one.order_id: one.state for one in account.orders.values()}
 
@@ -184,7 +190,7 @@ class Streams:
             elif channel == "balance_and_position":
                 for line in lines:
                     event = _EVENTS.get(line.kind, "transferred")
-                    await self._push(session, told, [self._both(account, [line], event)])
+                    await self._push(session, told, [self._both(session, account, [line], event)])
             elif channel == "orders":
                 await self._push_orders(session, account, told)
 
@@ -210,8 +216,10 @@ class Streams:
                 session.shown_orders[order.order_id] = order.state
                 await self._push(session, told, [order_payload(self._book, order)])
 
-    def _both(self, account: Account, lines: list[LedgerLine], event: str) -> dict[str, Any]:
-        now = str(self._book.clock.wall_ms())
+    def _both(
+        self, session: Session, account: Account, lines: list[LedgerLine], event: str
+    ) -> dict[str, Any]:
+        now = session.push_time(self._book.clock.wall_ms())
         assets = {line.asset for line in lines} or set(account.assets(TRADING))
         symbols = {str(line.details["symbol"]) for line in lines if "symbol" in line.details}
         held = [one for one in account.positions.values() if one.symbol in symbols or not lines]
