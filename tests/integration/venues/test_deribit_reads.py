@@ -70,7 +70,7 @@ def test_a_snapshot_equals_the_book_of_the_venue() -> None:
             account = s.venue.book.accounts["1002"]
             place(s.venue.book, account, OrderRequest(
                 symbol="BTC-PERPETUAL", side="sell", quantity=Decimal(7),
-                limit_price=Decimal(90000), key="mine"))  # fmt: skip
+                limit_price=Decimal(90000), key="mine", is_reduce_only=True))  # fmt: skip
             held = await s.adapter.accounts.snapshot(MARGIN_A)
             assert held.reading.is_complete
             assert {p.instrument_id: p.quantity for p in held.positions} == {
