@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +18,7 @@ from infra.refusals import refusal
 from infra.rules import DEFAULT_PARAMETERS
 
 FOLDER: Final = "transfers"
+_AMOUNTS: Final = frozenset({"transfer_max", "fee_max", "above", "day_max", "rolling_max"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def read_policy(path: Path) -> PolicyInForce:
     text = path.read_text(encoding="utf-8")
     try:
         content = tomllib.loads(text)
+        _require_texts(content, path.name)
         # Strict JSON mode: dates and amounts are text, yet no text passes for a number.
         policy = TypeAdapter(TransferPolicy).validate_json(json.dumps(content, default=str))
     except tomllib.TOMLDecodeError as error:
@@ -72,3 +74,19 @@ def read_policy(path: Path) -> PolicyInForce:
             identifier=path.name,
         )
     return PolicyInForce(policy, hashlib.sha256(text.encode()).hexdigest(), str(path))
+
+
+def _require_texts(content: Any, label: str) -> None:
+    """Raise ParameterError if an amount is a number of TOML, which has been a float already."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if key in _AMOUNTS and not isinstance(value, str):
+                raise ParameterError(
+                    f'{key} is {value!r}, limit: a text such as "2.5", which stays exact',
+                    identifier=f"{label}: {key}",
+                    value=value,
+                )
+            _require_texts(value, label)
+    elif isinstance(content, list):
+        for value in content:
+            _require_texts(value, label)
