@@ -27,3 +27,20 @@ CUT_OFFS: Final = (
     CutOff("new-york", "30 17 * * 1-5", "America/New_York", "the cut-off of New York"),
 )
 ON_DEMAND: Final = "on-demand"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A piece of work that comes round all day, as cron in UTC."""
+
+    name: str
+    cron: str
+    meaning: str
+
+
+CALLS_ROUND: Final = Round("calls", "*/10 * * * *", "ages open calls: past due, escalated")
+VENUE_ROUNDS: Final = (
+    Round("settle", "* * * * *", "sends approved transfers and resolves open ones"),
+    Round("reconcile", "*/5 * * * *", "compares the ledger with the connected venues"),
+)
+"""Only where venues are connected."""

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
 from flows.end_of_day import end_of_day
-from flows.schedules import CUT_OFFS, ON_DEMAND
+from flows.margin_call import margin_call
+from flows.reconcile import reconcile
+from flows.schedules import CALLS_ROUND, CUT_OFFS, ON_DEMAND, VENUE_ROUNDS, Round
+from flows.settle import settle
 from tasks.catch_up import missed_dates
 from tasks.deadman import overdue
 from tasks.orders import scheduled_inputs
+from tasks.reconcile_now import is_connected
 from tasks.serving import StartNow
+
+_ONE_AT_A_TIME = ConcurrencyLimitConfig(
+    limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
+)
 
 
 def deployments() -> list[RunnerDeployment]:
@@ -38,7 +47,28 @@ def deployments() -> list[RunnerDeployment]:
         parameters=scheduled_inputs(latest=True),
         description="Closes a date that you choose; the date offered is the last one with data.",
     )
-    return [*scheduled, by_hand]
+    return [*scheduled, by_hand, *_rounds()]
+
+
+def _rounds() -> list[RunnerDeployment]:
+    """Return the rounds of the day: calls always, transfers and books where venues are there."""
+    flows: list[tuple[Flow[..., Any], Round]] = [(margin_call, CALLS_ROUND)]
+    if is_connected():
+        flows += list(zip((settle, reconcile), VENUE_ROUNDS, strict=True))
+    return [
+        cast(
+            RunnerDeployment,
+            found.to_deployment(
+                each.name,
+                schedule=Cron(each.cron, timezone="UTC", slug=each.name),
+                description=f"{each.meaning[0].upper()}{each.meaning[1:]}.",
+                concurrency_limit=_ONE_AT_A_TIME,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+                tags=["round"],
+            ),
+        )
+        for found, each in flows
+    ]
 
 
 def _deployment(
@@ -49,9 +79,7 @@ def _deployment(
         schedule=schedule,
         parameters=parameters,
         description=description,
-        concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-        ),
+        concurrency_limit=_ONE_AT_A_TIME,
         # By module, so that the flow is found wherever the service is started.
         entrypoint_type=EntrypointType.MODULE_PATH,
         tags=["close"],

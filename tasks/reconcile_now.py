@@ -38,6 +38,11 @@ class Reconciled:
         return int((self.breaks["status"] != "closed").sum())
 
 
+def is_connected() -> bool:
+    """Return whether this installation is connected to venues."""
+    return has_connections(workplace().settings)
+
+
 def reconcile_once() -> Reconciled:
     """Return one round over all connected accounts, recorded.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _WATCH_SECONDS: Final = 5.0
 _SCHEDULED_SECONDS_MAX: Final = 120.0
 _STOP_SECONDS_MAX: Final = 20.0
-_RUNS_AT_ONCE_MAX: Final = 2
+_RUNS_AT_ONCE_MAX: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

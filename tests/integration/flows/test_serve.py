@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from flows.schedules import CUT_OFFS
+from flows.schedules import CALLS_ROUND, CUT_OFFS
 from infra.settings import read_settings
 from tasks.session import ServedAt, served_at
 from tests.integration.flows.conftest import LAST_DATE, CommandLine, bytes_of_run
@@ -29,6 +29,8 @@ STOP_SECONDS_MAX = 60
 RUN_SECONDS_MAX = 280
 BUSY_SECONDS_MAX = 60
 READY = b"Next closes"
+# Rounds come every few minutes and go; closes stand.
+CLOSES_DUE = {"state": {"type": {"any_": ["SCHEDULED"]}}, "tags": {"all_": ["close"]}}
 
 
 @dataclass(slots=True)
@@ -131,7 +133,7 @@ def test_scheduled_runs_exist_and_a_restart_neither_pauses_nor_deletes_them(
     with serving(home, PLIMSOLL_MARKET=str(world)) as service:
         before = service.ask(
             "flow_runs/filter",
-            {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200},
+            {"flow_runs": CLOSES_DUE, "limit": 200},
         )
         assert len(before) >= len(CUT_OFFS)
         log = (home / "prefect" / "serve.log").read_text()
@@ -142,17 +144,18 @@ def test_scheduled_runs_exist_and_a_restart_neither_pauses_nor_deletes_them(
     with serving(home, PLIMSOLL_MARKET=str(world)) as service:
         after = service.ask(
             "flow_runs/filter",
-            {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200},
+            {"flow_runs": CLOSES_DUE, "limit": 200},
         )
         due = {run["expected_start_time"] for run in before}
         assert due <= {run["expected_start_time"] for run in after}
         deployments = service.ask("deployments/filter", {})
-        assert len(deployments) == len(CUT_OFFS) + 1
+        # By hand, and the round of open calls; no venue is connected here.
+        assert len(deployments) == len(CUT_OFFS) + 2
         assert not any(found["paused"] for found in deployments)
         schedules = {
             found["name"]: found["schedules"] for found in deployments if found["schedules"]
         }
-        assert set(schedules) == {cut_off.name for cut_off in CUT_OFFS}
+        assert set(schedules) == {CALLS_ROUND.name, *(cut_off.name for cut_off in CUT_OFFS)}
         assert all(schedule["active"] for found in schedules.values() for schedule in found)
         starts = [
             datetime.fromisoformat(run["expected_start_time"]).astimezone(
