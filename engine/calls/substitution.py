@@ -10,6 +10,9 @@ from typing import Final, Literal, TypeAlias
 from engine.errors import ModelInputError, StateError
 
 SubstitutionStep: TypeAlias = Literal["agreed", "rejected", "received", "released"]
+SUBSTITUTION_STEPS: Final[tuple[SubstitutionStep, ...]] = (
+    "agreed", "rejected", "received", "released",
+)  # fmt: skip
 _NEXT: Final[Mapping[str, frozenset[str]]] = {
     "proposed": frozenset({"agreed", "rejected"}),
     "agreed": frozenset({"received", "rejected"}),

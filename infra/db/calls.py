@@ -13,6 +13,7 @@ from engine.calls.standing import Standing
 from engine.calls.states import END_STATES, require_step
 from engine.calls.substitution import Substitution
 from engine.errors import InvariantBroken, MissingDataError
+from infra.crashpoints import crashpoint
 from infra.db.bulk import among, dates, insert_rows, instants
 from infra.db.call_carrying import carry_pledges
 from infra.db.call_events import (
@@ -82,6 +83,7 @@ class Calls:
         InvariantBroken
             If the run has issued other calls before: the amount is a function of its inputs.
         """
+        crashpoint("call:issue:start")
         with self._database.writing() as connection:
             run = get_run(connection, run_id)
             is_past = is_history(connection, run)
@@ -91,6 +93,8 @@ class Calls:
                 _require_same(run_id, found, [one.call for one in wanted])
             else:
                 self._issue(connection, run, wanted, is_past)
+            crashpoint("call:issue:before-commit")
+        crashpoint("call:issue:after-commit")
         return self.of_run(run_id)
 
     def withdraw(self, run_id: str, netting_set_ids: Iterable[str], reason: str) -> int:

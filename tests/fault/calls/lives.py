@@ -1,0 +1,180 @@
+"""Lives of calls: a seeded script that may be killed anywhere and is then run again from its start.
+
+Every act carries a key, as a message or a desk gives it one; so a rerun finds what was done.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from engine.calls.disputes import DisputeReason
+from infra.crashpoints import VARIABLE
+from infra.db import Database, open_database
+from infra.db.call_tables import CallFactRow, WebhookDeliveryRow
+from infra.db.tables import CallEventRow, CallRow
+from infra.messages.webhook_delivery import Subscriber, deliver_due
+from infra.messages.webhook_signing import WebhookSecret
+from tests.integration.db.call_facts import act, btc, came, with_terms
+from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, calls
+
+NETTING_SETS = ("NS-1", "NS-2", "NS-3")
+SUBSCRIBER = Subscriber("client", "http://127.0.0.1:1/hook", (WebhookSecret(b"s" * 32),))
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where a life is lived, by which seed, and the file of what its subscriber has heard."""
+
+    url: str
+    seed: int
+    heard: Path
+    has_fresh_keys: bool = False
+    """The planted bug: a key that a rerun does not make again."""
+
+
+def live(life: Life) -> None:
+    """Live the life from its start; what a run before has done is found and not done again."""
+    database = open_database(life.url, wait_seconds=20.0, actor="life")
+    try:
+        _live(database, life)
+    finally:
+        database.close()
+
+
+def _live(database: Database, life: Life) -> None:
+    dice = random.Random(life.seed)
+    acts = database.call_actions
+    amounts = {name: str(dice.randint(50, 100)) for name in NETTING_SETS}
+    run = bound(database, DAY)
+    issued = database.calls.issue(run.run_id, with_terms(calls(amounts)))
+    one, two, _ = (str(name) for name in issued["call_id"])
+
+    def by(step: str):
+        tail = os.urandom(4).hex() if life.has_fresh_keys else ""
+        return act(f"person {dice.randint(1, 3)}", f"step {step}", key=f"{life.seed}-{step}{tail}")
+
+    _deliver(database, life, 0)
+    acts.agree(one, by("agree"))
+    undisputed = Decimal(dice.randint(10, 40))
+    acts.dispute(two, undisputed, DisputeReason.EXPOSURE, by("dispute"))
+    first = acts.pledge(one, btc(amounts["NS-1"]), by("pledge"))
+    wrong = acts.pledge(two, btc(str(undisputed)), by("wrong pledge"))
+    acts.reject_pledge(two, wrong.number, by("reject"))
+    acts.pledge(two, btc(str(undisputed), "0.7"), by("pledge two"))
+    part = str(dice.randint(1, 40))
+    acts.settle(one, came(part, first.number), by("part"))
+    acts.withdraw_dispute(two, by("withdraw"))
+    database.call_ageing.age(DUE, "plimsoll")
+    _deliver(database, life, 1)
+    if not database.runs.get(run.run_id).is_finished:
+        database.runs.finish(run.run_id, "completed", {})
+    # The next close replaces what is open; what is on its way goes over.
+    following = bound(database, NEXT_DAY)
+    later = with_terms(calls(dict.fromkeys(NETTING_SETS, "90"), due_at=DUE + timedelta(days=1)))
+    new = {
+        str(row["netting_set_id"]): str(row["call_id"])
+        for row in database.calls.issue(following.run_id, later).to_dict("records")
+    }
+    database.call_ageing.age(DUE + timedelta(hours=3), "plimsoll")
+    rest = Decimal(amounts["NS-1"]) - Decimal(part)
+    acts.settle(new["NS-1"], came(str(rest), 3), by("carried"))
+    acts.settle(new["NS-3"], came("90"), by("silent"))
+    left = Decimal(90) - rest
+    if left > 0:
+        acts.settle(new["NS-1"], came(str(left)), by("rest"))
+    database.call_ageing.age(DUE + timedelta(days=2), "plimsoll")
+    _deliver(database, life, 2)
+
+
+def _deliver(database: Database, life: Life, days: int) -> None:
+    def hear(_: object, headers: Mapping[str, str], body: bytes) -> int:
+        with life.heard.open("a", encoding="utf-8") as file:
+            event = json.loads(body)["data"]
+            file.write(f"{headers['webhook-id']} {event['call_id']} {event['event']}\n")
+        return 204
+
+    deliver_due(database, SUBSCRIBER, NOW + timedelta(days=days), hear)
+
+
+def undisturbed_points(life: Life) -> int:
+    """Return how many crash points a life passes when nothing kills it."""
+    context = multiprocessing.get_context("fork")
+    answer = context.SimpleQueue()
+    process = context.Process(target=_counted, args=(answer, life))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return int(answer.get())
+
+
+def killed(life: Life, point: int) -> bool:
+    """Run the life in a process that dies at its ``point``-th crash point; whether it did."""
+    process = multiprocessing.get_context("fork").Process(target=_armed, args=(life, point))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
+    return process.exitcode != 0
+
+
+def record_of(life: Life) -> dict[str, Any]:
+    """Return what a life has left behind, without clocks and the hashes that chain over them."""
+    database = open_database(life.url, actor="life")
+    try:
+        with database.reading() as connection:
+            facts = [
+                (row.call_id, row.number, row.kind, row.amount, row.pledge, row.level,
+                 row.principal, row.reason, str(sorted(row.details.items())))
+                for row in connection.execute(
+                    select(CallFactRow.__table__).order_by(CallFactRow.position)
+                )
+            ]  # fmt: skip
+            events = [
+                (row.call_id, row.number, row.state, row.reason)
+                for row in connection.execute(
+                    select(CallEventRow.__table__).order_by(CallEventRow.position)
+                )
+            ]
+            states = sorted(connection.execute(select(CallRow.call_id, CallRow.state)).tuples())
+            statuses = [
+                row.status for row in connection.execute(select(WebhookDeliveryRow.__table__))
+            ]
+        standings = database.calls.standings([name for name, _ in states])
+        database.audit.verify()
+    finally:
+        database.close()
+    return {
+        "facts": facts,
+        "events": events,
+        "states": states,
+        "outstanding": {name: one.outstanding for name, one in sorted(standings.items())},
+        "settled": {name: one.settled for name, one in sorted(standings.items())},
+        "deliveries": statuses,
+        # Told at least once, and each event under one id however often.
+        "heard": sorted(set(life.heard.read_text(encoding="utf-8").splitlines())),
+    }
+
+
+def _armed(life: Life, point: int) -> None:
+    os.environ[VARIABLE] = f"#{point}"
+    live(life)
+
+
+def _counted(answer: Any, life: Life) -> None:
+    from infra import crashpoints
+
+    os.environ[VARIABLE] = "#0"
+    live(life)
+    answer.put(next(crashpoints._numbers) - 1)
