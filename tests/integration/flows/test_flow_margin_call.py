@@ -1,4 +1,4 @@
-"""The flow that ages calls: what is past due is decided once, shown in Prefect, and not repeated."""
+"""The flow that ages calls: past due is decided once, shown in Prefect, and not repeated."""
 
 from __future__ import annotations
 
