@@ -68,6 +68,8 @@ class BinanceAccounts:
         ------
         BadPayload
             If the answer contradicts itself twice.
+        Unsupported
+            If the account is in hedge mode and holds a position.
         """
         account, client = self._places.account(account_id), self._places.client(account_id)
         if account.wallet == "SPOT":
@@ -76,6 +78,7 @@ class BinanceAccounts:
         async def read() -> Answered[wire.Account]:
             call = Call(method="GET", path="/fapi/v2/account", weight=5)
             answered = await client.read(call, _ACCOUNT)
+            _require_one_way(answered.content, account_id)
             _require_coherent(answered.content, account_id)
             return answered
 
@@ -173,6 +176,17 @@ async def spot_balances(client: BinanceClient) -> tuple[tuple[HeldBalance, ...],
         for one in answered.content.balances
     )
     return balances, answered.received_at
+
+
+def _require_one_way(held: wire.Account, account_id: str) -> None:
+    for one in held.positions:
+        if one.position_side != "BOTH" and one.position_amt:
+            raise Unsupported(
+                f"{VENUE} account {account_id} holds {one.symbol} by side ({one.position_side}): "
+                "switch it to one-way mode",
+                identifier=account_id,
+                value=one.position_side,
+            )
 
 
 def _require_coherent(held: wire.Account, account_id: str) -> None:

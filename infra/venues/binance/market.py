@@ -17,11 +17,13 @@ from infra.clock import Clock, utc_now
 from infra.venues.binance import wire
 from infra.venues.binance.client import VENUE, BinanceClient, Call
 from infra.venues.binance.instruments import instrument_id, symbol_of
+from infra.venues.marks import require_mark
 from infra.venues.payloads import decode, instant, optional_decimal
 from infra.venues.streams import StreamLimits, follow
 
 STALE_SECONDS: Final = 5.0
 _PREMIUMS: Final = msgspec.json.Decoder(list[wire.PremiumIndex])
+_SOURCE: Final = f"{VENUE} marks"
 _FRAME: Final = msgspec.json.Decoder(wire.CombinedFrame)
 _UPDATE: Final = msgspec.json.Decoder(wire.MarkPriceUpdate)
 
@@ -37,11 +39,17 @@ class BinanceMarket:
         limits: StreamLimits | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        self._client, self._clock = client, clock
+        self._client, self.clock = client, clock
         self._stale_seconds, self._limits = stale_seconds, limits
 
     async def marks(self, instrument_ids: Sequence[str]) -> tuple[Mark, ...]:
-        """Return present marks in the order asked; unknown instruments are absent."""
+        """Return present marks in the order asked; unknown instruments are absent.
+
+        Raises
+        ------
+        BadPayload
+            If a mark is not above zero or stamped in the future.
+        """
         wanted = [symbol_of(name) for name in instrument_ids]
         call = Call(method="GET", path="/fapi/v1/premiumIndex", weight=10, is_signed=False)
         answer = await self._client.read(call, _PREMIUMS)
@@ -59,23 +67,28 @@ class BinanceMarket:
         symbols = tuple(symbol_of(name) for name in instrument_ids)
 
         def protocol() -> _MarkStream:
-            return _MarkStream(self._client.hosts.stream, symbols, self._stale_seconds, self._clock)
+            return _MarkStream(self, self._client.hosts.stream, symbols, self._stale_seconds)
 
-        return follow(f"{VENUE} marks", protocol, self._limits, self._clock)
+        return follow(_SOURCE, protocol, self._limits, self.clock)
 
 
 class _MarkStream:
     def __init__(
-        self, host: str, symbols: tuple[str, ...], stale_seconds: float, clock: Clock
+        self, market: BinanceMarket, host: str, symbols: tuple[str, ...], stale_seconds: float
     ) -> None:
-        self._host, self._symbols, self._clock = host, symbols, clock
+        self._market, self._host, self._symbols = market, host, symbols
         self._stale_seconds = stale_seconds
-        now = time.monotonic()
-        self._stamps = dict.fromkeys(symbols, 0)
-        self._fresh_at = dict.fromkeys(symbols, now)
+        self._missing: tuple[str, ...] = ()
+        self._stamps: dict[str, int] = {}
+        self._fresh_at: dict[str, float] = {}
 
     async def open(self) -> str:
-        streams = "/".join(f"{symbol.lower()}@markPrice@1s" for symbol in self._symbols)
+        # The venue confirms a stream of a symbol that it does not list, and is silent on it.
+        listed = {symbol_of(one.instrument_id) for one in await self._market.marks(self._symbols)}
+        self._missing = tuple(symbol for symbol in self._symbols if symbol not in listed)
+        self._stamps = dict.fromkeys((s for s in self._symbols if s in listed), 0)
+        self._fresh_at = dict.fromkeys(self._stamps, time.monotonic())
+        streams = "/".join(f"{symbol.lower()}@markPrice@1s" for symbol in self._stamps)
         return f"{self._host}/market/stream?streams={streams}"
 
     async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -86,6 +99,11 @@ class _MarkStream:
         content = decode(_FRAME, frame, f"{VENUE} mark stream")
         if content.error is not None:
             raise VenueUnavailable(f"{VENUE} mark stream: {content.error}", identifier=VENUE)
+        if self._missing:
+            told, self._missing = ", ".join(self._missing), ()
+            yield FeedEvent(
+                source=_SOURCE, received_at=self._market.clock(), reason=f"not listed: {told}"
+            )
         if "@markPrice" not in content.stream:
             return
         update = decode(_UPDATE, bytes(content.data), f"{VENUE} {content.stream}")
@@ -95,7 +113,7 @@ class _MarkStream:
             return
         self._stamps[update.symbol] = update.event_time
         self._fresh_at[update.symbol] = time.monotonic()
-        now = self._clock()
+        now = self._market.clock()
         reading = Reading(source=VENUE, received_at=now, venue_time=instant(update.event_time))
         mark = Mark(
             instrument_id=instrument_id(update.symbol),
@@ -104,7 +122,7 @@ class _MarkStream:
             index_price=update.index_price,
             funding_rate=optional_decimal(update.funding_rate, f"{VENUE} funding"),
         )
-        yield FeedEvent(source=f"{VENUE} marks", received_at=now, marks=(mark,))
+        yield FeedEvent(source=_SOURCE, received_at=now, marks=(require_mark(mark),))
 
     def silent_after(self) -> float | None:
         if not self._fresh_at:
@@ -118,10 +136,12 @@ class _MarkStream:
 
 def _mark(row: wire.PremiumIndex, received_at: datetime) -> Mark:
     rate = optional_decimal(row.last_funding_rate, f"{VENUE} funding of {row.symbol}")
-    return Mark(
-        instrument_id=instrument_id(row.symbol),
-        reading=Reading(source=VENUE, received_at=received_at, venue_time=instant(row.time)),
-        mark_price=row.mark_price,
-        index_price=row.index_price,
-        funding_rate=rate,
+    return require_mark(
+        Mark(
+            instrument_id=instrument_id(row.symbol),
+            reading=Reading(source=VENUE, received_at=received_at, venue_time=instant(row.time)),
+            mark_price=row.mark_price,
+            index_price=row.index_price,
+            funding_rate=rate,
+        )
     )

@@ -63,6 +63,8 @@ class OkxAccounts:
         ------
         BadPayload
             If the positions change under every reading.
+        Unsupported
+            If the account is in long/short mode and holds a position.
         """
         account, client = self._places.account(account_id), self._places.client(account_id)
         if account.wallet == "funding":
@@ -101,6 +103,14 @@ class OkxAccounts:
                 f"{VENUE} account {account_id}: positions changed while it was read",
                 identifier=account_id,
             )
+        for row in after.rows:
+            if row.pos_side != "net" and exact_decimal(row.pos, f"{VENUE} position {row.inst_id}"):
+                raise Unsupported(
+                    f"{VENUE} account {account_id} holds {row.inst_id} by side ({row.pos_side}): "
+                    "switch it to net mode",
+                    identifier=account_id,
+                    value=row.pos_side,
+                )
         if len(balance.rows) != 1:
             raise BadPayload(f"{VENUE} balance of {account_id}: {len(balance.rows)} rows, not 1")
         held = balance.rows[0]

@@ -31,15 +31,30 @@ class OkxCatalog:
 
     def __init__(self, client: OkxClient, families: Sequence[str] = OPTION_FAMILIES) -> None:
         self._client, self._families = client, tuple(families)
+        self._sizes: dict[str, object] = {}
 
     async def instruments(self) -> pd.DataFrame:
-        """Return rows of the data contract ``instruments``; those not yet open are absent."""
+        """Return rows of the data contract ``instruments``; those not yet open are absent.
+
+        Raises
+        ------
+        BadPayload
+            If a contract's size is another than before: every position in it would change.
+        """
         asked: list[Mapping[str, str]] = [
             {"instType": kind} for kind in ("SPOT", "SWAP", "FUTURES")
         ]
         asked += [{"instType": "OPTION", "instFamily": name} for name in self._families]
         answers = await asyncio.gather(*(self._listed(parameters) for parameters in asked))
         rows = [_row(one) for listed in answers for one in listed if one.state not in _NOT_YET]
+        for row in rows:
+            name, size = str(row["instrument_id"]), row["contract_multiplier"]
+            if self._sizes.setdefault(name, size) != size:
+                raise BadPayload(
+                    f"{name}: a contract was {self._sizes[name]} and is {size} now",
+                    identifier=name,
+                    value=size,
+                )
         return instrument_frame(rows)
 
     async def _listed(self, parameters: Mapping[str, str]) -> list[wire.Instrument]:

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.ports import FeedEvent, Mark, Reading
 from infra.clock import Clock, utc_now
+from infra.venues.marks import require_mark
 from infra.venues.okx import wire
 from infra.venues.okx.client import VENUE, Answered, Call, OkxClient
 from infra.venues.okx.instruments import family_of, inst_id_of, inst_type_of, instrument_id
@@ -49,11 +50,17 @@ class OkxMarket:
         limits: StreamLimits | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        self._client, self._clock = client, clock
+        self._client, self.clock = client, clock
         self._stale_seconds, self._limits = stale_seconds, limits
 
     async def marks(self, instrument_ids: Sequence[str]) -> tuple[Mark, ...]:
-        """Return present marks in the order asked; unknown instruments are absent."""
+        """Return present marks in the order asked; unknown instruments are absent.
+
+        Raises
+        ------
+        BadPayload
+            If a mark is not above zero or stamped in the future.
+        """
         wanted = [inst_id_of(name) for name in instrument_ids]
         kinds = sorted({inst_type_of(name) for name in wanted})
         families = sorted({family_of(name) for name in wanted})
@@ -76,9 +83,9 @@ class OkxMarket:
         names = tuple(inst_id_of(name) for name in instrument_ids)
 
         def protocol() -> _MarkStream:
-            return _MarkStream(self._client.hosts.stream, names, self._stale_seconds, self._clock)
+            return _MarkStream(self, self._client.hosts.stream, names, self._stale_seconds)
 
-        return follow(_SOURCE, protocol, self._limits, self._clock)
+        return follow(_SOURCE, protocol, self._limits, self.clock)
 
     async def _marks_of(self, kind: str) -> Answered[wire.MarkPrice]:
         # What is spot to us has its mark under margin.
@@ -124,22 +131,34 @@ class OkxMarket:
 
 class _MarkStream:
     def __init__(
-        self, host: str, names: tuple[str, ...], stale_seconds: float, clock: Clock
+        self, market: OkxMarket, host: str, names: tuple[str, ...], stale_seconds: float
     ) -> None:
-        self._host, self._names, self._clock = host, names, clock
-        self._fresh = Freshness(names, stale_seconds)
-        self._stamps = dict.fromkeys(names, 0)
+        self._market, self._host, self._names = market, host, names
+        self._stale_seconds = stale_seconds
+        self._missing: tuple[str, ...] = ()
+        self._stamps: dict[str, int] = {}
+        self._fresh = Freshness((), stale_seconds)
         self._early: list[str] = []
 
     async def open(self) -> str:
+        # One instrument that is not listed makes the venue refuse the whole subscription.
+        listed = {inst_id_of(one.instrument_id) for one in await self._market.marks(self._names)}
+        self._missing = tuple(name for name in self._names if name not in listed)
+        self._stamps = dict.fromkeys((name for name in self._names if name in listed), 0)
         return f"{self._host}/public"
 
     async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        channels = [{"channel": "mark-price", "instId": name} for name in self._names]
+        channels = [{"channel": "mark-price", "instId": name} for name in self._stamps]
         self._early = await subscribe(socket, channels, _SOURCE)
+        self._fresh = Freshness(tuple(self._stamps), self._stale_seconds)
 
     def read(self, frame: str) -> Iterable[FeedEvent]:
         frames, self._early = [*self._early, frame], []
+        if self._missing:
+            told, self._missing = ", ".join(self._missing), ()
+            yield FeedEvent(
+                source=_SOURCE, received_at=self._market.clock(), reason=f"not listed: {told}"
+            )
         for one in frames:
             content = read_frame(one, _SOURCE)
             if content is None or content.arg is None or content.arg.channel != "mark-price":
@@ -160,7 +179,7 @@ class _MarkStream:
             return
         self._stamps[row.inst_id] = stamp
         self._fresh.note(row.inst_id)
-        now = self._clock()
+        now = self._market.clock()
         mark = _mark(row, now, _Besides({}, {}, {}))
         yield FeedEvent(source=_SOURCE, received_at=now, marks=(mark,))
 
@@ -168,14 +187,16 @@ class _MarkStream:
 def _mark(row: wire.MarkPrice, received_at: datetime, besides: _Besides) -> Mark:
     option = besides.options.get(row.inst_id)
     name = f"{VENUE} {row.inst_id}"
-    return Mark(
-        instrument_id=instrument_id(row.inst_id),
-        reading=Reading(source=VENUE, received_at=received_at, venue_time=instant(row.ts)),
-        mark_price=exact_decimal(row.mark_px, name),
-        index_price=besides.index.get(family_of(row.inst_id)),
-        funding_rate=besides.funding.get(row.inst_id),
-        mark_iv=None if option is None else optional_decimal(option.mark_vol, name),
-        forward_price=None if option is None else optional_decimal(option.fwd_px, name),
+    return require_mark(
+        Mark(
+            instrument_id=instrument_id(row.inst_id),
+            reading=Reading(source=VENUE, received_at=received_at, venue_time=instant(row.ts)),
+            mark_price=exact_decimal(row.mark_px, name),
+            index_price=besides.index.get(family_of(row.inst_id)),
+            funding_rate=besides.funding.get(row.inst_id),
+            mark_iv=None if option is None else optional_decimal(option.mark_vol, name),
+            forward_price=None if option is None else optional_decimal(option.fwd_px, name),
+        )
     )
 
 

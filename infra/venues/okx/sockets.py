@@ -54,7 +54,8 @@ async def subscribe(
     socket: aiohttp.ClientWebSocketResponse, channels: Sequence[dict[str, str]], source: str
 ) -> list[str]:
     """Subscribe and wait until every channel is confirmed; return data frames that came first."""
-    await send(socket, {"op": "subscribe", "args": list(channels)})
+    if channels:
+        await send(socket, {"op": "subscribe", "args": list(channels)})
     early: list[str] = []
     left = len(channels)
     while left:
