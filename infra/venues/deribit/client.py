@@ -6,6 +6,7 @@ the way. Tokens belong to a named session, since others are good for one connect
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -101,6 +102,7 @@ class DeribitClient:
         self.clock = VenueClock(self._server_time, clock)
         self._ids = count(1)
         self._tokens: dict[str, tuple[str, float]] = {}
+        self._renewing = asyncio.Lock()
 
     async def read(self, call: Call, decoder: msgspec.json.Decoder[Content]) -> Answered[Content]:
         """Return the content of an answer, asking a second time where the first failed for now.
@@ -143,9 +145,11 @@ class DeribitClient:
         """Return a token of an account that is good for a minute at least; empty for none."""
         if not account:
             return ""
-        token, until = self._tokens.get(account, ("", 0.0))
-        if until <= time.monotonic():
-            token = await self._new_token(account)
+        async with self._renewing:
+            # Whoever waited finds the token that the first one has fetched.
+            token, until = self._tokens.get(account, ("", 0.0))
+            if until <= time.monotonic():
+                token = await self._new_token(account)
         return token
 
     def forget_token(self, account: str) -> None:

@@ -78,8 +78,10 @@ Page = TypeVar("Page", wire.Transfers, wire.Withdrawals)
 class DeribitTransfers:
     """The rails that start at Deribit; internal ones act under the main account's token."""
 
-    def __init__(self, client: DeribitClient) -> None:
-        self._client = client
+    def __init__(
+        self, client: DeribitClient, *, request_expiry: timedelta = REQUEST_EXPIRY
+    ) -> None:
+        self._client, self._request_expiry = client, request_expiry
         self._currencies: dict[str, wire.Currency] = {}
 
     async def load_fees(self) -> None:
@@ -95,7 +97,7 @@ class DeribitTransfers:
         if is_here(order.destination):
             return RouteGuarantees(
                 is_keyed=True, duplicate_answer="original", has_lookup=True,
-                request_expiry=REQUEST_EXPIRY, settle_window=SETTLE_WINDOW,
+                request_expiry=self._request_expiry, settle_window=SETTLE_WINDOW,
                 amount_min=self._step(order.asset),
             )  # fmt: skip
         if not order.address:
@@ -107,8 +109,8 @@ class DeribitTransfers:
         fee = self._fee_max(order.asset)
         return RouteGuarantees(
             is_keyed=True, duplicate_answer="original", has_lookup=True,
-            request_expiry=REQUEST_EXPIRY, settle_window=WITHDRAWAL_SETTLE_WINDOW, fee_max=fee,
-            amount_min=fee + self._step(order.asset), needs_whitelist=True,
+            request_expiry=self._request_expiry, settle_window=WITHDRAWAL_SETTLE_WINDOW,
+            fee_max=fee, amount_min=fee + self._step(order.asset), needs_whitelist=True,
         )  # fmt: skip
 
     async def submit(self, order: TransferOrder) -> TransferReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
 
 from infra.clock import Clock, utc_now
@@ -13,7 +14,7 @@ from infra.venues.deribit.client import DeribitClient
 from infra.venues.deribit.hosts import DeribitHosts
 from infra.venues.deribit.instruments import DeribitCatalog
 from infra.venues.deribit.market import STALE_SECONDS, DeribitMarket
-from infra.venues.deribit.transfers import DeribitTransfers
+from infra.venues.deribit.transfers import REQUEST_EXPIRY, DeribitTransfers
 from infra.venues.limits import RequestLimiter
 from infra.venues.streams import StreamLimits
 
@@ -28,7 +29,9 @@ class DeribitConfiguration:
         The venue's number of the account of ``credential``; its sub-accounts are reached with
         tokens exchanged for them.
     limiter : RequestLimiter, optional
-        Shared, where several processes' parts use one credential.
+        Shared, where several parts of the process use one credential.
+    request_expiry : timedelta
+        How long a request that got no answer may still be accepted.
     """
 
     hosts: DeribitHosts
@@ -37,6 +40,7 @@ class DeribitConfiguration:
     stale_seconds: float = STALE_SECONDS
     stream_limits: StreamLimits | None = None
     limiter: RequestLimiter | None = None
+    request_expiry: timedelta = REQUEST_EXPIRY
 
 
 class Deribit:
@@ -56,7 +60,7 @@ class Deribit:
         )
         self.actions = DeribitActions(self.client, self.catalog)
         self.what_if = self.actions
-        self.transfers = DeribitTransfers(self.client)
+        self.transfers = DeribitTransfers(self.client, request_expiry=c.request_expiry)
 
     async def close(self) -> None:
         """Close connections."""

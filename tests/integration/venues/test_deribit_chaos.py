@@ -54,7 +54,7 @@ async def settle(s: Scene, key: str) -> tuple[TransferReport, int]:
             await asyncio.sleep(0.03)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_intent_is_booked_exactly_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         async with scene(seed=seed) as s:

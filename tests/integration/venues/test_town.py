@@ -105,6 +105,20 @@ def test_the_same_seed_gives_the_same_prices_and_keys() -> None:
     asyncio.run(run())
 
 
+def test_a_market_that_breaks_down_is_no_quiet_market() -> None:
+    async def run() -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with scene() as s:
+
+                async def broken() -> None:
+                    raise ZeroDivisionError
+
+                s.venue.tick = broken  # type: ignore[method-assign]
+                await asyncio.sleep(0.2)
+
+    asyncio.run(run())
+
+
 def test_funding_moves_from_longs_to_shorts() -> None:
     async def run() -> None:
         async with scene(speed=0.0, tick_seconds=0.0) as s:

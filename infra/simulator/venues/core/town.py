@@ -110,6 +110,7 @@ class VenueTown:
             self._servers["admin"] = await _serve(admin, self.parameters.host)
         if self.parameters.tick_seconds > 0:
             self._ticking = asyncio.create_task(self._tick_for_ever())
+            self._ticking.add_done_callback(_report)
         return self
 
     async def __aexit__(
@@ -118,12 +119,15 @@ class VenueTown:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop everything."""
+        """Stop everything; raises what has stopped the market, if anything has."""
+        ended: BaseException | None = None
         if self._ticking is not None:
             self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+            (ended,) = await asyncio.gather(self._ticking, return_exceptions=True)
         for server in self._servers.values():
             await server.runner.cleanup()
+        if isinstance(ended, Exception) and error is None:
+            raise ended
 
     def address(self, name: str) -> str:
         """Return ``http://host:port`` of a venue, or of ``admin``."""
@@ -182,6 +186,13 @@ class _Server:
     runner: web.AppRunner
     site: web.TCPSite | None
     port: int
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    # A market that stands still must not pass for a quiet one.
+    if not task.cancelled() and task.exception() is not None:
+        context = {"message": "the town has stopped ticking", "exception": task.exception()}
+        task.get_loop().call_exception_handler(context)
 
 
 async def _serve(application: web.Application, host: str) -> _Server:
