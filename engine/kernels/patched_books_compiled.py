@@ -12,6 +12,7 @@ from numba import njit
 
 from engine.kernels.patched_books import PatchedBooks
 from engine.kernels.patched_rows import HeldBooks, Patches, Units
+from engine.kernels.patched_sums_compiled import sums
 from engine.kernels.rows import COLLATERAL, NETTED
 from engine.kernels.tail_compiled import _admit, _clear, _finish, _insert
 from engine.kernels.tiles import TILE_WIDTH
@@ -41,6 +42,8 @@ def patched_books(units: Units, held: HeldBooks, patches: Patches, found: Patche
         np.empty((1, room), dtype=np.int32),
         np.arange(n_scenarios, dtype=np.int32),
         np.empty((n_legs_max, n_scenarios)),
+        np.full((n_legs_max, n_scenarios), -1, dtype=np.int64),
+        np.empty(n_scenarios, dtype=np.int32),
         np.empty(n_scenarios),
     )
     best = (np.empty((1, n_worst)), np.empty((1, n_worst), dtype=np.int32))
@@ -49,12 +52,13 @@ def patched_books(units: Units, held: HeldBooks, patches: Patches, found: Patche
         csr,
         (held.n_tail, held.outcome, held.running),
         (held.leg_total, held.netted_total, held.pledged_total),
+        (held.leg_worst, held.netted_worst, held.pledged_worst),
         (held.leg_gross, held.unit_largest),
         changes,
         (scratch, best),
         (found.leg_shortfall, found.group_shortfall, found.group_wrong_way),
     )
-    _sums(
+    sums(
         (units.figures, units.cost),
         csr,
         (held.figures, held.figures_running, held.cost, held.cost_running),
@@ -64,20 +68,24 @@ def patched_books(units: Units, held: HeldBooks, patches: Patches, found: Patche
 
 
 @_compiled
-def _tails(pnl, csr, kept, totals, sizes, changes, rooms, found):  # type: ignore[no-untyped-def]
+def _tails(pnl, csr, kept, totals, worst, sizes, changes, rooms, found):  # type: ignore[no-untyped-def]
     case_group, leg_ptr, leg, is_new, role = changes[:5]
     n_tail = kept[0]
     leg_total, netted_total, pledged_total = totals
+    leg_worst, netted_worst, pledged_worst = worst
     leg_gross, unit_largest = sizes
     leg_shortfall, group_shortfall, group_wrong_way = found
-    nothing = np.zeros(pnl.shape[1])
+    nothing, nowhere = np.zeros(pnl.shape[1]), np.zeros(0, dtype=np.int32)
     for case in range(case_group.size):
         group = case_group[case]
         first, stop = leg_ptr[case], leg_ptr[case + 1]
         n_netted, n_pledged = 0, 0
         for i in range(first, stop):
-            base = nothing if is_new[i] else leg_total[leg[i]]
-            gross = 0.0 if is_new[i] else leg_gross[leg[i]]
+            base = (nothing, nowhere)
+            gross = 0.0
+            if not is_new[i]:
+                base = (leg_total[leg[i]], leg_worst[leg[i]])
+                gross = leg_gross[leg[i]]
             scale = (gross, unit_largest)
             leg_shortfall[i] = _mean_of_worst(
                 pnl, csr, kept, changes, rooms, (case, i, i + 1, -1), base, scale, n_tail[group]
@@ -94,14 +102,14 @@ def _tails(pnl, csr, kept, totals, sizes, changes, rooms, found):  # type: ignor
         scale = (gross, unit_largest)
         if n_netted:
             group_shortfall[case] = _mean_of_worst(
-                pnl, csr, kept, changes, rooms, (case, first, stop, 0), netted_total[group],
-                scale, n_tail[group],
+                pnl, csr, kept, changes, rooms, (case, first, stop, 0),
+                (netted_total[group], netted_worst[group]), scale, n_tail[group],
             )  # fmt: skip
         group_wrong_way[case] = group_shortfall[case]
         if is_pledged:
             group_wrong_way[case] = _mean_of_worst(
-                pnl, csr, kept, changes, rooms, (case, first, stop, 1), pledged_total[group],
-                scale, n_tail[group],
+                pnl, csr, kept, changes, rooms, (case, first, stop, 1),
+                (pledged_total[group], pledged_worst[group]), scale, n_tail[group],
             )  # fmt: skip
 
 
@@ -111,8 +119,8 @@ def _mean_of_worst(pnl, csr, kept, changes, rooms, span, base, scale, n_tail):  
     standalone ones (1) of a case."""
     scratch, best = rooms
     worst, at = scratch[0], scratch[1]
-    margin = _search(pnl, csr, changes, span, base, scale, scratch)
     n_worst = int(np.ceil(n_tail))
+    margin = _search(pnl, csr, changes, span, base, scale, scratch, n_worst)
     room = worst.shape[1]
     limit = worst[0, n_worst - 1] + 2.0 * margin
     if worst[0, room - 1] > limit:
@@ -124,22 +132,26 @@ def _mean_of_worst(pnl, csr, kept, changes, rooms, span, base, scale, n_tail):  
         # Ties all over, as in a flat book: rounding could lift any scenario into the tail.
         chosen = scratch[2]
     _outcomes(pnl, csr, kept, changes, span, chosen, scratch)
-    exact = scratch[4]
+    exact = scratch[6]
     _clear(best[0][0], best[1][0], n_tail)
     for j in range(chosen.size):
         _insert(exact[j], chosen[j], best[0], best[1], 0)
     return _finish(best[0][0], best[1][0], n_tail, at[0])
 
 
-@_compiled
-def _search(pnl, csr, changes, span, base, scale, scratch):  # type: ignore[no-untyped-def]
-    """List the scenarios with the smallest totals, and return how far these may be off."""
+@_inlined
+def _search(pnl, csr, changes, span, base, scale, scratch, n_worst):  # type: ignore[no-untyped-def]
+    """List the scenarios with the smallest totals, and return how far these may be off.
+
+    As many scenarios as the tail has, those that were worst before the change, say how large a
+    total may be at most to be in it; larger ones are passed over. Places of the list that nothing
+    has come to hold a limit above that, and no scenario.
+    """
     worst, at, numbers = scratch[0], scratch[1], scratch[2]
     case, first, stop, level = span
     case_group, _, _, _, role, entry_ptr, place, replaces, row, weight = changes
     group_ptr, leg_ptr, _, old_weight = csr
-    worst[:] = np.inf
-    at[:] = -1
+    held_total, seeds = base
     total = np.empty(_WIDTH)
     n_scenarios = pnl.shape[1]
     gross, unit_largest = scale
@@ -151,9 +163,26 @@ def _search(pnl, csr, changes, span, base, scale, scratch):  # type: ignore[no-u
         for e in range(entry_ptr[i], entry_ptr[i + 1]):
             before = old_weight[place[e]] if replaces[e] else 0.0
             gross += (abs(before) + 2.0 * abs(weight[e])) * unit_largest[row[e]]
+    group = case_group[case]
+    n_legs = group_ptr[group + 1] - group_ptr[group]
+    n_held = leg_ptr[group_ptr[group + 1]] - leg_ptr[group_ptr[group]]
+    # n sums of rounded products are off by less than n + 1 half units of all they add up; here
+    # two such sums are compared, and every bound is taken twice.
+    margin = 2.0 * _EPSILON * (n_held + n_legs + 2 * n_entries + 8) * gross
+    limit = -np.inf if seeds.size >= n_worst else np.inf
+    for k in range(min(n_worst, seeds.size)):
+        seeded = held_total[seeds[k]]
+        for i in range(first, stop):
+            if _counts(role[i], level):
+                for e in range(entry_ptr[i], entry_ptr[i + 1]):
+                    change = weight[e] - (old_weight[place[e]] if replaces[e] else 0.0)
+                    seeded += change * pnl[row[e], seeds[k]]
+        limit = max(limit, seeded)
+    worst[:] = limit + 3.0 * margin
+    at[:] = -1
     for start in range(0, n_scenarios, _WIDTH):
         width = min(_WIDTH, n_scenarios - start)
-        total[:width] = base[start : start + width]
+        total[:width] = held_total[start : start + width]
         for i in range(first, stop):
             if not _counts(role[i], level):
                 continue
@@ -163,12 +192,7 @@ def _search(pnl, csr, changes, span, base, scale, scratch):  # type: ignore[no-u
                 for s in range(width):
                     total[s] += change * unit[s]
         _admit(total, numbers[start : start + width], worst, at, 0)
-    group = case_group[case]
-    n_legs = group_ptr[group + 1] - group_ptr[group]
-    n_held = leg_ptr[group_ptr[group + 1]] - leg_ptr[group_ptr[group]]
-    # n sums of rounded products are off by less than n + 1 half units of all they add up; here
-    # two such sums are compared, and every bound is taken twice.
-    return 2.0 * _EPSILON * (n_held + n_legs + 2 * n_entries + 8) * gross
+    return margin
 
 
 @_inlined
@@ -176,19 +200,21 @@ def _counts(role, level):  # type: ignore[no-untyped-def]
     return level < 0 or role == _NETTED or (level == 1 and role == _COLLATERAL)
 
 
-@_compiled
+@_inlined
 def _outcomes(pnl, csr, kept, changes, span, chosen, scratch):  # type: ignore[no-untyped-def]
     """Write the outcome in each chosen scenario, positions added in order, then legs in order."""
     case, first, stop, level = span
     case_group, _, leg, is_new, role = changes[:5]
     group_ptr, leg_ptr, leg_role, _ = csr
     running = kept[2]
-    of_leg, exact = scratch[3], scratch[4]
+    of_leg, exact = scratch[3], scratch[6]
+    start = changes[1][case]
     for i in range(first, stop):
         if _counts(role[i], level):
-            _leg_outcomes(pnl, csr, kept, changes, i, chosen, of_leg[i - first])
+            _find_outcomes(pnl, csr, kept, changes, (case, i, i - start), chosen, scratch)
     if level < 0:
-        exact[: chosen.size] = of_leg[0, : chosen.size]
+        for j in range(chosen.size):
+            exact[j] = of_leg[first - start, chosen[j]]
         return
     group = case_group[case]
     for j in range(chosen.size):
@@ -198,9 +224,9 @@ def _outcomes(pnl, csr, kept, changes, span, chosen, scratch):  # type: ignore[n
             replaced = False
             while i < stop and leg[i] == held_leg and not replaced:
                 if role[i] == _NETTED:
-                    netted += of_leg[i - first, j]
+                    netted += of_leg[i - start, chosen[j]]
                 elif role[i] == _COLLATERAL and level == 1:
-                    pledged += of_leg[i - first, j]
+                    pledged += of_leg[i - start, chosen[j]]
                 replaced = not is_new[i]
                 i += 1
             if replaced or held_leg == group_ptr[group + 1]:
@@ -215,7 +241,22 @@ def _outcomes(pnl, csr, kept, changes, span, chosen, scratch):  # type: ignore[n
         exact[j] = netted + pledged if level == 1 else netted
 
 
-@_compiled
+@_inlined
+def _find_outcomes(pnl, csr, kept, changes, at, chosen, scratch):  # type: ignore[no-untyped-def]
+    """Work out what is not known yet: a leg's own tail and its book's have most scenarios alike."""
+    case, i, slot = at
+    of_leg, known, missing = scratch[3], scratch[4], scratch[5]
+    n_missing = 0
+    for scenario in chosen:
+        if known[slot, scenario] != case:
+            known[slot, scenario] = case
+            missing[n_missing] = scenario
+            n_missing += 1
+    if n_missing:
+        _leg_outcomes(pnl, csr, kept, changes, i, missing[:n_missing], of_leg[slot])
+
+
+@_inlined
 def _leg_outcomes(pnl, csr, kept, changes, i, chosen, out):  # type: ignore[no-untyped-def]
     leg, is_new = changes[2], changes[3]
     entry_ptr, place, replaces, row, weight = changes[5:]
@@ -224,95 +265,46 @@ def _leg_outcomes(pnl, csr, kept, changes, i, chosen, out):  # type: ignore[no-u
     start = leg_ptr[leg[i]]
     stop = start if is_new[i] else leg_ptr[leg[i] + 1]
     first = place[entry_ptr[i]] if entry_ptr[i] < entry_ptr[i + 1] else stop
-    n = chosen.size
-    # Four scenarios at a time: a sum in order waits for each addition, four sums do not.
-    for j in range(0, n, 4):
-        a, b = chosen[j], chosen[min(j + 1, n - 1)]
-        c, d = chosen[min(j + 2, n - 1)], chosen[min(j + 3, n - 1)]
-        sa, sb, sc, sd = 0.0, 0.0, 0.0, 0.0
+    last = chosen.size - 1
+    # Eight scenarios at a time: a sum in order waits for each addition, eight sums do not.
+    for j in range(0, chosen.size, 8):
+        c0, c1 = chosen[j], chosen[min(j + 1, last)]
+        c2, c3 = chosen[min(j + 2, last)], chosen[min(j + 3, last)]
+        c4, c5 = chosen[min(j + 4, last)], chosen[min(j + 5, last)]
+        c6, c7 = chosen[min(j + 6, last)], chosen[min(j + 7, last)]
+        s0, s1, s2, s3, s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         if first > start:
-            sa, sb = running[a, first - 1], running[b, first - 1]
-            sc, sd = running[c, first - 1], running[d, first - 1]
+            s0, s1 = running[c0, first - 1], running[c1, first - 1]
+            s2, s3 = running[c2, first - 1], running[c3, first - 1]
+            s4, s5 = running[c4, first - 1], running[c5, first - 1]
+            s6, s7 = running[c6, first - 1], running[c7, first - 1]
         p = first
-        for e in range(entry_ptr[i], entry_ptr[i + 1]):
-            while p < place[e]:
-                sa += outcome[a, p]
-                sb += outcome[b, p]
-                sc += outcome[c, p]
-                sd += outcome[d, p]
+        for e in range(entry_ptr[i], entry_ptr[i + 1] + 1):
+            # After the last entry, what is left of the leg.
+            stretch = place[e] if e < entry_ptr[i + 1] else stop
+            while p < stretch:
+                s0 += outcome[c0, p]
+                s1 += outcome[c1, p]
+                s2 += outcome[c2, p]
+                s3 += outcome[c3, p]
+                s4 += outcome[c4, p]
+                s5 += outcome[c5, p]
+                s6 += outcome[c6, p]
+                s7 += outcome[c7, p]
                 p += 1
+            if e == entry_ptr[i + 1]:
+                break
             if weight[e] != 0.0:
                 unit = pnl[row[e]]
-                sa += weight[e] * unit[a]
-                sb += weight[e] * unit[b]
-                sc += weight[e] * unit[c]
-                sd += weight[e] * unit[d]
+                s0 += weight[e] * unit[c0]
+                s1 += weight[e] * unit[c1]
+                s2 += weight[e] * unit[c2]
+                s3 += weight[e] * unit[c3]
+                s4 += weight[e] * unit[c4]
+                s5 += weight[e] * unit[c5]
+                s6 += weight[e] * unit[c6]
+                s7 += weight[e] * unit[c7]
             p += replaces[e]
-        while p < stop:
-            sa += outcome[a, p]
-            sb += outcome[b, p]
-            sc += outcome[c, p]
-            sd += outcome[d, p]
-            p += 1
-        out[j] = sa
-        # The last of four may stand for one that is there already: later writes do not matter.
-        out[min(j + 1, n - 1)] = sb
-        out[min(j + 2, n - 1)] = sc
-        out[min(j + 3, n - 1)] = sd
-
-
-@_compiled
-def _sums(units, csr, kept, changes, found):  # type: ignore[no-untyped-def]
-    unit_figures, unit_cost = units
-    figures, figures_running, cost, cost_running = kept
-    case_group, patch_ptr, leg, is_new, _role, entry_ptr, place, replaces, row, weight = changes
-    group_ptr, leg_ptr = csr[0], csr[1]
-    leg_figures, group_cost = found
-    for case in range(case_group.size):
-        start = leg_ptr[group_ptr[case_group[case]]]
-        stop = leg_ptr[group_ptr[case_group[case] + 1]]
-        p = stop
-        if patch_ptr[case] < patch_ptr[case + 1] and (
-            entry_ptr[patch_ptr[case]] < entry_ptr[patch_ptr[case] + 1]
-        ):
-            p = place[entry_ptr[patch_ptr[case]]]
-        spent = cost_running[p - 1] if p > start else 0.0
-        for i in range(patch_ptr[case], patch_ptr[case + 1]):
-            for e in range(entry_ptr[i], entry_ptr[i + 1]):
-                while p < place[e]:
-                    spent += cost[p]
-                    p += 1
-                if weight[e] != 0.0:
-                    spent += abs(weight[e]) * unit_cost[row[e]]
-                p += replaces[e]
-            last = leg_ptr[leg[i]] if is_new[i] else leg_ptr[leg[i] + 1]
-            _leg_sums(
-                (unit_figures, figures, figures_running), changes, i, leg_ptr[leg[i]], last,
-                leg_figures[i],
-            )  # fmt: skip
-        while p < stop:
-            spent += cost[p]
-            p += 1
-        group_cost[case] = spent
-
-
-@_compiled
-def _leg_sums(columns, changes, i, start, stop, total):  # type: ignore[no-untyped-def]
-    unit_figures, figures, figures_running = columns
-    entry_ptr, place, replaces, row, weight = changes[5:]
-    p = place[entry_ptr[i]] if entry_ptr[i] < entry_ptr[i + 1] else stop
-    if p > start:
-        total[:] = figures_running[p - 1]
-    for e in range(entry_ptr[i], entry_ptr[i + 1]):
-        while p < place[e]:
-            for column in range(total.size):
-                total[column] += figures[p, column]
-            p += 1
-        if weight[e] != 0.0:
-            for column in range(total.size):
-                total[column] += weight[e] * unit_figures[row[e], column]
-        p += replaces[e]
-    while p < stop:
-        for column in range(total.size):
-            total[column] += figures[p, column]
-        p += 1
+        # The last of eight may stand for one that is there already: it has the same value.
+        out[c0], out[c1], out[c2], out[c3] = s0, s1, s2, s3
+        out[c4], out[c5], out[c6], out[c7] = s4, s5, s6, s7

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
+from engine.arrays import (
+    BoolArray1D,
+    Float64Array1D,
+    Float64Array2D,
+    Int32Array2D,
+    Int64Array1D,
+)
 from engine.errors import ModelInputError
 from engine.kernels.layout import frozen, read_only
 from engine.kernels.rows import (
@@ -22,6 +28,7 @@ from engine.kernels.rows import (
     finite_rows,
 )
 from engine.kernels.tail import NestedTail, nested_expected_shortfall
+from engine.kernels.tiles import TILE_WIDTH
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +67,16 @@ class HeldBooks:
     leg_total : Float64Array2D, shape (n_legs, n_scenarios)
     netted_total, pledged_total : Float64Array2D, shape (n_groups, n_scenarios)
         Sum of the ``NETTED`` legs, and of these and the ``COLLATERAL`` legs.
+    leg_worst : Int32Array2D, shape (n_legs, n_worst)
+    netted_worst, pledged_worst : Int32Array2D, shape (n_groups, n_worst)
+        Scenarios with the smallest of these totals, smallest first: as many as the longest tail.
     leg_gross : Float64Array1D, shape (n_legs,)
         Largest sum of absolute outcomes in any scenario: the scale of rounding errors.
     unit_largest : Float64Array1D, shape (n_rows,)
         Largest absolute P&L of one unit in any scenario.
-    figures, figures_running : Float64Array2D, shape (n_positions, n_columns)
-        Weight times unit figures, and their sum from the first position of the leg on.
+    figures, figures_running : Float64Array2D, shape (n_positions, n_padded)
+        Weight times unit figures, and their sum from the first position of the leg on; columns of
+        zeros fill the last register.
     cost, cost_running : Float64Array1D, shape (n_positions,)
         Absolute weight times unit cost, and its sum from the first position of the group on.
     """
@@ -78,6 +89,9 @@ class HeldBooks:
     leg_total: Float64Array2D
     netted_total: Float64Array2D
     pledged_total: Float64Array2D
+    leg_worst: Int32Array2D
+    netted_worst: Int32Array2D
+    pledged_worst: Int32Array2D
     leg_gross: Float64Array1D
     unit_largest: Float64Array1D
     figures: Float64Array2D
@@ -151,7 +165,7 @@ def held_books(units: Units, rows: LegRows, n_tail: Float64Array1D) -> HeldBooks
     rows = checked_rows(rows, n_rows, np.ones(n_rows, dtype=np.bool_))
     _require_ascending(rows)
     outcome = np.ascontiguousarray((units.pnl[rows.index] * rows.weight[:, np.newaxis]).T)
-    figures = units.figures[rows.index] * rows.weight[:, np.newaxis]
+    figures = _padded(units.figures[rows.index] * rows.weight[:, np.newaxis])
     cost = np.abs(rows.weight) * units.cost[rows.index]
     running, figures_running = np.zeros_like(outcome), np.zeros_like(figures)
     leg_total, leg_gross = np.zeros((rows.n_legs, units.pnl.shape[1])), np.zeros(rows.n_legs)
@@ -166,12 +180,24 @@ def held_books(units: Units, rows: LegRows, n_tail: Float64Array1D) -> HeldBooks
     netted, pledged = _group_totals(rows, leg_total)
     with np.errstate(invalid="ignore"):
         unit_largest = np.maximum(units.pnl.max(axis=1), -units.pnl.min(axis=1))
+    worst = (_worst(total, k_max) for total in (leg_total, netted, pledged))
     kept = (
-        outcome, running, leg_total, netted, pledged, leg_gross, unit_largest, figures,
+        outcome, running, leg_total, netted, pledged, *worst, leg_gross, unit_largest, figures,
         figures_running, cost, _running_cost(rows, cost),
     )  # fmt: skip
     n_tail = frozen("n_tail", n_tail, np.float64)
     return HeldBooks(rows, n_tail, tail, *(read_only(array) for array in kept))
+
+
+def _padded(figures: Float64Array2D) -> Float64Array2D:
+    missing = -figures.shape[1] % TILE_WIDTH
+    return np.pad(figures, ((0, 0), (0, missing)))
+
+
+def _worst(total: Float64Array2D, n_worst: int) -> Int32Array2D:
+    """Return the scenarios with the smallest totals of each row, smallest first."""
+    order = np.argsort(total, axis=1, kind="stable")[:, :n_worst]
+    return np.ascontiguousarray(order, dtype=np.int32)
 
 
 def _running_cost(rows: LegRows, cost: Float64Array1D) -> Float64Array1D:

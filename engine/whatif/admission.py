@@ -32,7 +32,7 @@ VOLUME_DAYS_MAX: Final = 10.0
 TRANSFER_VALUE_MAX: Final = 1e12
 """Largest value of one transfer. [USD]"""
 # Quantities are decimals in floats: a whole number of lots is met to this share of a lot.
-_LOT_NOISE: Final = 1e-6
+LOT_NOISE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _require_size(book: PreparedBook, order: Order, row: int) -> None:
     name = order.instrument_id
     lot = book.instruments.lot_size[row]
     lots = order.quantity / lot
-    if not math.isfinite(lots) or abs(lots - round(lots)) > max(_LOT_NOISE, lots * 1e-12):
+    if not math.isfinite(lots) or abs(lots - round(lots)) > max(LOT_NOISE, lots * 1e-12):
         raise ModelInputError(
             f"quantity of {name} is {order.quantity:g}, no multiple of its lot of {lot:g}",
             identifier=name,

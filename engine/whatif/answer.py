@@ -19,10 +19,11 @@ from engine.requirements import requirement_frame
 from engine.rules import RuleBook
 from engine.settlement.variation import variation_margin
 from engine.snapshot import LastFresh
-from engine.whatif.admission import Admitted, admitted
+from engine.whatif.admission import Admitted
 from engine.whatif.candidate import Candidate
 from engine.whatif.held_book import PreparedBook
 from engine.whatif.house import Report, governing_of
+from engine.whatif.repeated_orders import Admissions
 from engine.whatif.venue import Touched, demands
 
 CANDIDATES_MAX: Final = 1_000_000
@@ -92,7 +93,8 @@ def what_if(
             value=len(candidates),
             limit=f"<= {CANDIDATES_MAX}",
         )
-    found = [admitted(book, candidate) for candidate in candidates]
+    admit = Admissions(book)
+    found = [admit(candidate) for candidate in candidates]
     row = np.flatnonzero([isinstance(each, Admitted) for each in found])
     taken = [each for each in found if isinstance(each, Admitted)]
     frame = pd.DataFrame(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.assess import assess
 from engine.market import PreparedMarket, prepare
@@ -25,6 +28,8 @@ from engine.whatif import (
     prepare_book,
     what_if,
 )
+from engine.whatif.admission import Admitted, admitted
+from engine.whatif.repeated_orders import Admissions
 from tests.worlds import small
 from tests.worlds.applied import with_orders, with_transfers
 
@@ -318,3 +323,31 @@ def test_a_stress_grid_that_binds_binds_candidates_too() -> None:
     found = assert_equals_assessment(SINGLE, *close_of(orders=ORDERS), rules=rules, market=market)
     assert (found.candidates["stress_grid_floor"] > 0.0).any()
     assert found.candidates["stress_grid_margin"].nunique() > 3
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["buy", "sell", "hold"]),
+            st.sampled_from([0.1, 0.3, 1.0, 7.05, 40.0, 1e9, 0.0, -1.0, math.inf, math.nan]),
+            st.sampled_from([PERP, NEW, CALL, SOL, INVERSE, "binance:GONE"]),
+            st.sampled_from([None, None, 100.0, 0.0, math.nan]),
+            st.sampled_from([None, None, "A-a", "A-b"]),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_an_order_in_a_known_instrument_is_admitted_as_the_first_one_was(
+    asked: list[tuple[str, float, str, float | None, str | None]],
+) -> None:
+    book = prepared(*close_of(orders=ORDERS))
+    admit = Admissions(book)
+    for side, quantity, name, price, account in asked:
+        order = Order(side=side, quantity=quantity, instrument_id=name, price=price,
+                      account_id=account)  # type: ignore[arg-type]  # fmt: skip
+        ours, theirs = admit(candidate(order)), admitted(book, candidate(order))
+        assert type(ours) is type(theirs)
+        # Dataclasses compare by value, errors by what they say.
+        assert (ours == theirs) if isinstance(ours, Admitted) else (str(ours) == str(theirs))
