@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
+from engine.errors import MarginPlatformError, StateError
 from engine.ledger.accounts import CLIENT_KINDS
 from engine.ledger.balances import Backing, Balance, BalanceKey, changes_of
 from engine.ledger.entries import Posting
@@ -42,6 +44,14 @@ class LedgerReport:
     counts: Mapping[str, int]
     heads: Mapping[str, Head]
     n_anchors: int
+
+
+@dataclass(frozen=True, slots=True)
+class _PostedHold:
+    """The resolution that posted a hold, and the one posting that its entry must have."""
+
+    resolution: int
+    posting: Posting
 
 
 @dataclass(slots=True)
@@ -80,19 +90,28 @@ def verify_ledger(
     StateError
         If a row was altered, removed, inserted or moved, or a sum is not the sum of its rows.
     """
-    require_audit_chain(connection, anchors.get("audit", {}))
+    _require_audit(connection, anchors)
     books = _Books(taken=taken_over(connection))
     books.counts["assets"] = require_assets(connection, books.taken)
     posted_by = _resolutions(connection, books, anchors)
     attested = _attestations(connection, books, anchors)
-    _entries(connection, books, anchors, posted_by, attested)
-    _holds(connection, books, anchors, posted_by)
+    held = _holds(connection, books, anchors, posted_by)
+    _entries(connection, books, anchors, held, attested)
     require_accounts(connection, books.used_at, books.older, books.taken)
     books.counts["accounts"] = len(books.used_at)
     _require_balances(connection, books)
     _require_backing(connection, books)
     _require_sound_file(connection)
     return LedgerReport({name: books.counts[name] for name in COUNTED}, books.heads, n_anchors)
+
+
+def _require_audit(connection: Connection, anchors: Mapping[str, Mapping[int, str]]) -> None:
+    try:
+        require_audit_chain(connection, anchors.get("audit", {}))
+    except StateError:
+        raise
+    except (SQLAlchemyError, MarginPlatformError, ValueError, TypeError) as error:
+        raise wrong("audit", "", f"cannot be read: {error}") from error
 
 
 def _resolutions(
@@ -124,11 +143,11 @@ def _entries(
     connection: Connection,
     books: _Books,
     anchors: Mapping[str, Mapping[int, str]],
-    posted_by: Mapping[int, Mapping[str, Any]],
+    posted_holds: Mapping[int, _PostedHold],
     attested: list[Mapping[str, Any]],
 ) -> None:
     """Fold entries and attestations in the order in which they were recorded."""
-    ends = {row["entry"]: row for row in posted_by.values() if row["entry"] is not None}
+    ends = dict(posted_holds)
     waiting = list(reversed(attested))
     n_postings = 0
     for row, postings in entry_rows(connection, anchors.get(ENTRIES, {}), books.heads):
@@ -141,13 +160,14 @@ def _entries(
                 books.older.add(key[0])
         n_postings += len(postings)
         end = ends.pop(row["position"], None)
-        if end is not None:
-            _require_posting_of_hold(connection, end, postings)
+        if end is not None and postings != (end.posting,):
+            fact = f"names entry {row['position']}, which does not post its hold: {end.posting}"
+            raise wrong(HoldResolutionRow.__tablename__, end.resolution, fact)
     while waiting:
         _attest(books, waiting.pop())
     for position, end in ends.items():
         fact = f"names entry {position}, which is not there"
-        raise wrong(HoldResolutionRow.__tablename__, end["position"], fact)
+        raise wrong(HoldResolutionRow.__tablename__, end.resolution, fact)
     books.counts["entries"] = books.heads[ENTRIES].position
     books.counts["postings"] = n_postings
 
@@ -160,25 +180,15 @@ def _attest(books: _Books, row: Mapping[str, Any]) -> None:
     books.use(row["account"], row["recorded_at"])
 
 
-def _require_posting_of_hold(
-    connection: Connection, end: Mapping[str, Any], postings: tuple[Posting, ...]
-) -> None:
-    hold = connection.execute(
-        select(HoldRow.__table__).where(HoldRow.position == end["hold"])
-    ).one_or_none()
-    amount = end["posted_amount"]
-    if hold is None or postings != (Posting(hold.debit, hold.credit, hold.asset, amount),):
-        fact = f"names entry {end['entry']}, which does not post hold {end['hold']} with {amount}"
-        raise wrong(HoldResolutionRow.__tablename__, end["position"], fact)
-
-
 def _holds(
     connection: Connection,
     books: _Books,
     anchors: Mapping[str, Mapping[int, str]],
     posted_by: Mapping[int, Mapping[str, Any]],
-) -> None:
+) -> dict[int, _PostedHold]:
+    """Fold the holds and return by entry what posted ones must have moved."""
     table = HoldRow
+    posted: dict[int, _PostedHold] = {}
     ended = dict(posted_by)
     n_holds = n_pending = 0
     for row in chained_rows(connection, table, anchors.get(table.__tablename__, {}), books.heads):
@@ -192,11 +202,15 @@ def _holds(
         if end and (end["posted_amount"] or 0) > row["amount"]:
             fact = f"posts {end['posted_amount']} of hold {row['hold_key']}, which holds less"
             raise wrong(HoldResolutionRow.__tablename__, end["position"], fact)
+        if end and end["entry"] is not None:
+            moved = Posting(row["debit"], row["credit"], row["asset"], end["posted_amount"])
+            posted[end["entry"]] = _PostedHold(end["position"], moved)
     for hold, end in ended.items():
         fact = f"ends hold {hold}, which is not there"
         raise wrong(HoldResolutionRow.__tablename__, end["position"], fact)
     books.counts["holds"] = n_holds
     books.counts["pending holds"] = n_pending
+    return posted
 
 
 def _require_balances(connection: Connection, books: _Books) -> None:
