@@ -7,14 +7,25 @@ import json
 import signal
 import subprocess
 import sys
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
+from engine.ports import TransferOrder
+from infra.simulator.venues.binance.wallet import SPOT
 from infra.simulator.venues.core.town import TownParameters
 from infra.simulator.venues.streets import VENUES, build_town
-from tests.integration.venues.deribit_town import MARGIN_A, PERPETUAL, scene
+from infra.venues.deribit import Deribit, DeribitConfiguration
+from tests.integration.venues.deribit_town import (
+    MAIN,
+    MARGIN_A,
+    PERPETUAL,
+    credential,
+    hosts,
+    scene,
+)
 
 
 class Admin:
@@ -151,3 +162,36 @@ def test_a_town_starts_as_a_process_and_stops_when_told() -> None:
         assert process.wait(timeout=10) == 0
     assert set(told) == {*VENUES, "admin"}
     assert all(one["address"].startswith("http://127.0.0.1:") for one in told.values())
+
+
+def test_what_leaves_one_venue_reaches_another_less_its_fee() -> None:
+    """I-11 and conservation over two venues and the chain between them."""
+
+    async def run() -> None:
+        parameters = TownParameters(speed=0.0, tick_seconds=0.0, confirmation_seconds=10.0)
+        async with build_town(["deribit", "binance"], parameters) as town:
+            deribit, binance = cast(Any, town.venues["deribit"]), cast(Any, town.venues["binance"])
+            target = next(iter(binance.book.accounts.values()))
+            address = binance.rails.deposit_address(target, "ETH", wallet=SPOT).address
+            configuration = DeribitConfiguration(
+                hosts=hosts(town), credential=credential(town), main_account="1001"
+            )
+            held = target.balance("USDC", SPOT)
+            async with Deribit(configuration) as adapter:
+                away = TransferOrder(
+                    key="a" * 32, source=MAIN, destination=f"binance/{target.account_id}",
+                    asset="USDC", quantity=Decimal(1000), address=address, network="ETH",
+                )  # fmt: skip
+                sent = await adapter.transfers.submit(away)
+                source = deribit.book.accounts["1001"].balance("USDC")
+                assert source == 2_000_000 - 1000
+                (moving,) = town.chain.transfers.values()
+                assert (moving.state, target.balance("USDC", SPOT)) == ("pending", held)
+                await town.step(11.0)
+                assert target.balance("USDC", SPOT) == held + 1000 - sent.fee
+                await town.step(11.0)
+                assert target.balance("USDC", SPOT) == held + 1000 - sent.fee
+                found = await adapter.transfers.find(away)
+                assert found is not None and found.status == "done"
+
+    asyncio.run(run())

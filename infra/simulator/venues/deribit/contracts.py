@@ -20,6 +20,8 @@ _MONTHS: Final = (
 _LONG_NAMES: Final = {
     "BTC": "Bitcoin", "ETH": "Ethereum", "SOL": "Solana", "USDC": "USD Coin", "USDT": "Tether USD",
 }  # fmt: skip
+# Names of the town's chains, the same at every venue.
+NETWORKS: Final = {"BTC": "BTC", "ETH": "ETH", "SOL": "SOL", "USDC": "ETH", "USDT": "ETH"}
 CURRENCIES: Final = tuple(_LONG_NAMES)
 DECIMALS: Final = {"BTC": 8, "ETH": 6, "SOL": 6, "USDC": 6, "USDT": 6}
 WITHDRAWAL_FEES: Final = {

@@ -90,7 +90,7 @@ class WalletMethods:
                 return self._withdrawal(known)
         made = self._rails.withdraw(
             account, asset, self._amount(call, asset), call.text("address"),
-            key=nonce, network=asset,
+            key=nonce, network=contracts.NETWORKS[asset],
         )  # fmt: skip
         return self._withdrawal(made)
 
@@ -122,7 +122,9 @@ class WalletMethods:
     def deposit_address(self, call: Call) -> object:
         """Return the address under which the account receives a currency."""
         asset = call.text("currency")
-        registration = self._rails.deposit_address(call.asker, asset)
+        if asset not in contracts.NETWORKS:
+            raise invalid("currency", f"no currency {asset}")
+        registration = self._rails.deposit_address(call.asker, contracts.NETWORKS[asset])
         return {
             "address": registration.address, "currency": asset, "type": "deposit",
             "creation_timestamp": self._book.clock.wall_ms(),
