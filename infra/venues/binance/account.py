@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -18,7 +18,6 @@ from engine.ports import (
     HeldPosition,
     Reading,
     ReportedMargin,
-    VenueLedgerLine,
     VenueLedgerPage,
     WorkingOrder,
 )
@@ -26,19 +25,16 @@ from infra.clock import Clock, utc_now
 from infra.venues.binance import wire
 from infra.venues.binance.account_stream import account_events
 from infra.venues.binance.client import VENUE, Answered, BinanceClient, Call
+from infra.venues.binance.income import read_income
 from infra.venues.binance.instruments import instrument_id
 from infra.venues.binance.places import BinancePlaces
-from infra.venues.payloads import instant, to_milliseconds
 from infra.venues.reads import read_twice
 from infra.venues.streams import StreamLimits
 
-HISTORY_KEPT: Final = timedelta(days=89)
-_PAGE_LINES: Final = 1000
 # Each figure of the sums is rounded to eight decimals by the venue.
 _ROUNDING: Final = Decimal("0.00000001")
 _ACCOUNT: Final = msgspec.json.Decoder(wire.Account)
 _ORDERS: Final = msgspec.json.Decoder(list[wire.Order])
-_INCOME: Final = msgspec.json.Decoder(list[wire.Income])
 _SPOT: Final = msgspec.json.Decoder(wire.SpotAccount)
 
 
@@ -118,36 +114,16 @@ class BinanceAccounts:
         return account_events(client, account_id, self._limits, self._clock)
 
     async def history(self, account_id: str, cursor: str = "") -> VenueLedgerPage:
-        """Return income lines after ``cursor``, oldest first, at most 1,000.
+        """Return the account's lines after ``cursor``, oldest first.
 
-        Binance keeps three months. ``reading.watermark`` is the cursor to go on from later, also
-        where ``next_cursor`` is empty because the present end is reached.
+        A futures wallet has its income, of which Binance keeps three months. ``reading.watermark``
+        is the cursor to go on from later; ``next_cursor`` is empty unless more lines wait than one
+        reading takes. ``reference`` is the venue's own number, since income names no key.
         """
         account, client = self._places.account(account_id), self._places.client(account_id)
         if account.wallet == "SPOT":
             raise Unsupported(f"{VENUE}/{account.name} is a spot wallet and keeps no ledger")
-        since, seen = _parse_cursor(cursor)
-        if not cursor:
-            since = to_milliseconds(self._clock() - HISTORY_KEPT)
-        call = Call(
-            method="GET",
-            path="/fapi/v1/income",
-            parameters={"startTime": str(since), "limit": str(_PAGE_LINES)},
-            weight=30,
-        )
-        answered = await client.read(call, _INCOME)
-        rows = sorted(answered.content, key=lambda row: row.time)
-        lines = tuple(line for line in map(_line, rows) if line.line_id not in seen)
-        mark = _cursor_after(rows, since, seen)
-        reading = Reading(source=VENUE, received_at=answered.received_at, watermark=mark)
-        is_full = len(rows) >= _PAGE_LINES
-        if is_full and not lines:
-            raise BadPayload(
-                f"{VENUE} income of {account_id}: more than {_PAGE_LINES} lines at {since} ms, "
-                "which no page reaches past",
-                identifier=account_id,
-            )
-        return VenueLedgerPage(reading=reading, lines=lines, next_cursor=mark if is_full else "")
+        return await read_income(client, account_id, cursor, self._clock())
 
 
 async def _spot_snapshot(client: BinanceClient, account_id: str) -> AccountSnapshot:
@@ -243,34 +219,3 @@ def _working(order: wire.Order) -> WorkingOrder:
         is_reduce_only=order.reduce_only or order.close_position,
         client_order_id=order.client_order_id,
     )
-
-
-def _line(row: wire.Income) -> VenueLedgerLine:
-    # One trade makes a line each for profit and commission under one tranId.
-    parts = (row.tran_id, row.income_type, row.asset, row.symbol, row.trade_id)
-    return VenueLedgerLine(
-        line_id="-".join(str(part) for part in parts if part != ""),
-        asset=row.asset,
-        change=row.income,
-        kind=row.income_type,
-        booked_at=instant(row.time),
-        reference=str(row.tran_id),
-    )
-
-
-def _parse_cursor(cursor: str) -> tuple[int, frozenset[str]]:
-    # "<ms>|<line>|<line>...": the last instant and its lines, since several share a millisecond.
-    if not cursor:
-        return 0, frozenset()
-    since, *seen = cursor.split("|")
-    if not since.isdigit():
-        raise BadPayload(f"{VENUE} history: {cursor!r} is no cursor of it", value=cursor)
-    return int(since), frozenset(seen)
-
-
-def _cursor_after(rows: list[wire.Income], since: int, seen: frozenset[str]) -> str:
-    last = rows[-1].time if rows else since
-    at_last = {_line(row).line_id for row in rows if row.time == last}
-    if last == since:
-        at_last |= seen
-    return "|".join([str(last), *sorted(at_last)])
