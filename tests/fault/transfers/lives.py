@@ -117,9 +117,19 @@ def intent(number: int, amount: int = 5_000_000) -> TransferIntent:
     )  # fmt: skip
 
 
+_opened: dict[str, Database] = {}
+
+
 def open_at(place: Place) -> Database:
-    """Return the database of a place under its clock."""
-    return open_database(place.url, wait_seconds=20.0, actor="test", clock=place.clock)
+    """Return the database of a place under its clock.
+
+    A closed one is kept: what SQLAlchemy has compiled in this process serves its children too.
+    """
+    if place.url not in _opened:
+        _opened[place.url] = open_database(
+            place.url, wait_seconds=20.0, actor="test", clock=place.clock
+        )
+    return _opened[place.url]
 
 
 def desk_at(place: Place, database: Database) -> TransferDesk:

@@ -82,8 +82,9 @@ def _batch(order: tuple[str, int, int]) -> tuple[int, int, list[str]]:
             prepare(place)
             tell(port, do="plan", plan={"seed": seed, "share": 0.3})
             first = intent(0)
-            n_points = in_child(live, replace(place, intents=(first,)))
-            intents, kills = [first], 0
+            live(replace(place, intents=(first,)))
+            n_points = in_child(live, replace(place, intents=(intent(-1),)))
+            intents, kills = [first, intent(-1)], 0
             for number in range(1, n_lives + 1):
                 intents.append(intent(number))
                 point = 1 + (seed * n_lives + number) % n_points

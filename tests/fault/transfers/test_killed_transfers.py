@@ -22,9 +22,10 @@ def points_of(place: Place) -> int:
 
 def sweep(place: Place, n_seeds: int, share: float = 0.3) -> tuple[int, int, list[str]]:
     """Kill at every point, with ``n_seeds`` seeds each; return lives, kills and what is wrong."""
+    live(replace(place, intents=(intent(-1),)))
     n_points = points_of(place)
     lives, kills = 1, 0
-    intents = [intent(0)]
+    intents = [intent(-1), intent(0)]
     for seed in range(n_seeds):
         tell(place.port, do="plan", plan={"seed": seed, "share": share})
         for point in range(1, n_points + 1):
