@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -325,6 +326,55 @@ def age(
         show_json({"steps": steps, "messages": messages})
     else:
         print_out(aged_table(steps))
+
+
+@calls.command()
+def message(
+    call: Call,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; standard output if empty.")
+    ] = None,
+) -> None:
+    """Write the call as it stands as a message of ISO 20022, colr.003.001.05.
+
+    Examples:
+
+        plimsoll calls message CALL --out call.xml
+    """
+    from flows.terminal import tell
+    from tasks.call_messages import request_as_iso
+
+    raw = request_as_iso(call)
+    if out is None:
+        typer.echo(raw.decode())
+    else:
+        out.write_bytes(raw)
+        tell(f"{out} holds {len(raw):,} bytes")
+
+
+@calls.command()
+def receive(
+    file: Annotated[Path, typer.Argument(help="Message of ISO 20022, as XML.")],
+    client: Annotated[str, typer.Option(help="Who has sent it, as the channel has shown.")],
+    as_json: Json = False,
+) -> None:
+    """Do what a client's message says: response (004), proposal (007) or dispute (009).
+
+    The same message twice is done once.
+
+    Examples:
+
+        plimsoll calls receive response.xml --client north-fund
+    """
+    from flows.terminal import show_json, tell
+    from tasks.call_messages import receive_iso
+    from tasks.call_views import done_as_json, done_in_words
+
+    found = receive_iso(file, client)
+    if as_json:
+        show_json([done_as_json(one) for one in found])
+    else:
+        tell("\n".join(done_in_words(one) for one in found))
 
 
 def _list(direction: str | None, state: str | None, netting_set: str | None, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """Messages about calls: one set of contents, several codecs. See README.md."""
 
 __all__ = [
+    "applying",
     "contents",
     "iso_codec",
     "iso_facets",

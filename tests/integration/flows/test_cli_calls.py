@@ -16,6 +16,7 @@ from tests.integration.flows.conftest import CommandLine, Ended
 COMMANDS = (
     "list", "show", "agree", "dispute", "withdraw-dispute", "pledge", "reject-pledge", "settle",
     "request", "substitute", "substitution", "age",
+    "message", "receive",
 )  # fmt: skip
 
 
