@@ -7,6 +7,7 @@ It names credentials and never holds one: those are read from the environment or
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,6 +54,15 @@ class BinanceWallet(_Part):
     wallet: Literal["SPOT", "USDT_FUTURE"] = "USDT_FUTURE"
 
 
+class WithdrawalRoute(_Part):
+    """A withdrawal that is allowed: asset, the venue's name of the network, most fee, least sum."""
+
+    asset: Identifier
+    network: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ._()-]{1,40}$")]
+    fee_max: Annotated[Decimal, Field(ge=0)]
+    amount_min: Annotated[Decimal, Field(ge=0)]
+
+
 class BinanceConnection(_Part):
     """Binance USD-M: addresses, wallets, and the credential that may transfer between them."""
 
@@ -61,6 +71,29 @@ class BinanceConnection(_Part):
     stream: Address
     master: SecretName | None = None
     wallets: tuple[BinanceWallet, ...] = ()
+    withdrawals: tuple[WithdrawalRoute, ...] = ()
+
+
+class OkxWallet(_Part):
+    """A wallet at OKX: the part of its place after the stroke, and whose credential."""
+
+    name: Identifier
+    credential: SecretName
+    sub_account: str = ""
+    wallet: Literal["trading", "funding"] = "trading"
+
+
+class OkxConnection(_Part):
+    """OKX: addresses and wallets; credentials here have a passphrase too.
+
+    ``is_client_id_once``: it is proven that the venue carries out a ``clientId`` at most once.
+    """
+
+    rest: Address
+    stream: Address
+    wallets: tuple[OkxWallet, ...] = ()
+    withdrawals: tuple[WithdrawalRoute, ...] = ()
+    is_client_id_once: bool = False
 
 
 class ConnectionsFile(_Part):
@@ -70,6 +103,7 @@ class ConnectionsFile(_Part):
     is_live_meant: bool = False
     deribit: DeribitConnection | None = None
     binance: BinanceConnection | None = None
+    okx: OkxConnection | None = None
     account: tuple[AccountConnection, ...] = Field(default=(), alias="account")
 
 

@@ -21,6 +21,7 @@ from infra.connections.document import (
     BinanceConnection,
     ConnectionsFile,
     DeribitConnection,
+    OkxConnection,
     read_connections,
 )
 from infra.secrets import read_credential
@@ -107,6 +108,8 @@ def _adapters(found: ConnectionsFile) -> dict[str, Opened]:
         adapters["deribit"] = _deribit(found.deribit, found.network)
     if found.binance is not None:
         adapters["binance"] = _binance(found.binance, found.network)
+    if found.okx is not None:
+        adapters["okx"] = _okx(found.okx, found.network)
     return adapters
 
 
@@ -128,9 +131,9 @@ def _binance(wanted: BinanceConnection, network: Network) -> Opened:
         BinanceAccount,
         BinanceConfiguration,
         BinanceHosts,
+        WithdrawalTerms,
     )
 
-    del network
     accounts = [
         BinanceAccount(
             name=wallet.name,
@@ -143,6 +146,46 @@ def _binance(wanted: BinanceConnection, network: Network) -> Opened:
     configuration = BinanceConfiguration(
         accounts=accounts,
         master=None if wanted.master is None else read_credential(wanted.master),
-        hosts=BinanceHosts(futures=wanted.futures, wallet=wanted.wallet, stream=wanted.stream),
+        withdrawals=[
+            WithdrawalTerms(
+                asset=route.asset,
+                network=route.network,
+                fee_max=route.fee_max,
+                amount_min=route.amount_min,
+            )
+            for route in wanted.withdrawals
+        ],
+        hosts=BinanceHosts(
+            futures=wanted.futures, wallet=wanted.wallet, stream=wanted.stream, network=network
+        ),
     )
     return Binance(configuration)
+
+
+def _okx(wanted: OkxConnection, network: Network) -> Opened:
+    from infra.venues.okx import Okx, OkxAccount, OkxConfiguration, OkxHosts, WithdrawalTerms
+
+    accounts = [
+        OkxAccount(
+            name=wallet.name,
+            credential=read_credential(wallet.credential, has_passphrase=True),
+            sub_account=wallet.sub_account,
+            wallet=wallet.wallet,
+        )
+        for wallet in wanted.wallets
+    ]
+    configuration = OkxConfiguration(
+        hosts=OkxHosts(rest=wanted.rest, stream=wanted.stream, network=network),
+        accounts=accounts,
+        withdrawals=[
+            WithdrawalTerms(
+                asset=route.asset,
+                chain=route.network,
+                fee_max=route.fee_max,
+                amount_min=route.amount_min,
+            )
+            for route in wanted.withdrawals
+        ],
+        is_client_id_once=wanted.is_client_id_once,
+    )
+    return Okx(configuration)

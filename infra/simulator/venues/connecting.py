@@ -63,6 +63,10 @@ def _secrets(told: Mapping[str, Any]) -> dict[str, str]:
     for one in told.get("binance", {}).get("credentials", ()):
         name = f"BINANCE_{one['account'].upper()}"
         secrets[f"{name}_KEY"], secrets[f"{name}_SECRET"] = one["api_key"], one["api_secret"]
+    for one in told.get("okx", {}).get("credentials", ()):
+        name = f"OKX_{one['account'].upper()}"
+        secrets[f"{name}_KEY"], secrets[f"{name}_SECRET"] = one["api_key"], one["api_secret"]
+        secrets[f"{name}_PASSPHRASE"] = one["passphrase"]
     return secrets
 
 
@@ -78,6 +82,8 @@ def _document(told: Mapping[str, Any], accounts: Sequence[TownAccount]) -> str:
         )  # fmt: skip
     if "binance" in told:
         parts += _binance(told["binance"])
+    if "okx" in told:
+        parts += _okx(told["okx"])
     parts += [
         _table(
             "[[account]]", place=one.place, account_id=one.account_id, client_id=one.client_id,
@@ -100,6 +106,25 @@ def _binance(told: Mapping[str, Any]) -> list[str]:
                 credential=f"BINANCE_{one['account'].upper()}", email=email,
             )
         )  # fmt: skip
+    return parts
+
+
+def _okx(told: Mapping[str, Any]) -> list[str]:
+    rest, main = told["address"], told["main_account"]
+    # The simulated venue carries out a clientId at most once.
+    head = _table("[okx]", rest=rest, stream=f"{_socket(rest)}/ws/v5")
+    parts = [f"{head}is_client_id_once = true\n"]
+    for one in told["credentials"]:
+        sub_account = "" if one["account"] == main else one["account"]
+        credential = f"OKX_{one['account'].upper()}"
+        wallets = {one["account"]: "trading", f"{one['account']}-funding": "funding"}
+        parts += [
+            _table(
+                "[[okx.wallets]]", name=name, credential=credential, sub_account=sub_account,
+                wallet=wallet,
+            )
+            for name, wallet in wallets.items()
+        ]  # fmt: skip
     return parts
 
 

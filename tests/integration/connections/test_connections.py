@@ -10,6 +10,7 @@ import pytest
 from engine.errors import MissingDataError, ParameterError
 from infra.connections import open_connections, open_gateways, read_connections
 from infra.settings import Settings
+from infra.simulator.venues.connecting import TownAccount, connect_home
 from infra.simulator.venues.core.town import TownParameters
 from infra.simulator.venues.streets import build_town
 from tests.integration.connections.town_home import write_home
@@ -94,3 +95,27 @@ def test_live_money_is_asked_for_twice(
 
     with pytest.raises(ParameterError, match=message):
         asyncio.run(scene())
+
+
+def test_a_town_writes_the_files_by_which_all_its_venues_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["binance", "deribit", "okx"]
+    places = ("deribit/1002", "binance/alpha", "okx/alpha", "okx/main-funding")
+
+    async def scene() -> None:
+        async with build_town(names, TownParameters(seed=3)) as town:
+            accounts = [
+                TownAccount(place=place, account_id=f"a{number}", client_id="c", netting_set_id="n")
+                for number, place in enumerate(places)
+            ]
+            environment = connect_home(tmp_path, town.describe(), accounts)
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            async with open_connections(Settings(home=tmp_path)) as connections:
+                assert sorted(connections.venues) == names
+                for place in places:
+                    found = await connections.venue_of(place).accounts.snapshot(place)
+                    assert found.balances
+
+    asyncio.run(scene())
