@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import artifacts
@@ -24,6 +24,7 @@ def reconcile_round() -> int:
     """Return the number of open breaks after a round."""
     end_with_service()
     found = reconcile_once()
+    get_run_logger().info("%s: %s", found.run_id, sentence(found))
     artifacts.show_table("places", place_rows(found), "What was read, and what it booked")
     artifacts.show_table("differences", difference_rows(found), sentence(found))
     return found.n_open
