@@ -259,7 +259,19 @@ def _prepared() -> Workplace:
 
 
 def _policy(place: Workplace) -> TransferPolicy:
-    return policy_in_force(utc_now().date(), place.settings.parameters).policy
+    """Return the policy in force; one for simulated networks is none where money is real."""
+    found = policy_in_force(utc_now().date(), place.settings.parameters)
+    real = ("sim", "test", "live")
+    network, made_for = place.settings.network, found.policy.environment
+    if real.index(network) > real.index(made_for):
+        raise ParameterError(
+            f"{found.origin} is a policy for {made_for} networks, PLIMSOLL_NETWORK is {network}: "
+            f"write one with environment {network}",
+            identifier="environment",
+            value=made_for,
+            limit=network,
+        )
+    return found.policy
 
 
 def _desk(place: Workplace, policy: TransferPolicy) -> TransferDesk:

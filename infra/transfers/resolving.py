@@ -6,7 +6,6 @@ carried out unless somebody else has moved the transfer meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, cast
@@ -35,6 +34,7 @@ from infra.db.transfer_queries import (
     possible_credits_within,
 )
 from infra.db.transfers import require_transfer
+from infra.transfers.asking import asked
 from infra.transfers.parallel import in_parallel
 from infra.transfers.steps import DESK, Cause, Steps
 
@@ -88,6 +88,9 @@ class Resolver:
                 raise
             # Somebody else has moved it since it was read.
             reason, has_moved = str(error), False
+        except VenueError as error:
+            reason, has_moved = str(error), False
+            self._postpone(record, reason)
         (moved if has_moved else waiting)[key] = reason
         crashpoint("transfer:resolved")
 
@@ -119,8 +122,8 @@ class Resolver:
         lookup: Lookup = "absent" if route.has_lookup else "impossible"
         report: TransferReport | None = None
         try:
-            report = await asyncio.wait_for(gateway.find(record.intent.order()), self._limit)
-        except (VenueError, TimeoutError):
+            report = await asked(gateway.find(record.intent.order()), self._limit, "lookup")
+        except VenueError:
             lookup = "unanswered"
         if report is not None:
             return Evidence(looked_at=asked_at, lookup="found", report=report)
@@ -137,8 +140,9 @@ class Resolver:
         if record.balance_before is None:
             return "unclear"
         try:
-            held = await asyncio.wait_for(gateway.balance(intent.source, intent.asset), self._limit)
-        except (VenueError, TimeoutError):
+            what = f"balance of {intent.source}"
+            held = await asked(gateway.balance(intent.source, intent.asset), self._limit, what)
+        except VenueError:
             return "unclear"
         # Read after the balance: whatever was sent or arrived until then is taken into account.
         first = record.first_sent_at or record.recorded_at
@@ -193,8 +197,8 @@ class Resolver:
             if one is None:
                 continue
             try:
-                found = await asyncio.wait_for(one.find(record.intent.order()), self._limit)
-            except (VenueError, TimeoutError):
+                found = await asked(one.find(record.intent.order()), self._limit, "lookup")
+            except VenueError:
                 continue
             if found is not None:
                 reports.append(found)

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from engine.errors import (
+    ClockSkew,
     LedgerError,
     MarginPlatformError,
     StateError,
     Unsupported,
+    VenueAccessDenied,
     VenueError,
     VenueRejected,
 )
@@ -41,6 +43,7 @@ from infra.db.transfers import (
     require_transfer,
 )
 from infra.db.whitelist import entries_within
+from infra.transfers.asking import asked
 from infra.transfers.kill_switch import armed_within
 from infra.transfers.parallel import in_parallel
 from infra.transfers.steps import DESK, Cause, Steps
@@ -149,12 +152,13 @@ class Sender:
         except MarginPlatformError as error:
             raise _Hindered(str(error), is_rule=not isinstance(error, VenueError)) from error
         try:
-            held = await asyncio.wait_for(gateway.balance(intent.source, intent.asset), self._limit)
+            what = f"balance of {intent.source}"
+            held = await asked(gateway.balance(intent.source, intent.asset), self._limit, what)
             balance = held.quantity
         except Unsupported:
             balance = None
-        except (VenueError, TimeoutError) as error:
-            raise _Hindered(f"the balance of {intent.source} is not known: {error}") from error
+        except VenueError as error:
+            raise _Hindered(str(error)) from error
         return _Ready(record, gateway, balance, epoch)
 
     async def _send(self, ready: _Ready) -> str:
@@ -258,7 +262,11 @@ class Sender:
             # The key is known there: an earlier sending has arrived.
             return self._unclear(sent, str(error), error.cause)
         if isinstance(error, VenueError) and error.was_sent == "no":
-            return self._not_sent(sent, str(error), error.retry_after_seconds)
+            pause = error.retry_after_seconds
+            if isinstance(error, VenueAccessDenied | ClockSkew):
+                # Trying again soon would only get the account locked: a person is needed.
+                pause = self._policy.timing.ask_after_seconds
+            return self._not_sent(sent, str(error), pause)
         return self._unclear(sent, f"{type(error).__name__}: {error}", None)
 
     def _refused(self, sent: TransferRecord, reason: str, why: str) -> str:

@@ -475,3 +475,21 @@ def test_no_second_person_is_needed_where_the_policy_says_so(office: Office) -> 
     listed(office.database, wanted())
     assert desk.propose(wanted("5"), "alice", "test").state == "new"
     assert desk.propose(wanted("5.00000001"), "alice", "test").state == "proposed"
+
+
+def test_a_gateway_that_fails_in_its_own_way_hinders_only_its_own_transfers(
+    office: Office,
+) -> None:
+    record = office.sent_as("reset_after")
+
+    class Broken(type(office.venue)):  # type: ignore[misc]
+        async def find(self, order: object) -> None:
+            raise KeyError("result")
+
+    whole = type(office.venue)
+    office.venue.__class__ = Broken
+    assert record.transfer_key in office.resolve().waiting
+    assert office.get(record).state == "unknown"
+    office.venue.__class__ = whole
+    office.resolve()
+    assert office.get(record).state == "done"
