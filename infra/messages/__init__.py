@@ -3,6 +3,7 @@
 __all__ = [
     "applying",
     "contents",
+    "fix_codec",
     "iso_codec",
     "iso_facets",
     "iso_xml",
