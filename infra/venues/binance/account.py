@@ -27,6 +27,7 @@ from infra.venues.binance.account_stream import account_events
 from infra.venues.binance.client import VENUE, Answered, BinanceClient, Call
 from infra.venues.binance.income import read_income
 from infra.venues.binance.instruments import instrument_id
+from infra.venues.binance.movements import read_movements
 from infra.venues.binance.places import BinancePlaces
 from infra.venues.reads import read_twice
 from infra.venues.streams import StreamLimits
@@ -116,13 +117,14 @@ class BinanceAccounts:
     async def history(self, account_id: str, cursor: str = "") -> VenueLedgerPage:
         """Return the account's lines after ``cursor``, oldest first.
 
-        A futures wallet has its income, of which Binance keeps three months. ``reading.watermark``
-        is the cursor to go on from later; ``next_cursor`` is empty unless more lines wait than one
-        reading takes. ``reference`` is the venue's own number, since income names no key.
+        A futures wallet has its income, of which Binance keeps three months; a spot wallet has no
+        ledger, and its deposits and withdrawals stand for one. ``reading.watermark`` is the cursor
+        to go on from later; ``next_cursor`` is empty unless more lines wait than one reading takes.
+        ``reference`` of income is the venue's own number, since income names no key.
         """
         account, client = self._places.account(account_id), self._places.client(account_id)
         if account.wallet == "SPOT":
-            raise Unsupported(f"{VENUE}/{account.name} is a spot wallet and keeps no ledger")
+            return await read_movements(client, cursor, self._clock())
         return await read_income(client, account_id, cursor, self._clock())
 
 

@@ -215,6 +215,19 @@ class Withdrawal(Wire):
     withdraw_order_id: str = ""
     tx_id: str = ""
     info: str = ""
+    apply_time: str = ""
+
+
+class Deposit(Wire):
+    """A row of ``GET /sapi/v1/capital/deposit/hisrec``."""
+
+    coin: str
+    amount: Decimal
+    status: int
+    tx_id: str
+    insert_time: int
+    network: str = ""
+    address: str = ""
 
 
 class SpotBalance(Wire):

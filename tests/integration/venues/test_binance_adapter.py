@@ -178,6 +178,38 @@ def test_a_withdrawal_is_followed_from_approval_to_the_chain() -> None:
     asyncio.run(run())
 
 
+def test_movements_of_a_spot_wallet_come_once_each() -> None:
+    async def run() -> None:
+        async with hosted() as there:
+            book, rails = there.venue.book, there.venue.rails
+            history = there.adapter.accounts.history
+            opening = await history("main-spot")
+            assert opening.lines == ()
+            own = rails.deposit_address(book.account("main"), "BTC", wallet="spot").address
+            there.town.chain.send(
+                "custody/vault", "BTC", Decimal("0.75"), own, network="BTC", key="in"
+            )
+            out = TransferOrder(
+                key="d" * 32,
+                source="binance/main-spot",
+                destination="custody/vault",
+                asset="BTC",
+                quantity=Decimal("1.5"),
+                address="elsewhere",
+                network="BTC",
+            )
+            await there.adapter.transfers.submit(out)
+            await there.town.step(60)
+            page = await history("main-spot", opening.reading.watermark)
+            found = {line.kind: (line.change, line.reference) for line in page.lines}
+            assert found["WITHDRAW"] == (-out.quantity, out.key)
+            assert found["DEPOSIT"][0] == Decimal("0.75")
+            again = await history("main-spot", page.reading.watermark)
+            assert again.lines == () and again.reading.is_complete
+
+    asyncio.run(run())
+
+
 def test_a_withdrawal_to_an_address_off_the_list_is_refused() -> None:
     async def run() -> None:
         async with hosted() as there:

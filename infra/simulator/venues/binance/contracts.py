@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Final
 
 from infra.simulator.venues.core.listings import Listing
+from infra.simulator.venues.core.margins import round_down
 
 # Ticks, lots and first brackets of developers.binance.com, exchangeInfo and leverageBracket, 2026.
 _PERPETUALS: Final = {
@@ -16,7 +17,7 @@ _PERPETUALS: Final = {
 }
 _QUOTES: Final = ("USDT", "USDC")
 _FOREVER_MS: Final = 4_133_404_800_000
-_EIGHT: Final = Decimal("0.00000001")
+_DECIMALS: Final = 8
 WALLET_ASSETS: Final = ("BTC", "ETH", "SOL", "USDC", "USDT")
 WITHDRAWAL_FEES: Final = {
     "BTC": Decimal("0.00002"), "ETH": Decimal("0.0008"), "SOL": Decimal("0.001"),
@@ -77,7 +78,7 @@ def brackets(listing: Listing) -> dict[str, object]:
 
 def figure(value: Decimal) -> str:
     """Return an amount with the eight decimals of Binance, cut off toward zero."""
-    return format(value.quantize(_EIGHT, rounding=ROUND_DOWN), "f")
+    return f"{round_down(value, _DECIMALS):.{_DECIMALS}f}"
 
 
 def _perpetual(asset: str, quote: str) -> Listing:

@@ -18,6 +18,7 @@ from infra.simulator.venues.binance.requests import Call, Endpoint
 from infra.simulator.venues.core.accounts import TRADING, Account, Refused
 from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.faults import FaultKind, Scope
+from infra.simulator.venues.core.margins import round_down
 from infra.simulator.venues.core.rails import Rails, Withdrawal
 
 SPOT: Final = "spot"
@@ -192,11 +193,12 @@ class Wallet:
                 "id": transfer.tx_hash[:16], "amount": figure(transfer.quantity),
                 "coin": transfer.asset, "network": transfer.network, "status": 1,
                 "address": transfer.address, "addressTag": transfer.memo,
-                "txId": transfer.tx_hash, "insertTime": self._book.clock.wall_ms(),
+                "txId": transfer.tx_hash, "insertTime": _credited_ms(account, transfer.tx_hash),
                 "transferType": 0, "confirmTimes": "1/1", "walletType": 0,
             }
             for account_id, transfer in self._rails.deposits
             if account_id == account.account_id and coin in (None, transfer.asset)
+            and _credited_ms(account, transfer.tx_hash) >= call.whole("startTime", 0)
         ]  # fmt: skip
 
     def _address(self, call: Call) -> object:
@@ -267,6 +269,11 @@ class Wallet:
         raise ApiError(-12017, "The sub-account does not exist.")
 
 
+def _credited_ms(account: Account, tx_hash: str) -> int:
+    times = [line.at for line in account.lines if line.reference == tx_hash]
+    return int(times[0].timestamp() * 1000)
+
+
 def _require_master(call: Call) -> Account:
     if call.asker.parent:
         raise ApiError(-12002, "This endpoint is for master accounts only.")
@@ -275,7 +282,7 @@ def _require_master(call: Call) -> Account:
 
 def _amount(call: Call) -> Decimal:
     quantity = call.number("amount")
-    if quantity <= 0 or quantity != quantity.quantize(Decimal("0.00000001")):
+    if quantity <= 0 or quantity != round_down(quantity, 8):
         raise ApiError(-1111, "Precision is over the maximum defined for this asset.")
     return quantity
 

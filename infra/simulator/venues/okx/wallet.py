@@ -185,7 +185,7 @@ class Wallet:
                 "actualDepBlkConfirm": "1", "amt": plain(transfer.quantity), "areaCodeFrom": "",
                 "ccy": transfer.asset, "chain": CHAINS.get(transfer.asset, ""),
                 "depId": transfer.tx_hash[:16], "from": "", "fromWdId": "", "state": "2",
-                "to": transfer.address, "ts": str(self._book.clock.wall_ms()),
+                "to": transfer.address, "ts": _credited_ms(call.asker, transfer.tx_hash),
                 "txId": transfer.tx_hash,
             }
             for account_id, transfer in self._rails.deposits
@@ -224,6 +224,11 @@ class Wallet:
         stale = self._book.plan.draw(FaultKind.LISTING_STALE, scope)
         now = self._book.clock.wall().timestamp()
         return now if stale is None else now - stale.seconds("seconds", 5.0)
+
+
+def _credited_ms(account: Account, tx_hash: str) -> str:
+    times = [line.at for line in account.lines if line.reference == tx_hash]
+    return str(int(times[0].timestamp() * 1000))
 
 
 def _amount(call: Call) -> Decimal:
