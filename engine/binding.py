@@ -69,7 +69,8 @@ def venue_columns(
     is_settled = is_house_known & ((n_unknown == 0) | exceeds)
     binding = np.where(is_settled, np.where(exceeds, VENUE, HOUSE), UNKNOWN)
     takes_larger = np.array(
-        [rules.agreements[str(name)].call_basis == "larger" for name in names], dtype=np.bool_
+        [rules.agreements[name].call_basis == "larger" for name in names.to_numpy(dtype=object)],
+        dtype=np.bool_,
     )
     return pd.DataFrame(
         {
@@ -86,7 +87,9 @@ def venue_columns(
 
 def withholds_returns(columns: pd.DataFrame, names: pd.Series, rules: RuleBook) -> BoolArray1D:
     """Return where nothing is given back: an account's demand is unknown and would count."""
-    takes_larger = [rules.agreements[str(name)].call_basis == "larger" for name in names]
+    takes_larger = [
+        rules.agreements[name].call_basis == "larger" for name in names.to_numpy(dtype=object)
+    ]
     withheld: BoolArray1D = (columns["n_venue_accounts_unknown"].to_numpy() > 0) & np.array(
         takes_larger, dtype=np.bool_
     )

@@ -56,7 +56,7 @@ def with_calls(
     decimals = np.array(
         [
             min(scale.get(currency, DECIMALS_DEFAULT), REQUIREMENT_DECIMALS_MAX)
-            for currency in frame["currency"]
+            for currency in frame["currency"].to_numpy(dtype=object)
         ],
         dtype=np.int64,
     )
@@ -77,7 +77,8 @@ def with_calls(
         exact = round_amounts(np.nan_to_num(demanded), decimals, Rounding.REQUIREMENT)
         frame["venue_amount"] = _replaced(exact, unrated, None)
         frame["owed_amount"] = _replaced(called_for, is_failed, None)
-    agreements = [rules.agreements[str(name)] for name in frame["netting_set_id"]]
+    names = frame["netting_set_id"].to_numpy(dtype=object)
+    agreements = [rules.agreements[name] for name in names]
     decided = decide_calls(
         Holdings(
             agreements=agreements,
