@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.errors import Unsupported
 from infra.simulator.venues.binance import BinanceVenue
 from infra.simulator.venues.binance.holdings import account_payload, position_risk, positions
 from infra.venues.binance import wire
+from infra.venues.binance.account import _require_one_way
 from infra.venues.payloads import decode
 from tests.integration.venues.binance_town import hosted
 
@@ -93,3 +95,15 @@ def _texts(content: object) -> set[str]:
 
 def _is_figure(text: str) -> bool:
     return text.replace(".", "", 1).replace("-", "", 1).isdecimal()
+
+
+def test_positions_by_side_are_refused_not_netted() -> None:
+    totals = ("InitialMargin", "MaintMargin", "MarginBalance", "WalletBalance", "UnrealizedProfit")
+    position = {
+        "symbol": "BTCUSDT", "positionAmt": "1", "unrealizedProfit": "0", "positionSide": "LONG",
+    }  # fmt: skip
+    account: dict[str, Any] = {f"total{name}": "0" for name in totals}
+    account |= {"assets": [], "positions": [position]}
+    held = decode(msgspec.json.Decoder(wire.Account), json.dumps(account), "account")
+    with pytest.raises(Unsupported, match="one-way"):
+        _require_one_way(held, "alpha")

@@ -9,8 +9,9 @@ import pytest
 
 from data_contracts.registry import contract
 from data_contracts.validation import validate
-from engine.errors import ParameterError, Unsupported, VenueRejected
+from engine.errors import BadPayload, ParameterError, Unsupported, VenueRejected
 from engine.ports import ReduceOrder, TransferOrder
+from infra.simulator.venues.core.faults import Fault, FaultKind
 from infra.simulator.venues.core.trading import OrderRequest, place
 from infra.venues.okx import OkxHosts
 from tests.integration.venues.okx_town import KEY, hosted, transfer
@@ -264,3 +265,18 @@ def test_what_if_asks_the_venue_and_changes_nothing() -> None:
 def test_an_address_of_another_network_is_refused_at_once() -> None:
     with pytest.raises(ParameterError):
         OkxHosts(rest="https://www.okx.com", stream="wss://ws.okx.com/ws/v5")
+
+
+def test_a_contract_whose_size_changes_is_refused() -> None:
+    """F39."""
+
+    async def run() -> None:
+        async with hosted() as there:
+            await there.adapter.catalog.instruments()
+            there.inject(
+                Fault(kind=FaultKind.UNIT_CHANGE, venue="okx", parameters={"factor": "10"})
+            )
+            with pytest.raises(BadPayload, match="a contract was"):
+                await there.adapter.catalog.instruments()
+
+    asyncio.run(run())
