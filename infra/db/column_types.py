@@ -168,6 +168,8 @@ class UtcInstant(TypeDecorator[datetime]):
         if isinstance(value, str) and not _INSTANT.fullmatch(value):
             # The parser takes other forms too, but they would not sort like time.
             raise ValueError(f"{value!r} is no recorded instant: the row is damaged")
+        if not isinstance(value, str | datetime):
+            raise TypeError(f"{value!r} is no instant: the row is damaged")
         instant = datetime.fromisoformat(value) if isinstance(value, str) else value
         return instant.astimezone(UTC)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Column, Connection, Integer, Select, Text, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -107,9 +107,19 @@ def rows_of(
 
 def _read(connection: Connection, name: str, query: Select[Any]) -> Iterator[Mapping[str, Any]]:
     n_read = 0
+    plain = {
+        found.name: (int if isinstance(found.type, Integer) else str, bool(found.nullable))
+        for found in query.selected_columns
+        if isinstance(found, Column) and isinstance(found.type, Integer | Text)
+    }
     try:
         for row in connection.execute(query).yield_per(_BATCH).mappings():
-            yield {str(name): value for name, value in row.items()}
+            values = {str(name): value for name, value in row.items()}
+            for name_of_column, (kind, is_nullable) in plain.items():
+                value = values[name_of_column]
+                if type(value) is not kind and not (value is None and is_nullable):
+                    raise wrong(name, n_read + 1, f"cannot be read: {name_of_column} is {value!r}")
+            yield values
             n_read += 1
     except (SQLAlchemyError, ValueError, TypeError) as error:
         raise _unreadable(connection, name, query, n_read) from error

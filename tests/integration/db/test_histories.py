@@ -323,4 +323,4 @@ def test_any_history_keeps_the_invariants(
 def test_any_long_history_keeps_the_invariants(
     new_database: Callable[[], Database], engine_name: str
 ) -> None:
-    run_histories(new_database, 300 if engine_name == "sqlite" else 80, 50)
+    run_histories(new_database, 120 if engine_name == "sqlite" else 40, 40)
