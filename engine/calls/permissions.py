@@ -10,8 +10,6 @@ from engine.calls.standing import CallFact, FactKind, Pledge, Standing
 from engine.calls.states import END_STATES, LATE, LIVE
 from engine.errors import ModelInputError, StateError
 
-_OVER: Final = frozenset({"superseded", "withdrawn", "settled"})
-
 
 def require_allowed(standing: Standing, fact: CallFact) -> None:
     """Raise unless ``fact`` may happen to the call as it stands.
@@ -29,10 +27,10 @@ def require_allowed(standing: Standing, fact: CallFact) -> None:
 def is_late_arrival(standing: Standing, fact: CallFact) -> bool:
     """Return whether ``fact`` is about a pledge that outlived its call.
 
-    What was sent for a call that has since been replaced or taken back still arrives, or is
-    rejected: that is recorded where it was pledged, and changes no state.
+    What was sent for a call that has since been replaced, taken back or paid otherwise still
+    arrives, or is rejected: that is recorded where it was pledged, and changes no state.
     """
-    if standing.state not in ("superseded", "withdrawn") or fact.pledge is None:
+    if standing.state not in END_STATES or fact.pledge is None:
         return False
     pledge = standing.pledge(fact.pledge)
     is_about_it = fact.kind in ("settled", "pledge_rejected", "pledge_carried")
@@ -97,7 +95,7 @@ def _reject_pledge(standing: Standing, fact: CallFact) -> None:
 
 
 def _settle(standing: Standing, fact: CallFact) -> None:
-    if standing.state in _OVER and not is_late_arrival(standing, fact):
+    if standing.state in END_STATES and not is_late_arrival(standing, fact):
         raise _refused(
             standing, fact.kind, "it is at its end: money that came is seen by the close"
         )

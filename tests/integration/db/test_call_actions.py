@@ -235,6 +235,19 @@ def test_what_was_sent_for_a_call_taken_back_is_recorded_when_it_comes(
     assert (done.standing.state, done.standing.settled) == ("withdrawn", 100)
 
 
+def test_a_pledge_that_comes_after_the_call_was_paid_otherwise_is_recorded(
+    database: Database,
+) -> None:
+    name, acts = one_call(database), database.call_actions
+    acts.agree(name, act())
+    acts.pledge(name, btc("100"), act())
+    assert acts.settle(name, came("100"), act()).standing.state == "settled"
+    done = acts.settle(name, came("100", 4), act())
+    assert (done.standing.settled, done.standing.outstanding) == (200, 0)
+    with pytest.raises(StateError, match="money that came is seen by the close"):
+        acts.settle(name, came("1"), act())
+
+
 def on_request(database: Database, *, status: str = "assessed") -> str:
     run = bound(database)
     database.requirements.save(run.run_id, requirements("NS-1", status=status))
