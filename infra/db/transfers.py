@@ -123,14 +123,12 @@ class Transfers:
         with self._database.reading() as connection:
             return [TransferEvent(*row) for row in connection.execute(query)]
 
-    def list(
-        self, states: Iterable[str] | None = None, limit: int = 10_000
-    ) -> list[TransferRecord]:
+    def list(self, states: Iterable[str] | None = None) -> list[TransferRecord]:
         """Return transfers, the earliest first; only those in ``states`` if given."""
         query = select(TransferRow.__table__)
         if states is not None:
             query = query.where(TransferRow.state.in_(sorted(states)))
-        query = query.order_by(TransferRow.recorded_at, TransferRow.transfer_key).limit(limit)
+        query = query.order_by(TransferRow.recorded_at, TransferRow.transfer_key)
         with self._database.reading() as connection:
             return [record_of(row) for row in connection.execute(query).mappings()]
 

@@ -34,7 +34,7 @@ from infra.db.transfer_queries import (
     possible_credits_within,
 )
 from infra.db.transfers import require_transfer
-from infra.transfers.asking import asked
+from infra.transfers.asking import asked, promised
 from infra.transfers.parallel import in_parallel
 from infra.transfers.steps import DESK, Cause, Steps
 
@@ -103,7 +103,7 @@ class Resolver:
     async def _resolve(self, record: TransferRecord, gateway: TransferGateway) -> tuple[str, bool]:
         """Decide about a transfer that the venue has not accepted for sure."""
         sending = _sending(record)
-        route = gateway.guarantees(record.intent.order())
+        route = promised(gateway, record.intent.order())
         evidence = await self._evidence(record, gateway, sending, route)
         decision = resolve(sending, route, evidence, self._policy.timing)
         if record.state == "stuck" and evidence.report is None:

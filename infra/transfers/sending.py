@@ -43,7 +43,7 @@ from infra.db.transfers import (
     require_transfer,
 )
 from infra.db.whitelist import entries_within
-from infra.transfers.asking import asked
+from infra.transfers.asking import asked, promised
 from infra.transfers.kill_switch import armed_within
 from infra.transfers.parallel import in_parallel
 from infra.transfers.steps import DESK, Cause, Steps
@@ -60,6 +60,7 @@ class _Ready:
 
     record: TransferRecord
     gateway: TransferGateway
+    is_keyed: bool
     balance: Decimal | None
     epoch: int
 
@@ -146,7 +147,8 @@ class Sender:
         """Ask what must be known beforehand, outside any transaction."""
         intent = record.intent
         try:
-            require_route_fee(intent, gateway.guarantees(intent.order()), self._policy)
+            route = promised(gateway, intent.order())
+            require_route_fee(intent, route, self._policy)
         except Unsupported as error:
             raise _Hindered(str(error), is_rule=True) from error
         except MarginPlatformError as error:
@@ -159,7 +161,7 @@ class Sender:
             balance = None
         except VenueError as error:
             raise _Hindered(str(error)) from error
-        return _Ready(record, gateway, balance, epoch)
+        return _Ready(record, gateway, route.is_keyed, balance, epoch)
 
     async def _send(self, ready: _Ready) -> str:
         crashpoint("transfer:before-unknown")
@@ -228,7 +230,7 @@ class Sender:
     def _require_alone(self, connection: Connection, ready: _Ready, record: TransferRecord) -> None:
         """Keep a route without keys free of others, so that its balance proves something."""
         intent = record.intent
-        if ready.gateway.guarantees(intent.order()).is_keyed:
+        if ready.is_keyed:
             return
         others = open_from_within(connection, intent)
         if others:

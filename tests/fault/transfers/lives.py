@@ -165,7 +165,7 @@ def live(place: Place) -> None:
     """Live the intents of a place from wherever they stand to their ends."""
     database = open_at(place)
     desk = desk_at(place, database)
-    done = {one.transfer_key for one in database.transfers.list(limit=1_000_000)
+    done = {one.transfer_key for one in database.transfers.list()
             if one.state != "proposed"}  # fmt: skip
     for one in place.intents:
         if one.key in done:
@@ -260,7 +260,7 @@ def wrongs(place: Place, *, at_end: bool = True) -> list[str]:
     """
     database = open_at(place)
     book = tell(place.port, do="book", now=place.clock().timestamp())
-    records = {one.transfer_key: one for one in database.transfers.list(limit=1_000_000)}
+    records = {one.transfer_key: one for one in database.transfers.list()}
     units = {
         row["account"]: int(row["amount"].scaleb(SCALE))
         for row in database.ledger.balances().to_dict(orient="records")
