@@ -33,7 +33,7 @@ from infra.venues.streams import StreamLimits
 
 # Below the venue's own smallest unit of margin.
 _NOTHING: Final = Decimal("0.000001")
-_ATTEMPTS: Final = 2
+_ATTEMPTS: Final = 3
 _SUMMARIES: Final = msgspec.json.Decoder(wire.Summaries)
 _POSITIONS: Final = msgspec.json.Decoder(list[wire.Position])
 _ORDERS: Final = msgspec.json.Decoder(list[wire.Order])
@@ -62,7 +62,7 @@ class DeribitAccounts:
         """Return everything of an account, read together.
 
         Balances are read before and after positions and orders. If they changed meanwhile, or
-        margin contradicts the positions, all is read again; a second contradiction makes
+        margin contradicts the positions, all is read again; a third contradiction makes
         ``reading.is_complete`` false.
         """
         account = account_of(account_id)

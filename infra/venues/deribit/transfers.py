@@ -182,14 +182,22 @@ class DeribitTransfers:
     async def _find_transfer(self, order: TransferOrder, lister: str) -> TransferReport | None:
         call = Call("private/get_transfers", {"currency": order.asset}, lister)
         listed: list[wire.Transfer] = []
+        report: TransferReport | None = None
+        made: wire.Transfer | None = None
         async for page in self._pages(call, _LISTED):
             listed.extend(page.content.data)
             for one in page.content.data:
                 if one.nonce == order.key:
-                    report = _transfer_report(order, one, page.received_at)
-                    is_credited = await self._is_credited(order, one, listed)
-                    return replace(report, is_credited=is_credited)
-        return None
+                    made, report = one, _transfer_report(order, one, page.received_at)
+            # Newest first: twins of the same second may come after it.
+            if (
+                made is not None
+                and listed[-1].created_timestamp < made.created_timestamp - _SAME_MS
+            ):
+                break
+        if made is None or report is None:
+            return None
+        return replace(report, is_credited=await self._is_credited(order, made, listed))
 
     async def _is_credited(
         self, order: TransferOrder, made: wire.Transfer, listed: Sequence[wire.Transfer]
@@ -209,24 +217,35 @@ class DeribitTransfers:
         n_received = sum(
             line.type == "transfer" and line.change == made.amount for line in log.logs
         )
-        n_made = sum(one.amount == made.amount and one.created_timestamp >= since for one in listed)
+        n_made = sum(
+            one.amount == made.amount
+            and one.created_timestamp >= since
+            and (one.other_side, one.direction) == (made.other_side, made.direction)
+            for one in listed
+        )
         return True if n_received >= n_made else None
 
     async def _pages(
         self, call: Call, decoder: msgspec.json.Decoder[Page]
     ) -> AsyncIterator[Answered[Page]]:
-        n_read = 0
+        seen: set[int] = set()
+        n_read = n_there = 0
         for _ in range(_PAGES_MAX):
             parameters = {**call.parameters, "count": _PAGE, "offset": n_read}
             answered = await self._client.read(Call(call.method, parameters, call.account), decoder)
-            yield answered
-            n_read += len(answered.content.data)
-            if n_read >= answered.content.count:
+            data, n_there = answered.content.data, answered.content.count
+            if data:
+                yield answered
+            n_read += len(data)
+            # Counted by their numbers: one left out is not made up for by one repeated.
+            seen.update(one.id for one in data)
+            if len(seen) >= n_there:
                 return
-            if not answered.content.data:
+            if not data or n_read >= n_there:
                 break
         raise VenueUnavailable(
-            f"{VENUE} {call.method}: read {n_read} entries, there are more", identifier=call.method
+            f"{VENUE} {call.method}: {len(seen)} of {n_there} entries could be read",
+            identifier=call.method,
         )
 
     def _transfer_call(self, order: TransferOrder) -> Call:

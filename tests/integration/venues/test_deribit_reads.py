@@ -151,7 +151,7 @@ def test_a_snapshot_of_two_instants_is_read_again_and_then_called_incomplete() -
         async with scene() as s:
             s.inject(K.TORN_SNAPSHOT, endpoint=POSITIONS, times=1)
             assert (await s.adapter.accounts.snapshot(MARGIN_A)).reading.is_complete
-            s.inject(K.TORN_SNAPSHOT, endpoint=POSITIONS, times=2)
+            s.inject(K.TORN_SNAPSHOT, endpoint=POSITIONS, times=3)
             assert not (await s.adapter.accounts.snapshot(MARGIN_A)).reading.is_complete
 
     asyncio.run(run())

@@ -19,6 +19,7 @@ from engine.errors import (
     VenueAccessDenied,
     VenueError,
     VenueRejected,
+    VenueUnavailable,
 )
 from engine.ports import ReduceOrder
 from infra.simulator.venues.core.faults import FaultKind
@@ -191,6 +192,23 @@ def test_twins_are_told_apart_by_their_keys() -> None:
             assert first.venue_transfer_id != second.venue_transfer_id
             # One receipt for two transfers of one amount proves neither.
             assert first.is_credited is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("n_others", [0, 2, 150])
+def test_a_list_that_leaves_entries_out_is_no_not_found(n_others: int) -> None:
+    async def run() -> None:
+        async with scene() as s:
+            s.adapter.client.http.limiter = http.RequestLimiter(100_000, 1.0)
+            for number in range(n_others):
+                await s.adapter.transfers.submit(order(f"{number:032d}", Decimal("0.01")))
+            await s.adapter.transfers.submit(order(KEY, AMOUNT))
+            s.inject(K.PARTIAL_PAGE, endpoint="private/get_transfers", times=1)
+            with pytest.raises(VenueUnavailable, match="entries could be read"):
+                await s.adapter.transfers.find(order(KEY, AMOUNT))
+            found = await s.adapter.transfers.find(order(KEY, AMOUNT))
+            assert found is not None and found.is_credited
 
     asyncio.run(run())
 

@@ -196,7 +196,11 @@ class WalletMethods:
 
     def _page(self, call: Call, told: list[dict[str, object]]) -> object:
         count, offset = call.whole("count", 10), call.whole("offset", 0)
-        return {"count": len(told), "data": told[offset : offset + count]}
+        scope = Scope(venue=self._book.venue, account=call.asker.account_id, endpoint=call.method)
+        page = told[offset : offset + count]
+        if self._book.plan.draw(FaultKind.PARTIAL_PAGE, scope):
+            page = page[1:]
+        return {"count": len(told), "data": page}
 
     def _told(self, transfer: Transfer, account: Account) -> dict[str, object]:
         is_income = account.account_id == transfer.destination
