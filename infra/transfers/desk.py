@@ -8,7 +8,7 @@ a write, and neither does the desk, but with the same key and after the resolver
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -79,6 +79,8 @@ class TransferDesk:
         ParameterError
             If its key is recorded with another payload (I-05), a limit is exceeded, the asset has
             no rule, or the reason is empty.
+        StateError
+            If it is started anew and the attempt group before it has not ended without effect.
         ModelInputError
             If the destination is not on the whitelist with this network, address and memo.
         """
@@ -91,6 +93,7 @@ class TransferDesk:
                 connection, intent, principal, reason
             )
             if is_new:
+                _require_earlier_ended(connection, intent)
                 now = self.database.clock()
                 # Past transfers are counted when it is sent; alone it must fit in any case.
                 require_within_limits(intent, self.policy, (), now)
@@ -286,6 +289,23 @@ class TransferDesk:
 def _require_reason(reason: str, what: str) -> None:
     if not reason.strip():
         raise ParameterError(f"{what} needs a reason", identifier="reason", limit="a text")
+
+
+def _require_earlier_ended(connection: Connection, intent: TransferIntent) -> None:
+    """Raise StateError if the attempt before may still have moved, or has moved, the amount."""
+    if intent.attempt_group == 1:
+        return
+    before = replace(intent, attempt_group=intent.attempt_group - 1)
+    found = known_transfer(connection, before.key)
+    state = "not on record" if found is None else found.state
+    if state not in ("rejected", "cancelled"):
+        raise StateError(
+            f"transfer {intent.key}: attempt group {before.attempt_group}, {before.key}, is "
+            f"{state}: only one that was rejected or cancelled is started anew",
+            identifier=before.key,
+            value=state,
+            limit="rejected or cancelled",
+        )
 
 
 def _fee_by_hand(intent: TransferIntent, fee: Decimal) -> int:

@@ -493,3 +493,21 @@ def test_a_gateway_that_fails_in_its_own_way_hinders_only_its_own_transfers(
     office.venue.__class__ = whole
     office.resolve()
     assert office.get(record).state == "done"
+
+
+def test_i05_a_movement_is_started_anew_only_after_an_end_without_effect(office: Office) -> None:
+    with pytest.raises(StateError, match="is not on record"):
+        office.approved("1", attempt_group=2)
+    first = office.sent_as("reset_before")
+    with pytest.raises(StateError, match="is unknown: only one that was rejected"):
+        office.approved("1", attempt_group=2)
+    office.venue.is_keyed = False
+    office.clock.advance(60)
+    office.resolve()
+    assert office.get(first).state == "rejected"
+    again = office.approved("1", attempt_group=2)
+    assert again.transfer_key != first.transfer_key
+    office.send()
+    assert office.get(again).state == "done"
+    with pytest.raises(StateError, match="is done: only one"):
+        office.approved("1", attempt_group=3)

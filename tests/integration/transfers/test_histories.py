@@ -243,7 +243,7 @@ def test_any_history_keeps_the_invariants(
 def test_any_long_history_keeps_the_invariants(
     new_database: Callable[[], Database], engine_name: str
 ) -> None:
-    run_histories(new_database, 150 if engine_name == "sqlite" else 40, 50)
+    run_histories(new_database, 60 if engine_name == "sqlite" else 20, 50)
 
 
 @pytest.mark.slow
