@@ -337,6 +337,30 @@ def test_an_account_stream_comes_back_with_a_snapshot(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(K.MAINTENANCE, "no snapshot"), (K.TORN_SNAPSHOT, "several instants")],
+)
+def test_an_account_stays_uncertain_until_a_whole_snapshot_can_be_read(
+    kind: FaultKind, reason: str
+) -> None:
+    async def run() -> None:
+        async with scene() as s:
+            s.inject(kind, endpoint="private/get_positions")
+
+            async def wanted(account: FollowedAccount) -> bool:
+                if reason in account.reason:
+                    s.town.plan.clear()
+                return account.health == "live"
+
+            seen = await follow(s, wanted)
+            doubts = [one for one in seen if reason in one.reason]
+            assert doubts and {one.health for one in doubts} == {"uncertain"}
+            assert seen[-1].positions
+
+    asyncio.run(run())
+
+
 def test_a_transfer_shows_on_the_accounts_stream() -> None:
     async def run() -> None:
         async with scene() as s:
