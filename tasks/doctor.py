@@ -194,6 +194,28 @@ def _database() -> Iterator[Finding]:
     )
 
 
+def _transfers() -> Iterator[Finding]:
+    from tasks.kill import status
+
+    report = status()
+    if report.status.is_armed:
+        yield Finding(
+            "kill switch", Health.WARN, report.status.sentence,
+            "two people let it go with `plimsoll kill disarm`",
+        )  # fmt: skip
+    if report.obstacle:
+        # The check of the database says what is wrong with it.
+        return
+    stuck = [one for one in report.in_flight if one.state == "stuck"]
+    if stuck:
+        yield Finding(
+            "transfers", Health.WARN, f"{len(stuck)} stuck, the first: {stuck[0].note}",
+            f"plimsoll transfers show {stuck[0].transfer_key[:12]}",
+        )  # fmt: skip
+    else:
+        yield Finding("transfers", Health.OK, f"{len(report.in_flight)} in flight, none stuck")
+
+
 def _prefect() -> Iterator[Finding]:
     import os
 
@@ -327,6 +349,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[], Iterator[Finding]]], ...]] = (
     ("settings", _settings),
     ("home", _home),
     ("database", _database),
+    ("transfers", _transfers),
     ("prefect", _prefect),
     ("dask", _dask),
     ("market", _market),
