@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infra.db import Database
     from infra.db.webhooks import Delivery
 
-ATTEMPTS_MAX: Final = 12
+ATTEMPTS_MAX: Final = 24
 FIRST_WAIT: Final = timedelta(seconds=5)
 WAIT_MAX: Final = timedelta(hours=1)
 TIMEOUT_SECONDS: Final = 10.0
