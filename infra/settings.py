@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     it. Proposals and their activation need two."""
     connections: Path | None = None
     """File that names venues, addresses and accounts; ``<home>/connections.toml`` without it."""
-    network: Network = "sim"
+    venue_network: Network = "sim"
     """What may be connected to at most: ``sim``, ``test`` or ``live``. Live money needs this and
     ``is_live_meant`` in the connections file."""
     gateways: str | None = None
@@ -60,9 +60,6 @@ class Settings(BaseSettings):
     """``user:password`` of the Prefect server; needed to listen on more than loopback."""
     prefect_port: Annotated[int, Field(ge=0, le=65535)] = 4200
     """Port of `plimsoll serve`; 0 takes any free one."""
-    venue_network: Literal["sim", "test", "live"] = "sim"
-    """The most that venue adapters may reach: simulated venues, test networks, or live ones. Live
-    needs a second word from whoever uses it."""
     webhook_url: str | None = None
     """Where events of calls are told, signed with the secret ``WEBHOOK``; nowhere without it."""
     webhook_hosts: str = ""

@@ -89,7 +89,7 @@ def test_live_money_is_asked_for_twice(
     (tmp_path / "connections.toml").write_text(text)
 
     async def scene() -> None:
-        settings = Settings(home=tmp_path, network=setting)  # type: ignore[arg-type]
+        settings = Settings(home=tmp_path, venue_network=setting)  # type: ignore[arg-type]
         async with open_connections(settings):
             raise AssertionError("opened")
 
