@@ -109,7 +109,8 @@ def judge_balance(found: BalanceEvidence, quantity: Decimal, tolerance: float) -
     """
     slack = MONEY_CONTEXT.multiply(quantity, Decimal(repr(float(tolerance))))
     change = MONEY_CONTEXT.add(MONEY_CONTEXT.subtract(found.now, found.before), found.later_debits)
-    if MONEY_CONTEXT.subtract(change, found.possible_credits) >= -slack:
+    # A rise that nobody can explain may hide a debit just as well as a known credit.
+    if abs(MONEY_CONTEXT.subtract(change, found.possible_credits)) <= slack:
         return "unmoved"
     if not found.possible_credits and abs(MONEY_CONTEXT.add(change, quantity)) <= slack:
         return "debited"

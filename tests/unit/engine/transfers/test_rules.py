@@ -183,6 +183,7 @@ def test_i06_another_quantity_under_our_key_is_for_a_person() -> None:
         ("10", "0", "0", "unmoved"), ("9.99", "0", "0", "unmoved"), ("8", "0", "0", "debited"),
         ("9", "0", "0", "unclear"), ("7", "3", "0", "unmoved"), ("10", "0", "2", "unclear"),
         ("12", "0", "2", "unmoved"), ("8", "0", "2", "unclear"), ("5", "3", "0", "debited"),
+        ("10.5", "0", "0", "unclear"), ("12.5", "0", "2", "unclear"),
     ],
 )  # fmt: skip
 def test_i07_a_balance_proves_only_what_it_can_mean_in_one_way(
