@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.allocation import Acceptance, Asset, Holding, Need, Optimum, Problem, Rail, optimal_plan
 from engine.errors import MissingDataError, ParameterError
-from engine.money import Money, to_minor_units
+from engine.money import Money, Rounding, round_to_increment, to_minor_units
 from engine.transfers import TransferIntent, WhitelistEntry
 from engine.transfers.whitelist import entry_id
 from infra.db import Act, Arrival, PledgedCollateral
@@ -37,6 +37,7 @@ _AMOUNT_MIN, _AMOUNT_MAX = Decimal(20_000), Decimal(400_000)
 _DOLLARS: Final = ("USD", "USDC", "USDT")
 # Haircuts rise with size and are rounded: a little more than is asked for.
 _MARGIN: Final = Decimal("1.005")
+_LOT: Final = Decimal("0.0001")
 _REASON: Final = "demonstration on simulated venues"
 # What it costs to part with a coin instead of a dollar: a house's own view.
 _USE_COST: Final = {"BTC": Decimal("0.0010"), "ETH": Decimal("0.0012"), "USDC": Decimal("0.0001")}
@@ -197,7 +198,7 @@ def _planned(place: Workplace, life: Life) -> Optimum:
         if free <= 0 or price <= 0:
             continue
         limit = min(desk.policy.asset_rule(asset).transfer_max, free)
-        probe = min(limit, (life.amount / price).quantize(Decimal("0.0001")))
+        probe = min(limit, round_to_increment(life.amount / price, _LOT, Rounding.REQUIREMENT))
         try:
             value = valuation.value_in(asset, probe, HOUSE_PLACE)
         except ParameterError:

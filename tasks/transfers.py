@@ -262,11 +262,11 @@ def _policy(place: Workplace) -> TransferPolicy:
     """Return the policy in force; one for simulated networks is none where money is real."""
     found = policy_in_force(utc_now().date(), place.settings.parameters)
     real = ("sim", "test", "live")
-    network, made_for = place.settings.network, found.policy.environment
+    network, made_for = place.settings.venue_network, found.policy.environment
     if real.index(network) > real.index(made_for):
         raise ParameterError(
-            f"{found.origin} is a policy for {made_for} networks, PLIMSOLL_NETWORK is {network}: "
-            f"write one with environment {network}",
+            f"{found.origin} is a policy for {made_for} networks, PLIMSOLL_VENUE_NETWORK is "
+            f"{network}: write one with environment {network}",
             identifier="environment",
             value=made_for,
             limit=network,

@@ -7,11 +7,11 @@ fastest rail, then the order of names. A person can follow every step of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from decimal import Decimal, localcontext
 
 from engine.allocation.plan import Plan, cost_of, fee_of, plan_of, value_of
 from engine.allocation.problem import Problem, Way
-from engine.money import MONEY_CONTEXT
+from engine.money import MONEY_CONTEXT, Rounding, round_to_increment
 
 
 def greedy_plan(problem: Problem) -> Plan:
@@ -95,7 +95,9 @@ class _State:
         fixed = Decimal(0) if before else rail.fee
         wanted = self.missing[way.need] / per_unit + fixed / (1 - rail.fee_rate) + 2 * unit
         # The smallest transfer may be more than is missing: it counts, and costs, what it is.
-        wanted = max(wanted.quantize(unit, rounding=ROUND_CEILING), rail.quantity_min - before)
+        wanted = max(
+            round_to_increment(wanted, unit, Rounding.REQUIREMENT), rail.quantity_min - before
+        )
         most = self.free[way.holding]
         if rail.quantity_max is not None:
             most = min(most, rail.quantity_max - before)
@@ -104,7 +106,7 @@ class _State:
         )
         if room is not None:
             most = min(most, max(room, Decimal(0)) / per_unit + fixed)
-        quantity = min(wanted, most.quantize(unit, rounding=ROUND_FLOOR))
+        quantity = min(wanted, round_to_increment(most, unit, Rounding.COLLATERAL_VALUE))
         whole = before + quantity
         if quantity <= 0 or whole < rail.quantity_min or whole <= fee_of(self.problem, way, whole):
             return None

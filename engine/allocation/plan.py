@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from engine.allocation.problem import Problem, Way
 from engine.errors import InvariantBroken
+from engine.money import Rounding, round_to_increment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def fee_of(problem: Problem, way: Way, quantity: Decimal) -> Decimal:
     """Return what the rail keeps of a transfer, rounded up to the asset's minor unit. [asset]"""
     rail, asset = problem.rail(way), problem.asset(way)
     fee = rail.fee + rail.fee_rate * quantity
-    return fee.quantize(Decimal(1).scaleb(-asset.scale), rounding=ROUND_CEILING)
+    return round_to_increment(fee, Decimal(1).scaleb(-asset.scale), Rounding.REQUIREMENT)
 
 
 def value_of(problem: Problem, way: Way, quantity: Decimal) -> Decimal:

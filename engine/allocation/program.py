@@ -7,7 +7,7 @@ used at all is a yes or no where it has a fixed fee or a smallest transfer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.sparse import coo_array, csr_array
 from engine.allocation.plan import value_of
 from engine.allocation.problem import Problem, Way
 from engine.arrays import BoolArray1D, Float64Array1D
+from engine.money import Rounding, round_to_increment
 
 GAP_MAX: Final = 1e-3
 """Relative distance to the best possible cost at which the search may stop. [-]"""
@@ -90,10 +91,10 @@ class Program:
         for way, value, price in zip(self.part, solution * self.unit, self.prices, strict=False):
             asset, rail = self.problem.asset(way), self.problem.rail(way)
             unit = Decimal(1).scaleb(-asset.scale)
-            sent = Decimal(repr(float(value / price))).quantize(unit, rounding=ROUND_FLOOR)
+            sent = _floored(Decimal(repr(float(value / price))), unit)
             if rail.quantity_min > sent > rail.quantity_min * Decimal("0.999"):
                 sent = rail.quantity_min
-            sent = min(sent, left[way.holding].quantize(unit, rounding=ROUND_FLOOR))
+            sent = min(sent, _floored(left[way.holding], unit))
             if rail.quantity_max is not None:
                 sent = min(sent, rail.quantity_max)
             if sent <= rail.fee / (1 - rail.fee_rate) + unit or sent < rail.quantity_min:
@@ -117,7 +118,7 @@ class Program:
                 asset = self.problem.asset(way)
                 unit = Decimal(1).scaleb(-asset.scale)
                 over = (value - room) / (asset.price * (1 - self.problem.terms(way).haircut))
-                quantity = (quantity - over - 2 * unit).quantize(unit, rounding=ROUND_FLOOR)
+                quantity = _floored(quantity - over - 2 * unit, unit)
                 if quantity < self.problem.rail(way).quantity_min or quantity <= 0:
                     continue
                 value = value_of(self.problem, way, quantity)
@@ -199,3 +200,7 @@ class Program:
 
     def _column(self, value: Callable[[Way], Decimal]) -> Float64Array1D:
         return np.array([float(value(way)) for way in self.part], dtype=np.float64)
+
+
+def _floored(quantity: Decimal, unit: Decimal) -> Decimal:
+    return round_to_increment(quantity, unit, Rounding.COLLATERAL_VALUE)

@@ -82,7 +82,8 @@ async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
         If it is wrong, a credential is absent, or live was not asked for twice.
     """
     found = read_connections(settings.connections_path)
-    require_network(found.network, setting=settings.venue_network, is_live_meant=found.is_live_meant)
+    allowed = settings.venue_network
+    require_network(found.network, setting=allowed, is_live_meant=found.is_live_meant)
     async with AsyncExitStack() as stack:
         venues: dict[str, VenueAdapter] = {}
         for name, adapter in _adapters(found).items():

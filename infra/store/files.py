@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import MissingDataError, ModelInputError, ParameterError, StateError
+from infra.clock import utc_now
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -204,7 +204,7 @@ def _force_folder(folder: Path) -> None:
 
 def _sweep(incoming: Path) -> None:
     """Remove what killed writers have left; no write takes a day."""
-    oldest = time.time() - _LEFT_OVER_SECONDS
+    oldest = utc_now().timestamp() - _LEFT_OVER_SECONDS
     for left in incoming.glob("*"):
         with suppress(OSError):
             if left.stat().st_mtime < oldest:
