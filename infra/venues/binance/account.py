@@ -29,9 +29,9 @@ from infra.venues.binance.income import read_income
 from infra.venues.binance.instruments import instrument_id
 from infra.venues.binance.movements import read_movements
 from infra.venues.binance.places import BinancePlaces
-from infra.venues.reads import read_twice
 from infra.venues.streams import StreamLimits
 
+_ATTEMPTS: Final = 2
 # Each figure of the sums is rounded to eight decimals by the venue.
 _ROUNDING: Final = Decimal("0.00000001")
 _ACCOUNT: Final = msgspec.json.Decoder(wire.Account)
@@ -72,15 +72,10 @@ class BinanceAccounts:
         if account.wallet == "SPOT":
             return await _spot_snapshot(client, account_id)
 
-        async def read() -> Answered[wire.Account]:
-            call = Call(method="GET", path="/fapi/v2/account", weight=5)
-            answered = await client.read(call, _ACCOUNT)
-            _require_one_way(answered.content, account_id)
-            _require_coherent(answered.content, account_id)
-            return answered
-
         orders_call = Call(method="GET", path="/fapi/v1/openOrders", weight=40)
-        answered, orders = await asyncio.gather(read_twice(read), client.read(orders_call, _ORDERS))
+        answered, orders = await asyncio.gather(
+            _coherent(client, account_id), client.read(orders_call, _ORDERS)
+        )
         held = answered.content
         return AccountSnapshot(
             account_id=account_id,
@@ -156,6 +151,22 @@ async def spot_balances(client: BinanceClient) -> tuple[tuple[HeldBalance, ...],
     return balances, answered.received_at
 
 
+async def _coherent(client: BinanceClient, account_id: str) -> Answered[wire.Account]:
+    call = Call(method="GET", path="/fapi/v2/account", weight=5)
+    for _ in range(_ATTEMPTS):
+        answered = await client.read(call, _ACCOUNT)
+        _require_one_way(answered.content, account_id)
+        gap = _contradiction(answered.content)
+        if not gap:
+            return answered
+    raise BadPayload(
+        f"{VENUE} account {account_id}: positions and wallet differ by {gap}, "
+        "they are of different instants",
+        identifier=account_id,
+        value=gap,
+    )
+
+
 def _require_one_way(held: wire.Account, account_id: str) -> None:
     for one in held.positions:
         if one.position_side != "BOTH" and one.position_amt:
@@ -167,7 +178,7 @@ def _require_one_way(held: wire.Account, account_id: str) -> None:
             )
 
 
-def _require_coherent(held: wire.Account, account_id: str) -> None:
+def _contradiction(held: wire.Account) -> Decimal:
     # Sums over all currencies: not a value, but the same numbers on both sides.
     of_positions = sum((one.unrealized_profit for one in held.positions), Decimal(0))
     of_assets = sum((one.unrealized_profit for one in held.assets), Decimal(0))
@@ -176,13 +187,7 @@ def _require_coherent(held: wire.Account, account_id: str) -> None:
     for one in held.assets:
         own = one.wallet_balance + one.unrealized_profit - one.margin_balance
         gap = own if abs(own) > abs(gap) else gap
-    if abs(gap) > _ROUNDING * (n_rounded + 1):
-        raise BadPayload(
-            f"{VENUE} account {account_id}: positions and wallet differ by {gap}, "
-            "they are of different instants",
-            identifier=account_id,
-            value=gap,
-        )
+    return gap if abs(gap) > _ROUNDING * (n_rounded + 1) else Decimal(0)
 
 
 def _margins(held: wire.Account) -> tuple[ReportedMargin, ...]:

@@ -191,18 +191,19 @@ class BinanceClient:
         )
 
     async def _venue_now(self, *, is_write: bool) -> datetime:
-        try:
+        if not is_write:
+            # Part of a read that is tried twice itself.
             return await self.clock.now()
+        try:
+            return await read_twice(self.clock.now)
         except VenueError as error:
-            if not is_write:
-                raise
             raise NotSent(
                 f"{VENUE}: not sent, the venue's time is not known: {error}", identifier=VENUE
             ) from error
 
     async def _server_time(self) -> datetime:
         call = Call(method="GET", path="/fapi/v1/time", is_signed=False)
-        answer = await read_twice(lambda: self._read_once(call, _TIME))
+        answer = await self._read_once(call, _TIME)
         return instant(answer.content.server_time)
 
     def _http(self, path: str) -> VenueHttp:

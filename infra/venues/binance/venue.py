@@ -14,6 +14,7 @@ from infra.secrets import Credential
 from infra.venues.binance.account import BinanceAccounts
 from infra.venues.binance.actions import BinanceActions
 from infra.venues.binance.client import VENUE, BinanceClient, BinanceHosts
+from infra.venues.binance.deposits import BinanceDeposits
 from infra.venues.binance.instruments import BinanceCatalog
 from infra.venues.binance.market import STALE_SECONDS, BinanceMarket
 from infra.venues.binance.places import BinanceAccount, BinancePlaces, WithdrawalTerms
@@ -78,6 +79,7 @@ class Binance:
         self.what_if = NoWhatIf()
         self.actions = BinanceActions(places, clock)
         self.transfers = BinanceTransfers(places)
+        self.deposits = BinanceDeposits(places)
 
     async def close(self) -> None:
         """Close connections."""

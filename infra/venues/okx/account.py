@@ -28,11 +28,11 @@ from infra.venues.okx.holdings import balances_of, held_position, margins_of
 from infra.venues.okx.instruments import instrument_id
 from infra.venues.okx.places import OkxPlaces
 from infra.venues.payloads import exact_decimal, instant, optional_decimal
-from infra.venues.reads import read_twice
 from infra.venues.streams import StreamLimits
 
 _PAGE: Final = 100
 _PAGES_MAX: Final = 20
+_ATTEMPTS: Final = 2
 _BALANCE: Final = msgspec.json.Decoder(list[wire.AccountBalance])
 _POSITIONS: Final = msgspec.json.Decoder(list[wire.Position])
 _ORDERS: Final = msgspec.json.Decoder(list[wire.PendingOrder])
@@ -74,7 +74,14 @@ class OkxAccounts:
                 account_id=account_id, reading=reading, positions=(), balances=balances,
                 orders=(), margins=(),
             )  # fmt: skip
-        return await read_twice(lambda: self._coherent(client, account_id))
+        for _ in range(_ATTEMPTS):
+            found = await self._coherent(client, account_id)
+            if found is not None:
+                return found
+        raise BadPayload(
+            f"{VENUE} account {account_id}: positions changed while it was read, {_ATTEMPTS} times",
+            identifier=account_id,
+        )
 
     def stream(self, account_id: str) -> AsyncIterator[FeedEvent]:
         """Yield changes of an account, and every change of health; ends only when closed."""
@@ -92,17 +99,15 @@ class OkxAccounts:
         account, client = self._places.account(account_id), self._places.client(account_id)
         return await read_history(client, account.wallet, account_id, cursor)
 
-    async def _coherent(self, client: OkxClient, account_id: str) -> AccountSnapshot:
+    async def _coherent(self, client: OkxClient, account_id: str) -> AccountSnapshot | None:
         before = await _positions(client)
         balance, orders = await asyncio.gather(
-            client.read(Call(path="/api/v5/account/balance"), _BALANCE), pending_orders(client)
+            client.read(Call(path="/api/v5/account/balance"), _BALANCE, _figures),
+            pending_orders(client),
         )
         after = await _positions(client)
         if _quantities(before.rows) != _quantities(after.rows):
-            raise BadPayload(
-                f"{VENUE} account {account_id}: positions changed while it was read",
-                identifier=account_id,
-            )
+            return None
         for row in after.rows:
             if row.pos_side != "net" and exact_decimal(row.pos, f"{VENUE} position {row.inst_id}"):
                 raise Unsupported(
@@ -159,7 +164,14 @@ async def funding_balances(client: OkxClient) -> tuple[tuple[HeldBalance, ...], 
 
 
 async def _positions(client: OkxClient) -> Answered[wire.Position]:
-    return await client.read(Call(path="/api/v5/account/positions"), _POSITIONS)
+    call = Call(path="/api/v5/account/positions")
+    return await client.read(call, _POSITIONS, lambda rows: [held_position(row) for row in rows])
+
+
+def _figures(rows: Sequence[wire.AccountBalance]) -> None:
+    for row in rows:
+        balances_of(row)
+        margins_of(row)
 
 
 def _quantities(rows: Sequence[wire.Position]) -> dict[tuple[str, str, str], Decimal]:

@@ -13,6 +13,7 @@ from infra.venues.okx.account import OkxAccounts
 from infra.venues.okx.account_stream import PRIVATE_STALE_SECONDS
 from infra.venues.okx.actions import OkxActions
 from infra.venues.okx.client import VENUE, OkxClient, OkxHosts
+from infra.venues.okx.deposits import OkxDeposits
 from infra.venues.okx.instruments import OPTION_FAMILIES, OkxCatalog
 from infra.venues.okx.market import STALE_SECONDS, OkxMarket
 from infra.venues.okx.places import OkxAccount, OkxPlaces, WithdrawalTerms
@@ -68,6 +69,7 @@ class Okx:
         self.actions = OkxActions(places, self.market)
         self.what_if = self.actions
         self.transfers = OkxTransfers(places)
+        self.deposits = OkxDeposits(places)
 
     async def close(self) -> None:
         """Close connections."""
