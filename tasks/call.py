@@ -9,6 +9,7 @@ import pandas as pd
 
 from engine.calls.due_dates import due_dates
 from engine.calls.terms import cure_terms, escalation_levels
+from engine.errors import InvariantBroken
 from engine.requirements import FAILED
 from engine.rules import Agreement
 from infra.calendars import holidays_of
@@ -52,6 +53,7 @@ def _call(place: Workplace, run_id: str) -> Achievement:
     decided = read_assessment(place.store, run_id, hashes).requirements
     is_moving = decided["call_action"].isin(["call", "return"])
     moving = decided[is_moving]
+    _require_directions(moving)
     rows = _rows(moving, basis.close.rules.agreements, basis.close.snapshot.as_of)
     calls = place.database.calls
     issued = calls.issue(run_id, rows)
@@ -71,10 +73,19 @@ def _call(place: Workplace, run_id: str) -> Achievement:
     )
 
 
+def _require_directions(moving: pd.DataFrame) -> None:
+    """Stop if an amount does not go the way its action says: a return is never demanded."""
+    is_wrong = (moving["call_action"] == "call") != (moving["call_amount"] > 0)
+    if is_wrong.any():
+        row = moving[is_wrong].iloc[0]
+        raise InvariantBroken(
+            f"{row['netting_set_id']}: {row['call_action']} of {row['call_amount']}"
+        )
+
+
 def _rows(
     moving: pd.DataFrame, agreements: Mapping[str, Agreement], as_of: datetime
 ) -> pd.DataFrame:
-    sign = {"call": 1, "return": -1}
     terms = [agreements[str(name)] for name in moving["netting_set_id"]]
     # A call is issued at the close, whenever the run itself takes place.
     instants = [due_dates(as_of, cure_terms(one, holidays_of, as_of)) for one in terms]
@@ -82,10 +93,8 @@ def _rows(
         {
             "netting_set_id": moving["netting_set_id"].to_numpy(),
             "margin_type": MARGIN_TYPE,
-            "amount": [
-                sign[action] * amount
-                for action, amount in zip(moving["call_action"], moving["call_amount"], strict=True)
-            ],
+            # To the house > 0, to the client < 0: signed by the decision itself.
+            "amount": list(moving["call_amount"]),
             "currency": moving["currency"].to_numpy(),
             "issued_at": [found.issued_at for found in instants],
             "notified_at": [found.notified_at for found in instants],

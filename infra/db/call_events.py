@@ -31,8 +31,8 @@ class CallEvent:
 
 
 def open_calls_query() -> Select[Any]:
-    """Return the query of calls that are not at their end."""
-    return select(CallRow.__table__).where(text(OPEN_CALL))
+    """Return the query of calls that are not at their end, in the order of their names."""
+    return select(CallRow.__table__).where(text(OPEN_CALL)).order_by(CallRow.call_id)
 
 
 def call_rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:

@@ -130,7 +130,11 @@ def killed(life: Life, point: int) -> bool:
 
 
 def record_of(life: Life) -> dict[str, Any]:
-    """Return what a life has left behind, without clocks and the hashes that chain over them."""
+    """Return what a life has left behind, call by call.
+
+    Left out are clocks, hashes that chain over them, and the order between calls: a life that is
+    begun anew looks at its first deadline a second time, when there are more calls to see.
+    """
     database = open_database(life.url, actor="life")
     try:
         with database.reading() as connection:
@@ -138,13 +142,15 @@ def record_of(life: Life) -> dict[str, Any]:
                 (row.call_id, row.number, row.kind, row.amount, row.pledge, row.level,
                  row.principal, row.reason, str(sorted(row.details.items())))
                 for row in connection.execute(
-                    select(CallFactRow.__table__).order_by(CallFactRow.position)
+                    select(CallFactRow.__table__).order_by(CallFactRow.call_id, CallFactRow.number)
                 )
             ]  # fmt: skip
             events = [
                 (row.call_id, row.number, row.state, row.reason)
                 for row in connection.execute(
-                    select(CallEventRow.__table__).order_by(CallEventRow.position)
+                    select(CallEventRow.__table__).order_by(
+                        CallEventRow.call_id, CallEventRow.number
+                    )
                 )
             ]
             states = sorted(connection.execute(select(CallRow.call_id, CallRow.state)).tuples())
@@ -162,9 +168,16 @@ def record_of(life: Life) -> dict[str, Any]:
         "outstanding": {name: one.outstanding for name, one in sorted(standings.items())},
         "settled": {name: one.settled for name, one in sorted(standings.items())},
         "deliveries": statuses,
-        # Told at least once, and each event under one id however often.
-        "heard": sorted(set(life.heard.read_text(encoding="utf-8").splitlines())),
+        "heard": _heard(life),
     }
+
+
+def _heard(life: Life) -> list[str]:
+    """Return the events that were told: each at least once, under one id however often."""
+    told = {tuple(line.split(" ", 1)) for line in life.heard.read_text("utf-8").splitlines()}
+    events = sorted(event for _, event in told)
+    assert len(set(events)) == len(told) == len({name for name, _ in told})
+    return events
 
 
 def _armed(life: Life, point: int) -> None:

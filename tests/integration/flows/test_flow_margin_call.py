@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tasks.workplace import workplace
@@ -33,6 +34,19 @@ def test_i24_every_call_past_due_is_escalated_once_however_often_the_flow_runs(
         assert [fact["level"] for fact in facts] == [None, 1, 2, 3]
         assert all(fact["principal"] == "plimsoll" for fact in facts)
     database.audit.verify()
+
+
+def test_a_close_asks_where_it_decided_to_ask_and_gives_back_where_it_decided_to(
+    home_after_both: Path,
+) -> None:
+    run_id = f"eod-{LAST_DATE}-1"
+    decided = pd.read_parquet(home_after_both / f"runs/{run_id}/assessment/requirements.parquet")
+    actions = dict(zip(decided["netting_set_id"], decided["call_action"], strict=True))
+    issued = workplace().database.calls.of_run(run_id)
+    assert len(issued) == sum(action in ("call", "return") for action in actions.values())
+    for row in issued.to_dict("records"):
+        assert row["direction"] == actions[row["netting_set_id"]]
+    assert set(issued["direction"]) == {"call", "return"}
 
 
 def test_calls_of_a_close_carry_the_terms_of_their_agreement(overdue: set[str]) -> None:
