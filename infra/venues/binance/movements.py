@@ -16,13 +16,13 @@ from engine.errors import BadPayload
 from engine.ports import Reading, VenueLedgerLine, VenueLedgerPage
 from infra.venues.binance import wire
 from infra.venues.binance.client import VENUE, BinanceClient, Call
+from infra.venues.binance.deposits import CREDITED
 from infra.venues.payloads import instant, to_milliseconds
 
 HISTORY_KEPT: Final = timedelta(days=89)
 # A deposit is listed under the time it was seen and credited later; this far back is looked again.
 LOOK_BACK: Final = timedelta(days=3)
 _PAGE_LINES: Final = 1000
-_CREDITED: Final = frozenset((1, 6))
 _UNDONE: Final = frozenset((1, 3, 5))
 _DEPOSITS: Final = msgspec.json.Decoder(list[wire.Deposit])
 _WITHDRAWALS: Final = msgspec.json.Decoder(list[wire.Withdrawal])
@@ -42,7 +42,7 @@ async def read_movements(client: BinanceClient, cursor: str, now: datetime) -> V
         client.read(_call("deposit/hisrec", parameters, 15), _DEPOSITS),
         client.read(_call("withdraw/history", parameters, 300), _WITHDRAWALS),
     )
-    found = [_deposit(row) for row in deposits.content if row.status in _CREDITED]
+    found = [_deposit(row) for row in deposits.content if row.status in CREDITED]
     found += [_withdrawal(row) for row in withdrawals.content if row.status not in _UNDONE]
     found.sort(key=lambda line: (line.booked_at, line.line_id))
     latest = max([latest, *(to_milliseconds(line.booked_at) for line in found)])

@@ -307,3 +307,14 @@ class Currency(Wire):
     min_fee: str = ""
     fee: str = ""
     can_wd: bool = True
+
+
+class Deposit(Wire):
+    """A row of ``GET /api/v5/asset/deposit-history``."""
+
+    ccy: str
+    amt: str
+    state: str
+    tx_id: str
+    ts: str
+    chain: str = ""

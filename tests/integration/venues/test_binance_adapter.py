@@ -341,3 +341,20 @@ def test_the_venues_count_of_weight_is_known() -> None:
             assert client._futures.limiter.venue_count >= 45
 
     asyncio.run(run())
+
+
+def test_a_deposit_is_found_by_its_hash_once_it_is_booked() -> None:
+    async def run() -> None:
+        async with hosted() as there:
+            deposits, account = there.adapter.deposits, there.venue.book.account("main")
+            own = there.venue.rails.deposit_address(account, "BTC", wallet="spot").address
+            sent = there.town.chain.send(
+                "custody/vault", "BTC", Decimal("0.12345678"), own, network="BTC", key="in"
+            )
+            assert await deposits.received("binance/main-spot", "BTC", sent.tx_hash) is None
+            await there.town.step(60)
+            found = await deposits.received("binance/main-spot", "BTC", sent.tx_hash)
+            assert found == Decimal("0.12345678")
+            assert await deposits.received("binance/main-spot", "ETH", sent.tx_hash) is None
+
+    asyncio.run(run())

@@ -280,3 +280,20 @@ def test_a_contract_whose_size_changes_is_refused() -> None:
                 await there.adapter.catalog.instruments()
 
     asyncio.run(run())
+
+
+def test_a_deposit_is_found_by_its_hash_once_it_is_booked() -> None:
+    async def run() -> None:
+        async with hosted() as there:
+            deposits, account = there.adapter.deposits, there.venue.book.account("main")
+            own = there.venue.rails.deposit_address(account, "BTC", wallet="funding").address
+            sent = there.town.chain.send(
+                "custody/vault", "BTC", Decimal("0.12345678"), own, network="BTC", key="in"
+            )
+            assert await deposits.received("okx/main-funding", "BTC", sent.tx_hash) is None
+            await there.town.step(60)
+            found = await deposits.received("okx/main-funding", "BTC", sent.tx_hash)
+            assert found == Decimal("0.12345678")
+            assert await deposits.received("okx/main-funding", "ETH", sent.tx_hash) is None
+
+    asyncio.run(run())

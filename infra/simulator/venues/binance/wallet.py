@@ -199,6 +199,7 @@ class Wallet:
             for account_id, transfer in self._rails.deposits
             if account_id == account.account_id and coin in (None, transfer.asset)
             and _credited_ms(account, transfer.tx_hash) >= call.whole("startTime", 0)
+            and call.parameters.get("txId") in (None, transfer.tx_hash)
         ]  # fmt: skip
 
     def _address(self, call: Call) -> object:

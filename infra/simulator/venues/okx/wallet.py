@@ -190,6 +190,8 @@ class Wallet:
             }
             for account_id, transfer in self._rails.deposits
             if account_id == call.asker.account_id
+            and call.parameters.get("ccy") in (None, transfer.asset)
+            and call.parameters.get("txId") in (None, transfer.tx_hash)
         ]  # fmt: skip
 
     def _address(self, call: Call) -> list[Any]:
