@@ -24,6 +24,7 @@ from infra.db.tables import CallRow
 from tests.integration.db.call_facts import act, btc, came, one_call, with_terms
 from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, breaks, calls, requirements
 from tests.integration.db.processes import race
+from tests.integration.db.test_audit import tamper
 
 
 def state_of(database: Database, name: str) -> str:
@@ -353,3 +354,36 @@ def test_standings_of_many_calls_come_together(database: Database) -> None:
     found = database.calls.standings(names)
     assert [found[name].outstanding for name in names] == [Decimal("0.75"), Decimal(2)]
     assert isinstance(database.calls.open_calls(), pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE call_facts SET amount = '61' WHERE position = 2", "row 2 does not match"),
+        ("UPDATE call_facts SET principal = 'nobody' WHERE position = 1", "row 1 does not match"),
+        ("UPDATE call_facts SET reason = 'other' WHERE position = 3", "row 3 does not match"),
+        ("DELETE FROM call_facts WHERE position = 2", "row 2 is missing"),
+        ("UPDATE call_facts SET pledge = 3 WHERE position = 3", "row 3 does not match"),
+    ],
+)
+def test_i51_an_altered_fact_is_found_and_named(
+    database: Database, statement: str, named: str
+) -> None:
+    name, acts = one_call(database), database.call_actions
+    acts.agree(name, act())
+    acts.pledge(name, btc("60"), act())
+    acts.settle(name, came("60", 4), act())
+    database.audit.verify()
+    tamper(database, "call_facts", statement)
+    with pytest.raises(StateError, match=f"call_facts chain: {named}"):
+        database.audit.verify()
+
+
+def test_i53_facts_cannot_be_changed_taken_away_or_replaced(database: Database) -> None:
+    name = one_call(database)
+    database.call_actions.agree(name, act())
+    for statement in ("UPDATE call_facts SET reason = 'x'", "DELETE FROM call_facts"):
+        with database.engine.connect() as connection:
+            with pytest.raises(DBAPIError, match="call_facts is append-only"):
+                connection.exec_driver_sql(statement)
+            connection.rollback()
