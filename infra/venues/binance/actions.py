@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from engine.errors import VenueRejected
+from engine.errors import OutcomeUnknown, VenueRejected
 from engine.ports import OrderReport, Reading, ReduceOrder
 from infra.clock import Clock, utc_now
 from infra.venues.binance import wire
@@ -61,7 +61,16 @@ class BinanceActions:
             parameters |= {"type": "LIMIT", "timeInForce": "IOC", "price": plain(order.limit_price)}
         self._sent[order.key] = symbol
         call = Call(method="POST", path="/fapi/v1/order", parameters=parameters)
-        return _report(order.key, await client.write(call, _ORDER))
+        made = await client.write(call, _ORDER)
+        # An answer that names another order says nothing of this one.
+        if made.content.client_order_id != order.key:
+            raise OutcomeUnknown(
+                f"{VENUE} order {order.key}: the answer is of {made.content.client_order_id!r}; "
+                "look it up by its key, do not send it anew",
+                identifier=order.key,
+                value=made.content.client_order_id,
+            )
+        return _report(order.key, made)
 
     async def find_order(self, account_id: str, key: str) -> OrderReport | None:
         """Return the order of a key, looked for in every contract where it can be.

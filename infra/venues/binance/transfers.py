@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from engine.errors import NotSent, Unsupported
+from engine.errors import NotSent, OutcomeUnknown, Unsupported
 from engine.ports import (
     HeldBalance,
     Reading,
@@ -127,6 +127,14 @@ class BinanceTransfers:
             weight=360,
         )
         made = await self._places.master.write(call, _MADE)
+        # An answer that names another transfer says nothing of this one.
+        if made.content.client_tran_id not in ("", order.key):
+            raise OutcomeUnknown(
+                f"{VENUE} transfer {order.key}: the answer is of {made.content.client_tran_id}; "
+                "look it up by its key, do not send it anew",
+                identifier=order.key,
+                value=made.content.client_tran_id,
+            )
         return _report(order, str(made.content.tran_id), "done", _paid(made))
 
     async def find(self, order: TransferOrder) -> TransferReport | None:
