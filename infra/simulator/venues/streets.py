@@ -12,6 +12,7 @@ from infra.simulator.venues.core.town import SimulatedVenue, TownParameters, Ven
 VENUES: Final = {
     "binance": "infra.simulator.venues.binance",
     "deribit": "infra.simulator.venues.deribit",
+    "fireblocks": "infra.simulator.venues.fireblocks",
     "okx": "infra.simulator.venues.okx",
 }
 
