@@ -328,6 +328,13 @@ class TransferGateway(Protocol):
         """Return what is held at a place: the second proof beside ``find``."""
 
 
+class DepositHistory(Protocol):
+    """What has arrived at a place, by the destination's own word."""
+
+    async def received(self, place: str, asset: str, tx_hash: str) -> Decimal | None:
+        """Return what was booked for a transaction of the chain; None is "not there" so far."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """A trade as order management reports it; ``is_repeat`` marks a possible duplicate."""

@@ -11,6 +11,7 @@ from infra.secrets import Credential
 from infra.venues.deribit.account import DeribitAccounts
 from infra.venues.deribit.actions import DeribitActions
 from infra.venues.deribit.client import DeribitClient
+from infra.venues.deribit.deposits import DeribitDeposits
 from infra.venues.deribit.hosts import DeribitHosts
 from infra.venues.deribit.instruments import DeribitCatalog
 from infra.venues.deribit.market import STALE_SECONDS, DeribitMarket
@@ -61,6 +62,7 @@ class Deribit:
         self.actions = DeribitActions(self.client, self.catalog)
         self.what_if = self.actions
         self.transfers = DeribitTransfers(self.client, request_expiry=c.request_expiry)
+        self.deposits = DeribitDeposits(self.client)
 
     async def close(self) -> None:
         """Close connections."""

@@ -196,6 +196,23 @@ class Withdrawals(msgspec.Struct):
     data: list[Withdrawal]
 
 
+class Deposit(msgspec.Struct):
+    """One of ``private/get_deposits``."""
+
+    currency: str
+    amount: Decimal
+    state: str
+    address: str
+    transaction_id: str | None = None
+
+
+class Deposits(msgspec.Struct):
+    """A page of ``private/get_deposits``."""
+
+    count: int
+    data: list[Deposit]
+
+
 class FrameParameters(msgspec.Struct):
     """Of a frame of a stream."""
 
