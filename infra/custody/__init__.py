@@ -1,0 +1,1 @@
+"""Custodians behind the ports of the engine."""
