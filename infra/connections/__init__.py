@@ -3,6 +3,7 @@
 from infra.connections.document import AccountConnection, ConnectionsFile, read_connections
 from infra.connections.venues import (
     Connections,
+    CustodyAdapter,
     VenueAdapter,
     has_connections,
     open_connections,
@@ -13,6 +14,7 @@ __all__ = [
     "AccountConnection",
     "Connections",
     "ConnectionsFile",
+    "CustodyAdapter",
     "VenueAdapter",
     "has_connections",
     "open_connections",

@@ -96,6 +96,18 @@ class OkxConnection(_Part):
     is_client_id_once: bool = False
 
 
+class FireblocksConnection(_Part):
+    """Fireblocks: addresses of the API and of the published keys, and the credential.
+
+    The credential's secret is the RSA private key in PEM, which belongs into a guarded file.
+    """
+
+    rest: Address
+    keys: Address
+    credential: SecretName
+    workspace_id: str = ""
+
+
 class ConnectionsFile(_Part):
     """What an installation is connected to."""
 
@@ -104,6 +116,7 @@ class ConnectionsFile(_Part):
     deribit: DeribitConnection | None = None
     binance: BinanceConnection | None = None
     okx: OkxConnection | None = None
+    fireblocks: FireblocksConnection | None = None
     account: tuple[AccountConnection, ...] = Field(default=(), alias="account")
 
 

@@ -10,6 +10,8 @@ from typing import Protocol, TypeAlias
 from engine.errors import MissingDataError
 from engine.ports import (
     AccountFeed,
+    DepositHistory,
+    HeldBalance,
     MarketFeed,
     RiskActions,
     TransferGateway,
@@ -21,6 +23,7 @@ from infra.connections.document import (
     BinanceConnection,
     ConnectionsFile,
     DeribitConnection,
+    FireblocksConnection,
     OkxConnection,
     read_connections,
 )
@@ -44,6 +47,29 @@ class VenueAdapter(Protocol):
     def actions(self) -> RiskActions: ...
     @property
     def transfers(self) -> TransferGateway: ...
+    @property
+    def deposits(self) -> DepositHistory: ...
+
+
+class VaultBalances(Protocol):
+    """What a custodian holds for us."""
+
+    async def balances(self, place: str) -> tuple[HeldBalance, ...]:
+        """Return all that a vault holds."""
+
+    async def all_balances(self) -> Mapping[str, tuple[HeldBalance, ...]]:
+        """Return what every vault holds, by place."""
+
+
+class CustodyAdapter(Protocol):
+    """What every custodian offers: it holds and moves, and has neither market nor positions."""
+
+    @property
+    def transfers(self) -> TransferGateway: ...
+    @property
+    def deposits(self) -> DepositHistory: ...
+    @property
+    def vaults(self) -> VaultBalances: ...
 
 
 Opened: TypeAlias = AbstractAsyncContextManager[VenueAdapter]
@@ -52,10 +78,11 @@ Opened: TypeAlias = AbstractAsyncContextManager[VenueAdapter]
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Open adapters by venue, and the accounts by their place."""
+    """Open adapters by venue and by custodian, and the accounts by their place."""
 
     venues: Mapping[str, VenueAdapter] = field(default_factory=dict)
     accounts: Mapping[str, AccountConnection] = field(default_factory=dict)
+    custodians: Mapping[str, CustodyAdapter] = field(default_factory=dict)
 
     def venue_of(self, place: str) -> VenueAdapter:
         """Return the adapter of a place; raises MissingDataError if its venue is not connected."""
@@ -88,14 +115,23 @@ async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
         venues: dict[str, VenueAdapter] = {}
         for name, adapter in _adapters(found).items():
             venues[name] = await stack.enter_async_context(adapter)
-        yield Connections(venues, {each.place: each for each in found.account})
+        custodians: dict[str, CustodyAdapter] = {}
+        if found.fireblocks is not None:
+            # What has left a vault has arrived when the venue says so.
+            histories = {name: venue.deposits for name, venue in venues.items()}
+            opened = _fireblocks(found.fireblocks, found.network, histories)
+            custodians["fireblocks"] = await stack.enter_async_context(opened)
+        yield Connections(venues, {each.place: each for each in found.account}, custodians)
 
 
 @asynccontextmanager
 async def open_gateways(settings: Settings) -> AsyncIterator[Mapping[str, TransferGateway]]:
     """Yield the transfer gateways of an installation, by venue or custodian."""
     async with open_connections(settings) as connections:
-        yield {name: venue.transfers for name, venue in connections.venues.items()}
+        gateways = {name: venue.transfers for name, venue in connections.venues.items()}
+        for name, custodian in connections.custodians.items():
+            gateways[name] = custodian.transfers
+        yield gateways
 
 
 def has_connections(settings: Settings) -> bool:
@@ -190,3 +226,24 @@ def _okx(wanted: OkxConnection, network: Network) -> Opened:
         is_client_id_once=wanted.is_client_id_once,
     )
     return Okx(configuration)
+
+
+def _fireblocks(
+    wanted: FireblocksConnection, network: Network, deposits: Mapping[str, DepositHistory]
+) -> AbstractAsyncContextManager[CustodyAdapter]:
+    from infra.custody.fireblocks import (
+        LIVE_ASSETS,
+        TEST_ASSETS,
+        Fireblocks,
+        FireblocksConfiguration,
+        FireblocksHosts,
+    )
+
+    hosts = FireblocksHosts(rest=wanted.rest, keys=wanted.keys, network=network)
+    configuration = FireblocksConfiguration(
+        hosts=hosts,
+        credential=read_credential(wanted.credential),
+        assets=TEST_ASSETS if network == "test" else LIVE_ASSETS,
+        deposits=deposits,
+    )
+    return Fireblocks(configuration)

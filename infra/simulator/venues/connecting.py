@@ -67,6 +67,9 @@ def _secrets(told: Mapping[str, Any]) -> dict[str, str]:
         name = f"OKX_{one['account'].upper()}"
         secrets[f"{name}_KEY"], secrets[f"{name}_SECRET"] = one["api_key"], one["api_secret"]
         secrets[f"{name}_PASSPHRASE"] = one["passphrase"]
+    for one in told.get("fireblocks", {}).get("credentials", ()):
+        name = f"FIREBLOCKS_{one['account'].upper()}"
+        secrets[f"{name}_KEY"], secrets[f"{name}_SECRET"] = one["api_key"], one["api_secret"]
     return secrets
 
 
@@ -82,6 +85,9 @@ def _document(told: Mapping[str, Any], accounts: Sequence[TownAccount]) -> str:
         )  # fmt: skip
     if "binance" in told:
         parts += _binance(told["binance"])
+    if "fireblocks" in told:
+        rest = told["fireblocks"]["address"]
+        parts.append(_table("[fireblocks]", rest=rest, keys=rest, credential="FIREBLOCKS_API"))
     if "okx" in told:
         parts += _okx(told["okx"])
     parts += [
