@@ -138,7 +138,13 @@ class CallActions:
         return self._act(call_id, _Move(kind="dispute_withdrawn"), act)
 
     def pledge(self, call_id: str, pledged: PledgedCollateral, act: Act) -> Done:
-        """Record what the client (or for a return, the house) sends."""
+        """Record what the client (or for a return, the house) sends.
+
+        Raises
+        ------
+        StateError
+            For a return also if an input was not fresh, or a call or break is open.
+        """
         _require_units(call_id, pledged)
         move = _Move(kind="pledged", amount=pledged.value, details=pledged.details())
         return self._act(call_id, move, act)
@@ -242,7 +248,8 @@ class CallActions:
         require_allowed(standing, fact)
         if is_late_arrival(standing, fact):
             return late_after(standing, fact)
-        if kind == "requested":
+        # Asked when it is let go and again when it is sent: a break may have opened in between.
+        if kind == "requested" or (kind == "pledged" and standing.direction == "return"):
             release_obstacles(connection, call)
         following = after(standing, fact)
         if following.state != standing.state:

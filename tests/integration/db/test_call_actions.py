@@ -269,6 +269,17 @@ def test_a_return_on_request_waits_until_it_is_asked_for(database: Database) -> 
         acts.request_return(name, act())
 
 
+def test_i23_a_break_that_opens_after_the_return_was_let_go_still_stops_it(
+    database: Database,
+) -> None:
+    name, acts = on_request(database), database.call_actions
+    run_id = database.calls.record(name).call["run_id"]
+    acts.request_return(name, act())
+    database.breaks.update(run_id, breaks(("B-1", 1.0)).assign(netting_set_id="NS-1"))
+    with pytest.raises(StateError, match="cannot go: break B-1 is open"):
+        acts.pledge(name, btc("50"), act("treasury"))
+
+
 def test_i23_no_return_leaves_on_stale_inputs_or_beside_a_break_or_call(
     database: Database,
 ) -> None:

@@ -21,7 +21,7 @@ from engine.calls.disputes import DisputeReason
 from engine.errors import ModelInputError, StateError
 from infra.db import Database, call_id
 from tests.integration.db.call_facts import act, btc, came, with_terms
-from tests.integration.db.facts import bound, calls
+from tests.integration.db.facts import bound, calls, requirements
 
 NETTING_SETS = ("NS-1", "NS-2")
 ENDS = ("settled", "superseded", "withdrawn")
@@ -47,6 +47,7 @@ class Model:
     settled: int = 0
     n_events: int = 2
     pledges: dict[int, int] = field(default_factory=dict)
+    run: tuple[date, int] = (date.min, 0)
 
     @property
     def open_amount(self) -> int:
@@ -93,6 +94,7 @@ class CallHistory(RuleBasedStateMachine):
         self.amounts: dict[str, int] = {}
         self.models: dict[str, Model] = {}
         self.told: set[tuple[str, datetime, int]] = set()
+        self.finished = (date.min, 0)
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
 
     @initialize()
@@ -177,7 +179,8 @@ class CallHistory(RuleBasedStateMachine):
         if model is None:
             return
         if model.direction == "return":
-            has_room = model.way < model.open_amount
+            # I-23: not once a later close has decided, nor while a call is open.
+            has_room = model.way < model.open_amount and self.finished <= model.run
         else:
             has_room = model.agreed - model.settled - model.way > 0
         may = model.state not in ENDS and has_room
@@ -309,13 +312,14 @@ class CallHistory(RuleBasedStateMachine):
 
     def _issue(self, amounts: dict[str, int], *, force: bool) -> None:
         self.run = bound(self.database, self.day, force=force)
+        self.database.requirements.save(self.run.run_id, requirements(*NETTING_SETS))
         issued = self.database.calls.issue(self.run.run_id, self._rows(amounts))
         self.amounts = amounts
         for row in issued.to_dict(orient="records"):
             owner, amount = row["netting_set_id"], amounts[row["netting_set_id"]]
             direction = "call" if amount > 0 else "return"
             due_at = row["due_at"].to_pydatetime()
-            model = Model(owner, direction, abs(amount), due_at)
+            model = Model(owner, direction, abs(amount), due_at, run=self._run_key())
             for before in self.models.values():
                 if before.owner == owner and before.state not in ENDS:
                     self._replace(before, model)
@@ -335,9 +339,13 @@ class CallHistory(RuleBasedStateMachine):
                 model.pledges[model.n_events + 1] = left
                 model.move()
 
+    def _run_key(self) -> tuple[date, int]:
+        return (self.run.business_date, self.run.sequence)
+
     def _finish(self) -> None:
         if self.run is not None and not self.database.runs.get(self.run.run_id).is_finished:
             self.database.runs.finish(self.run.run_id, "completed", {})
+            self.finished = max(self.finished, self._run_key())
 
 
 def test_any_history_of_calls_agrees_with_the_model(
