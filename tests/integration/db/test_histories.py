@@ -170,6 +170,13 @@ class LedgerHistory(RuleBasedStateMachine):
         free = self.model.posted[account, asset] - self.model.held[account, asset]
         return self.hold((account, "transit:t-1"), asset, max(free // part, 1), part)
 
+    @rule(place=st.sampled_from(PLACES), asset=ASSETS, amount=AMOUNTS, part=st.integers(1, 3))
+    def send(self, place: str, asset: str, amount: int, part: int) -> None:
+        """Live the first half of a transfer: bring in, attest, set aside, take out."""
+        self.bring_in(place, asset, amount)
+        self.attest(place, asset, self.model.posted[f"location:{place}", asset])
+        self.post_hold(self.hold_some(place, asset, 1), part)
+
     @rule(key=kept, other=st.booleans())
     def hold_again(self, key: str, other: bool) -> None:
         if key not in self.holds:
