@@ -511,3 +511,22 @@ def test_i05_a_movement_is_started_anew_only_after_an_end_without_effect(office:
     assert office.get(again).state == "done"
     with pytest.raises(StateError, match="is done: only one"):
         office.approved("1", attempt_group=3)
+
+
+def test_i06_the_checks_see_a_resolver_that_does_not_wait(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted bug: "not found" is taken for "not executed" at once, and then it is executed."""
+    from engine.transfers import resolution
+    from infra.transfers import resolving
+
+    for module in (resolution, resolving):
+        monkeypatch.setattr(module, "quiet_at", lambda sending, *_: sending.sent_at)
+    office.venue.is_keyed = False
+    record = office.sent_as("delayed")
+    office.resolve()
+    office.clock.advance(30)
+    office.venue._settle()
+    # Executed and refused at once: what the state machine of histories forbids after every step.
+    assert office.venue.n_executions(record.transfer_key) == 1
+    assert office.get(record).state == "rejected"
