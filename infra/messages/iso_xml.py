@@ -81,7 +81,7 @@ def from_xml(raw: bytes, document_class: Any) -> Any:
     )
     try:
         document = XmlParser(config=config).from_bytes(raw, document_class)
-    except (ParserError, ConverterWarning, TypeError, ValueError) as error:
+    except (ParserError, ConverterWarning, TypeError, ValueError, LookupError) as error:
         raise ContractViolation(f"no {document_class.Meta.namespace}: {error}") from error
     require_facets(document)
     return document
@@ -120,7 +120,8 @@ def require_safe(raw: bytes) -> str:
         setattr(parser, f"{kind}Handler", _refusal(kind))
     try:
         parser.Parse(raw, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        # An encoding that Python does not know is a LookupError.
         raise ContractViolation(f"message is no well-formed XML: {error}") from error
     return outermost[0]
 
