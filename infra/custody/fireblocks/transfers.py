@@ -190,7 +190,7 @@ class FireblocksTransfers:
             and one.status == "COMPLETED"
             and (one.destination.type, one.destination.id) == ("VAULT_ACCOUNT", vault)
         ]
-        return max(arrived) if arrived else None
+        return sum(arrived, Decimal(0)) if arrived else None
 
     async def _transaction(self, order: TransferOrder) -> Answered[wire.Transaction] | None:
         call = Call(method="GET", path=f"/v1/transactions/external_tx_id/{order.key}")

@@ -33,16 +33,22 @@ class DeribitDeposits:
             If the list could not be read to its end: that is not "not there".
         """
         account, n_read = account_of(place), 0
+        booked: list[Decimal] = []
         for _ in range(_PAGES_MAX):
             parameters: dict[str, object] = {"currency": asset, "count": _PAGE, "offset": n_read}
             call = Call("private/get_deposits", parameters, account)
             page = (await self._client.read(call, _DEPOSITS)).content
-            for one in page.data:
-                if one.transaction_id == tx_hash and one.state == _BOOKED:
-                    return one.amount
+            booked += [
+                one.amount
+                for one in page.data
+                if one.transaction_id == tx_hash and one.state == _BOOKED and one.currency == asset
+            ]
             n_read += len(page.data)
-            if n_read >= page.count or not page.data:
-                return None
+            if n_read >= page.count:
+                # One transaction may pay an address several times.
+                return sum(booked, Decimal(0)) if booked else None
+            if not page.data:
+                break
         raise VenueUnavailable(
             f"{VENUE} deposits of {place}: read {n_read}, there are more", identifier=place
         )

@@ -20,15 +20,25 @@ from engine.errors import (
     VenueRejected,
     VenueUnavailable,
 )
-from infra.simulator.venues.core.faults import FaultKind
+from engine.ports import TransferOrder
+from infra.custody.fireblocks import Fireblocks, FireblocksConfiguration, FireblocksHosts
+from infra.simulator.venues.binance import BinanceVenue
+from infra.simulator.venues.core.faults import Fault, FaultKind
+from infra.simulator.venues.core.town import TownParameters
+from infra.simulator.venues.fireblocks import FireblocksVenue
+from infra.simulator.venues.streets import build_town
 from infra.venues import http
+from infra.venues.binance import Binance, BinanceAccount, BinanceConfiguration, BinanceHosts
 from tests.integration.custody.fireblocks_town import (
     CONFIRMATION,
     KEY,
     TRANSACTIONS,
     VAULT,
+    credential,
     scene,
 )
+from tests.integration.venues.binance_town import credential as binance_credential
+from tests.integration.venues.binance_town import credentials as binance_credentials
 
 K = FaultKind
 FEE = Decimal("0.00005")
@@ -197,9 +207,7 @@ def test_f56_a_credit_that_is_missing_is_not_reported() -> None:
     asyncio.run(run())
 
 
-def _missing() -> Any:
-    from infra.simulator.venues.core.faults import Fault
-
+def _missing() -> Fault:
     return Fault(kind=K.CREDIT_MISSING, venue="deribit", endpoint="chain")
 
 
@@ -471,8 +479,6 @@ def test_fifty_transfers_under_faults_are_booked_once_each(
 
     async def run() -> None:
         async with scene(seed=11) as s:
-            from infra.simulator.venues.core.faults import Fault
-
             for kind in kinds:
                 s.town.plan.inject(
                     Fault(kind=kind, venue="fireblocks", endpoint=TRANSACTIONS, probability=0.12)
@@ -492,5 +498,49 @@ def test_fifty_transfers_under_faults_are_booked_once_each(
             s.town.plan.clear()
             await s.complete()
             assert Decimal(120) - s.held() == Decimal("0.5")
+
+    asyncio.run(run())
+
+
+def test_deposits_of_other_venues_are_proven_by_their_own_history() -> None:
+    """A vault pays Binance, which says itself what has arrived."""
+
+    async def run() -> None:
+        parameters = TownParameters(seed=3, speed=0.0, tick_seconds=0.0, confirmation_seconds=5.0)
+        async with build_town(["binance", "fireblocks"], parameters) as town:
+            venue, binance = town.venues["fireblocks"], town.venues["binance"]
+            assert isinstance(venue, FireblocksVenue)
+            assert isinstance(binance, BinanceVenue)
+            account, rest = binance.book.accounts["main"], town.address("fireblocks")
+            address = binance.rails.deposit_address(account, "ETH", wallet="spot").address
+            venue.whitelist("Binance", "USDT_ERC20", address)
+            api = binance_credentials(town)
+            main = BinanceAccount(name="main-spot", credential=binance_credential(api, "main"),
+                                  wallet="SPOT")  # fmt: skip
+            there = town.address("binance")
+            hosts = BinanceHosts(futures=there, wallet=there, stream=there.replace("http", "ws"),
+                                 network="sim")  # fmt: skip
+            configuration = BinanceConfiguration(hosts=hosts, accounts=[main])
+            async with Binance(configuration) as adapter:
+                custody = FireblocksConfiguration(
+                    hosts=FireblocksHosts(rest=rest, keys=rest, network="sim"),
+                    credential=credential(venue), deposits={"binance": adapter.deposits},
+                )  # fmt: skip
+                order = TransferOrder(
+                    key=KEY, source=VAULT, destination="binance/main-spot", asset="USDT",
+                    quantity=Decimal("1500.5"), address=address, network="ETH",
+                )  # fmt: skip
+                async with Fireblocks(custody) as custodian:
+                    await custodian.transfers.submit(order)
+                    for seconds in (0, 0, 0, 0, 0):
+                        await town.step(seconds)
+                    sent = await custodian.transfers.find(order)
+                    assert sent is not None
+                    assert (sent.is_debited, sent.is_credited) == (True, None)
+                    await town.step(6)
+                    await town.step(0)
+                    found = await custodian.transfers.find(order)
+                    assert found is not None
+                    assert (found.status, found.fee) == ("credited", 0)
 
     asyncio.run(run())

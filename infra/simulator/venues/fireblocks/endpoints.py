@@ -66,7 +66,9 @@ class Endpoints:
             asset = next((each for each in ASSETS.values() if each.asset == transfer.asset), one)
             self._book.adjust(account, transfer.asset, transfer.quantity, "deposit",
                               reference=transfer.tx_hash)  # fmt: skip
-            self._transactions.received(account, asset, transfer)
+            if transfer.source.partition("/")[0] != self._book.venue:
+                # Between two vaults there is one transaction, which names them both.
+                self._transactions.received(account, asset, transfer)
 
         def reverse(transfer: ChainTransfer) -> None:
             self._book.adjust(account, transfer.asset, -transfer.quantity, "deposit_reversed",

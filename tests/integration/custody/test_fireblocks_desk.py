@@ -1,0 +1,311 @@
+"""The transfer desk from a vault to a deposit address at Deribit: two facts, and hints beside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from engine.ports import TransferGateway
+from engine.transfers import TransferIntent
+from infra.clock import utc_now
+from infra.custody.fireblocks import (
+    Inbox,
+    PublishedKeys,
+    WebhookVerifier,
+    receiving_application,
+)
+from infra.custody.fireblocks.receiving import PATH
+from infra.db import Database, open_database
+from infra.db.ledger import Entry, Posting
+from infra.db.transfers import TransferRecord
+from infra.simulator.venues.core.faults import Fault, FaultKind
+from infra.transfers import KillSwitch, TransferDesk
+from infra.venues import http
+from tests.integration.custody.fireblocks_town import (
+    MARGIN,
+    TRANSACTIONS,
+    VAULT,
+    Scene,
+    scene,
+)
+from tests.integration.transfers.fake_venue import Clock, listed, rules
+
+UNIT = 10**8
+FEE = 5_000
+K = FaultKind
+
+
+@dataclass
+class Office:
+    """A scene, and a desk whose clock is turned by hand."""
+
+    s: Scene
+    database: Database
+    desk: TransferDesk
+    clock: Clock
+    gateways: dict[str, TransferGateway]
+
+    def approved(self, quantity: str = "2", leg: int = 1) -> TransferRecord:
+        intent = TransferIntent(
+            purpose="call-1", leg=leg, source=VAULT, destination=MARGIN, asset="BTC",
+            amount=int(Decimal(quantity) * UNIT), scale=8, network="BTC", address=self.s.address,
+        )  # fmt: skip
+        listed(self.database, intent)
+        record = self.desk.propose(intent, "alice", "test")
+        return self.desk.approve(record.transfer_key, "bob", record.payload_hash)
+
+    async def send(self) -> None:
+        await self.desk.send_due(self.gateways)
+
+    async def look(self) -> None:
+        await self.desk.resolve_due(self.gateways, everything=True)
+
+    def get(self, record: TransferRecord) -> TransferRecord:
+        return self.database.transfers.get(record.transfer_key)
+
+    def units(self, account: str) -> int:
+        return int(self.database.ledger.balance(account, "BTC").amount * UNIT)
+
+    def require_whole(self, record: TransferRecord) -> None:
+        """I-15: what the ledger holds at places and on its way is all there was, fees aside."""
+        accounts = (f"location:{VAULT}", f"location:{MARGIN}", f"transit:{record.transfer_key}")
+        total = sum(self.units(account) for account in (*accounts, "fees:fireblocks"))
+        assert total == 120 * UNIT
+
+
+@asynccontextmanager
+async def office(folder: Path) -> AsyncIterator[Office]:
+    clock = Clock(utc_now())
+    database = open_database(f"sqlite:///{folder / 'plimsoll.db'}", actor="test", clock=clock)
+    database.ledger.register_assets({"BTC": 8})
+    stock = Posting("outside:world", f"location:{VAULT}", "BTC", 120 * UNIT)
+    database.ledger.post(Entry("stock", "test", date(2026, 11, 21), None, (stock,)))
+    async with scene() as s:
+        desk = TransferDesk(database, rules(), KillSwitch(folder, clock))
+        gateways: dict[str, TransferGateway] = {
+            "fireblocks": s.adapter.transfers,
+            "deribit": s.deribit.transfers,
+        }
+        try:
+            yield Office(s, database, desk, clock, gateways)
+        finally:
+            database.close()
+
+
+@pytest.fixture
+def folder(quick_folder: Path, sqlite_template: Path) -> Path:
+    (quick_folder / "plimsoll.db").write_bytes(Path(sqlite_template).read_bytes())
+    return quick_folder
+
+
+def test_i15_from_a_vault_to_deribit_debit_and_credit_are_booked_when_each_is_seen(
+    folder: Path,
+) -> None:
+    async def run() -> None:
+        async with office(folder) as o:
+            record, there = o.approved(), o.s.arrived()
+            assert o.database.ledger.available(f"location:{VAULT}", "BTC").amount == 118
+            await o.send()
+            assert o.get(record).state == "done"
+            await o.look()
+            assert o.get(record).debited_at is None
+            await o.s.go(5)
+            await o.look()
+            assert o.get(record).debited_at is not None
+            assert o.get(record).credited_at is None
+            assert o.units(f"location:{VAULT}") == 118 * UNIT
+            assert o.units(f"transit:{record.transfer_key}") == 2 * UNIT
+            assert o.units(f"location:{MARGIN}") == 0
+            o.require_whole(record)
+            await o.s.complete()
+            await o.look()
+            assert o.get(record).state == "credited"
+            assert o.units(f"location:{MARGIN}") == 2 * UNIT - FEE
+            assert o.units(f"transit:{record.transfer_key}") == 0
+            o.require_whole(record)
+            # The ledger and both simulated books say the same.
+            assert o.s.held() == 118
+            assert o.s.arrived() - there == Decimal(2) - Decimal("0.00005")
+            o.clock.advance(10)
+            await o.look()
+            assert o.get(record).state == "reconciled"
+
+    asyncio.run(run())
+
+
+def test_f56_a_missing_credit_stays_in_transit_and_is_put_before_a_person(folder: Path) -> None:
+    async def run() -> None:
+        async with office(folder) as o:
+            o.s.town.plan.inject(Fault(kind=K.CREDIT_MISSING, venue="deribit", endpoint="chain"))
+            record = o.approved()
+            await o.send()
+            await o.s.complete()
+            await o.look()
+            assert o.get(record).debited_at is not None
+            o.clock.advance(1000)
+            await o.look()
+            stuck = o.get(record)
+            assert (stuck.state, stuck.credited_at) == ("stuck", None)
+            assert "not credited since" in stuck.note
+            assert o.units(f"transit:{record.transfer_key}") == 2 * UNIT
+            assert o.units(f"location:{MARGIN}") == 0
+            o.require_whole(record)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_f61_after_an_internal_error_the_key_is_looked_up_and_executed_at_most_once(
+    folder: Path, when: str
+) -> None:
+    async def run() -> None:
+        async with office(folder) as o:
+            o.s.inject(K.KEY_SPENT_BY_ERROR, TRANSACTIONS, times=1, when=when)
+            record = o.approved()
+            await o.send()
+            assert o.get(record).state == "unknown"
+            # Beyond the quiescence, so that absence would say something.
+            for _ in range(4):
+                o.clock.advance(200)
+                await o.look()
+                await o.send()
+            await o.s.complete()
+            await o.look()
+            found = o.get(record)
+            executed = {"before": 0, "after": 1}[when]
+            assert o.s.times(record.transfer_key) == executed
+            assert found.state == ("credited" if executed else "stuck")
+            keys = {one.wanted.external_id for one in o.s.venue.transactions.by_id.values()}
+            assert keys <= {record.transfer_key}
+            o.require_whole(record)
+
+    asyncio.run(run())
+
+
+def test_f3_cut_after_the_commit_the_transfer_is_found_and_not_sent_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.3)
+
+    async def run() -> None:
+        async with office(folder) as o:
+            o.s.inject(K.RESET_AFTER, TRANSACTIONS, times=1)
+            record = o.approved()
+            await o.send()
+            assert o.get(record).state == "unknown"
+            await o.look()
+            assert o.get(record).state == "done"
+            await o.send()
+            await o.s.complete()
+            await o.look()
+            assert o.get(record).state == "credited"
+            assert o.s.times(record.transfer_key) == 1
+
+    asyncio.run(run())
+
+
+def test_f58_a_policy_that_blocks_gives_the_hold_back(folder: Path) -> None:
+    async def run() -> None:
+        async with office(folder) as o:
+            o.s.inject(K.APPROVAL_DENIED, "transactions")
+            record = o.approved()
+            await o.send()
+            await o.s.go(2)
+            await o.look()
+            assert o.get(record).state == "rejected"
+            assert o.database.ledger.available(f"location:{VAULT}", "BTC").amount == 120
+            o.require_whole(record)
+
+    asyncio.run(run())
+
+
+def test_f57_an_address_that_the_custodian_does_not_know_ends_the_transfer(folder: Path) -> None:
+    async def run() -> None:
+        async with office(folder) as o:
+            o.s.venue.wallets.by_id.clear()
+            record = o.approved()
+            await o.send()
+            assert o.get(record).state == "rejected"
+            assert (o.s.times(record.transfer_key), o.s.held()) == (0, 120)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def told(o: Office) -> AsyncIterator[list[tuple[str, int]]]:
+    """Let the custodian tell the desk; yield what it was answered."""
+    keys = PublishedKeys(o.s.town.address("fireblocks"))
+    inbox = Inbox(o.database, WebhookVerifier(keys), o.desk.ingest)
+    runner = web.AppRunner(receiving_application(inbox), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    o.s.venue.webhooks.subscribe(f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}")
+    try:
+        yield o.s.venue.webhooks.answered
+    finally:
+        await keys.close()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        (),
+        (K.WEBHOOK_LOST,),
+        (K.WEBHOOK_DUPLICATED, K.WEBHOOK_REPLAYED, K.WEBHOOK_REORDERED),
+        (K.WEBHOOK_FORGED, K.KEY_ROTATED),
+    ],
+)
+def test_f59_whatever_becomes_of_webhooks_the_ledger_ends_the_same(
+    folder: Path, kinds: tuple[FaultKind, ...]
+) -> None:
+    async def run() -> None:
+        async with office(folder) as o, told(o) as answers:
+            for kind in kinds:
+                times = 1 if kind is K.KEY_ROTATED else None
+                o.s.inject(kind, "webhooks", times=times)
+            record = o.approved()
+            await o.send()
+            for _ in range(3):
+                await o.s.go(2)
+                # What was told has moved nothing: only a look does.
+                assert o.get(record).debited_at is None
+            await o.look()
+            await o.s.complete()
+            assert o.get(record).credited_at is None
+            await o.look()
+            assert o.get(record).state == "credited"
+            assert o.units(f"location:{MARGIN}") == 2 * UNIT - FEE
+            assert (401 in [status for _, status in answers]) == (K.WEBHOOK_FORGED in kinds)
+            o.require_whole(record)
+
+    asyncio.run(run())
+
+
+def test_a_hint_brings_the_next_look_forward_and_a_forged_one_does_not(folder: Path) -> None:
+    async def run() -> None:
+        async with office(folder) as o, told(o):
+            record = o.approved()
+            await o.send()
+            await o.look()
+            planned = o.get(record).look_at
+            assert planned is not None and planned > o.clock.now
+            queue = o.s.venue.webhooks.queue
+            forged = [replace(one, body=one.body + b" ") for one in queue]
+            queue[:] = forged
+            await o.s.venue.webhooks.deliver()
+            assert o.get(record).look_at == planned
+            queue.clear()
+            await o.s.go()
+            sooner = o.get(record).look_at
+            assert sooner is not None and sooner <= o.clock.now
+
+    asyncio.run(run())
