@@ -59,13 +59,25 @@ class TransferHistory(RuleBasedStateMachine):
         self.seen: dict[str, int] = {}
         self.by_hand: set[str] = set()
 
-    @initialize(is_keyed=st.booleans())
-    def open(self, is_keyed: bool) -> None:
+    @initialize(
+        is_keyed=st.booleans(),
+        quantities=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+        treatment=st.sampled_from(TREATMENTS),
+    )
+    def open(self, is_keyed: bool, quantities: list[int], treatment: str) -> None:
+        """Begin with a few transfers on their way, so that histories are about what follows."""
         self.venue = FakeVenue(self.clock, is_keyed=is_keyed)
         self.database.ledger.register_assets({"BTC": 8})
         stock(self.database, self.venue, "30")
         listed(self.database, wanted())
         self.restart()
+        for leg, quantity in enumerate(quantities, start=11):
+            record = self.desk.propose(wanted(str(quantity), leg=leg), "alice", "test")
+            self.keys.append(record.transfer_key)
+            for who in ("bob", "carol"):
+                if self.database.transfers.get(record.transfer_key).state == "proposed":
+                    self.desk.approve(record.transfer_key, who, record.payload_hash)
+        self.send(treatment, False)
 
     @rule()
     def restart(self) -> None:
@@ -117,6 +129,13 @@ class TransferHistory(RuleBasedStateMachine):
     def resolve(self, answers: bool, waits: bool) -> None:
         self.venue.lookups_fail, self.venue.credits_wait = not answers, waits
         asyncio.run(self.desk.resolve_due({"sim": self.venue}, everything=True))
+
+    @rule(treatment=st.sampled_from(TREATMENTS))
+    def later(self, treatment: str) -> None:
+        """Let the quiescence pass, look, and send what may be sent again."""
+        self.wait(40)
+        self.resolve(True, False)
+        self.send(treatment, False)
 
     @rule(seconds=st.sampled_from([1, 10, 40, 400, 4000, 100_000]))
     def wait(self, seconds: int) -> None:
