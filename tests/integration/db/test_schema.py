@@ -18,13 +18,15 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LedgerError, ModelInputError, StateError
 from engine.transfers import TransferIntent, WhitelistEntry
-from infra.db import Database, Posting, open_database
+from infra.db import Attestation, Database, Hold, Posting, open_database
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.ledger import Entry
+from infra.db.ledger_attestations import attest
 from infra.db.tables import Base, CallRow, RequirementRow
 from infra.transfers import KillSwitch
 from tests.integration.db.call_facts import act, with_terms
 from tests.integration.db.facts import (
+    CLOSE,
     DAY,
     DUE,
     begin,
@@ -46,7 +48,8 @@ APPEND_ONLY = (
     "parameter_bodies", "parameter_sets", "parameter_files", "rule_proposals",
     "rule_proposal_events", "venue_margins", "call_terms", "call_facts",
     "webhook_receipts", "transfer_events", "transfer_approvals", "whitelist_entries",
-    "whitelist_events", "kill_switch_events",
+    "whitelist_events", "kill_switch_events", "ledger_holds", "ledger_hold_resolutions",
+    "ledger_attestations",
 )  # fmt: skip
 
 
@@ -73,6 +76,11 @@ def fill(database: Database) -> Database:
     database.ledger.post(
         Entry("k-1", "test", DAY, run.run_id, (Posting("a:1", "b:1", "USD", 10025),))
     )
+    database.ledger.hold(Hold("h-1", "a:1", "b:1", "USD", 5, DAY))
+    database.ledger.void_hold("h-1", "test")
+    held = Attestation(asset="USD", place="okx/a", quantity=1, as_of=CLOSE, source="venue")
+    with database.writing() as connection:
+        attest(connection, CLOSE, [held])
     database.breaks.update(run.run_id, breaks(("B-1", 1.0)))
     database.venue_margins.save(
         run.run_id, venue_margins("NS-1-a"), drift(("NS-1-a", 0.1, "model_only"))
