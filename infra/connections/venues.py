@@ -10,12 +10,14 @@ from typing import Protocol, TypeAlias
 from engine.errors import MissingDataError
 from engine.ports import (
     AccountFeed,
+    AccountSnapshot,
     DepositHistory,
     HeldBalance,
     MarketFeed,
     RiskActions,
     TransferGateway,
     VenueCatalog,
+    VenueLedgerPage,
     WhatIf,
 )
 from infra.connections.document import (
@@ -61,6 +63,16 @@ class VaultBalances(Protocol):
         """Return what every vault holds, by place."""
 
 
+class Holdings(Protocol):
+    """What a place holds, and the lines that explain it."""
+
+    async def snapshot(self, account_id: str) -> AccountSnapshot:
+        """Return everything of a place, read together."""
+
+    async def history(self, account_id: str, cursor: str = "") -> VenueLedgerPage:
+        """Return its own lines after ``cursor``."""
+
+
 class CustodyAdapter(Protocol):
     """What every custodian offers: it holds and moves, and has neither market nor positions."""
 
@@ -70,6 +82,8 @@ class CustodyAdapter(Protocol):
     def deposits(self) -> DepositHistory: ...
     @property
     def vaults(self) -> VaultBalances: ...
+    @property
+    def accounts(self) -> Holdings: ...
 
 
 Opened: TypeAlias = AbstractAsyncContextManager[VenueAdapter]
@@ -95,6 +109,11 @@ class Connections:
                 limit=known,
             )
         return self.venues[name]
+
+    def holdings_of(self, place: str) -> Holdings:
+        """Return what says what a place holds, at a venue or a custodian; raises as above."""
+        custodian = self.custodians.get(place.partition("/")[0])
+        return self.venue_of(place).accounts if custodian is None else custodian.accounts
 
 
 @asynccontextmanager

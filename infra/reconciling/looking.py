@@ -113,7 +113,7 @@ async def _read(database: Database, connections: Connections, place: str) -> _Re
     """Read the history, the balances, and the history again: what is new in it came between."""
     cursor = database.venue_cursors.get(place) or ""
     try:
-        feed = connections.venue_of(place).accounts
+        feed = connections.holdings_of(place)
         before = await feed.history(place, cursor)
         snapshot = await feed.snapshot(place)
         page = await feed.history(place, cursor)

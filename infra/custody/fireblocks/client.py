@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from engine.errors import BadPayload, ClockSkew, Throttled, VenueError
+from engine.errors import BadPayload, ClockSkew, Throttled, Unsupported, VenueError
 from infra.clock import Clock, utc_now
 from infra.custody.fireblocks import wire
 from infra.custody.fireblocks.assets import CUSTODIAN
@@ -81,13 +81,17 @@ class FireblocksClient:
         Raises
         ------
         VenueError
-            ``VenueUnavailable`` and below, ``BadPayload``, ``VenueAccessDenied``, or ``ClockSkew``
-            if a time by the custodian's own date is refused.
+            ``VenueUnavailable`` and below, ``BadPayload``, ``VenueAccessDenied``, ``ClockSkew`` if
+            a time by the custodian's own date is refused, or ``Unsupported`` if there is no such
+            vault or asset.
         """
         found = await self.look(call, decoder)
         if found is None:
             name = self._http.name_of(_request(call))
-            raise BadPayload(f"{name}: there is no such thing", identifier=name)
+            raise Unsupported(
+                f"{name}: {CUSTODIAN} knows no such vault or asset; absent is not zero",
+                identifier=name,
+            )
         return found
 
     async def look(

@@ -10,6 +10,7 @@ from engine.ports import DepositHistory
 from infra.clock import Clock, utc_now
 from infra.custody.fireblocks.assets import LIVE_ASSETS, CustodyAsset, CustodyAssets
 from infra.custody.fireblocks.client import FireblocksClient
+from infra.custody.fireblocks.holdings import FireblocksHoldings
 from infra.custody.fireblocks.hosts import FireblocksHosts
 from infra.custody.fireblocks.transfers import FireblocksTransfers
 from infra.custody.fireblocks.vaults import FireblocksVaults
@@ -43,6 +44,7 @@ class Fireblocks:
         self.transfers = FireblocksTransfers(self._client, assets, configuration.deposits)
         self.vaults = FireblocksVaults(self._client, assets)
         self.deposits = self.transfers
+        self.accounts = FireblocksHoldings(self._client, assets, self.vaults, clock)
 
     async def close(self) -> None:
         """Close connections."""

@@ -310,11 +310,6 @@ def _another(order: TransferOrder, name: str, said: object) -> BadPayload:
     )
 
 
-def to_status(status: str) -> TransferStatus | None:
-    """Return what a status of Fireblocks means, None if it is not known."""
-    return _STATUS.get(status)
-
-
 def report_of_hint(key: str, tx_id: str, status: str, received_at: datetime) -> TransferReport:
     """Return a report that says no more than "look now"."""
     return TransferReport(

@@ -16,6 +16,7 @@ from aiohttp import web
 from engine.ports import TransferGateway
 from engine.transfers import TransferIntent
 from infra.clock import utc_now
+from infra.connections import AccountConnection, Connections
 from infra.custody.fireblocks import (
     Inbox,
     PublishedKeys,
@@ -26,6 +27,7 @@ from infra.custody.fireblocks.receiving import PATH
 from infra.db import Database, open_database
 from infra.db.ledger import Entry, Posting
 from infra.db.transfers import TransferRecord
+from infra.reconciling import look_at
 from infra.simulator.venues.core.faults import Fault, FaultKind
 from infra.transfers import KillSwitch, TransferDesk
 from infra.venues import http
@@ -82,12 +84,13 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path) -> AsyncIterator[Office]:
+async def office(folder: Path, *, is_stocked: bool = True) -> AsyncIterator[Office]:
     clock = Clock(utc_now())
     database = open_database(f"sqlite:///{folder / 'plimsoll.db'}", actor="test", clock=clock)
     database.ledger.register_assets({"BTC": 8})
     stock = Posting("outside:world", f"location:{VAULT}", "BTC", 120 * UNIT)
-    database.ledger.post(Entry("stock", "test", date(2026, 11, 21), None, (stock,)))
+    if is_stocked:
+        database.ledger.post(Entry("stock", "test", date(2026, 11, 21), None, (stock,)))
     async with scene() as s:
         desk = TransferDesk(database, rules(), KillSwitch(folder, clock))
         gateways: dict[str, TransferGateway] = {
@@ -309,3 +312,62 @@ def test_a_hint_brings_the_next_look_forward_and_a_forged_one_does_not(folder: P
             assert sooner is not None and sooner <= o.clock.now
 
     asyncio.run(run())
+
+
+def test_a_vault_is_reconciled_like_any_place_while_its_transfer_is_on_the_way(
+    folder: Path,
+) -> None:
+    """I-15: the ledger and both sides differ in nothing that is not known to be on its way."""
+
+    async def run() -> None:
+        async with office(folder, is_stocked=False) as o:
+            accounts = {
+                place: AccountConnection(
+                    account_id=place.replace("/", "-"), place=place, client_id="house",
+                    netting_set_id="house",
+                )
+                for place in (VAULT, MARGIN)
+            }  # fmt: skip
+            connections = Connections(
+                {"deribit": o.s.deribit}, accounts, {"fireblocks": o.s.adapter}
+            )
+
+            async def differences() -> list[str]:
+                o.clock.now = max(o.clock.now, utc_now())
+                found = await look_at(o.database, connections, {"USDC": 6})
+                assert all(not each.failure for each in found.places)
+                return [str(each) for each in found.breaks]
+
+            assert await differences() == []
+            assert o.units(f"location:{VAULT}") == 120 * UNIT
+            record = o.approved()
+            await o.send()
+            for _ in range(5):
+                await o.s.go()
+                assert await differences() == []
+                await o.look()
+                assert await differences() == []
+            await o.s.complete()
+            await o.look()
+            assert o.get(record).state == "credited"
+            assert await differences() == []
+            # A token's fee leaves in ether, without any transfer of ours: its line is booked.
+            await _token(o.s)
+            ether = o.database.ledger.balance(f"location:{VAULT}", "ETH").amount
+            await differences()
+            after = o.database.ledger.balance(f"location:{VAULT}", "ETH").amount
+            assert ether - after == Decimal("0.0009")
+            # The token itself was moved past the desk: that is a break by its amount.
+            assert any("USDC" in each for each in await differences())
+            o.database.ledger.verify()
+
+    asyncio.run(run())
+
+
+async def _token(s: Scene) -> None:
+    account = s.deribit_venue.book.accounts["1002"]
+    address = s.deribit_venue.rails.deposit_address(account, "USDC").address
+    s.venue.whitelist("Deribit USDC", "USDC", address)
+    order = s.order("2500", "c" * 32, asset="USDC", network="ETH", address=address)
+    await s.adapter.transfers.submit(order)
+    await s.complete()

@@ -33,7 +33,7 @@ KINDS = (
 def test_no_fault_brings_a_secret_to_light(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(http, "ANSWER_SECONDS", 0.1)
     caplog.set_level(logging.DEBUG)
     said: list[str] = []
     planted: set[str] = set()
@@ -43,7 +43,7 @@ def test_no_fault_brings_a_secret_to_light(
             planted.add(s.venue.api_key)
             lines = s.venue.secret_key.splitlines()
             planted.update(line for line in lines if not line.startswith("-"))
-            s.inject(kind, seconds=0.4, field="total")
+            s.inject(kind, seconds=0.2, field="total")
             for attempt in (
                 s.adapter.transfers.submit(s.order(destination="fireblocks/1", address="")),
                 s.adapter.transfers.submit(s.order()),

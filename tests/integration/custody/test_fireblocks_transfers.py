@@ -466,6 +466,9 @@ def test_balances_are_read_by_vault_and_all_together() -> None:
             everything = await s.adapter.vaults.all_balances()
             assert sorted(everything) == ["fireblocks/0", "fireblocks/1"]
             assert {held.asset: held.quantity for held in everything[VAULT]} == one
+            for place, asset in (("fireblocks/7", "BTC"), (VAULT, "DOGE")):
+                with pytest.raises(Unsupported):
+                    await s.adapter.transfers.balance(place, asset)
 
     asyncio.run(run())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -166,17 +167,26 @@ class Endpoints:
         raise ApiError(errors.BAD_DESTINATION, kind)
 
     def _list(self, call: Call) -> object:
-        external, tx_hash = call.query.get("externalTxId"), call.query.get("txHash")
-        status, limit = call.query.get("status"), int(call.query.get("limit", _PAGE))
+        query = call.query
+        is_updated = query.get("orderBy") == "lastUpdated"
+        stamped = sorted(
+            ((one.updated_ms if is_updated else one.created_ms, number, one)
+             for number, one in enumerate(self._transactions.by_id.values())),
+            reverse=query.get("sort", "DESC") != "ASC",
+        )  # fmt: skip
+        after = int(query.get("after", 0))
         found = [
             one
-            for one in reversed(self._transactions.by_id.values())
-            if external in (None, one.wanted.external_id)
-            and tx_hash in (None, one.tx_hash)
-            and status in (None, one.status)
+            for stamp, _, one in stamped
+            if stamp > after
+            and query.get("externalTxId") in (None, one.wanted.external_id)
+            and query.get("txHash") in (None, one.tx_hash)
+            and query.get("status") in (None, one.status)
+            and _is_peer(query, "source", "UNKNOWN" if one.is_incoming else one.wanted.vault_id)
+            and _is_peer(query, "dest", _receiver(one))
             and not self._is_hidden(one, "/v1/transactions")
         ]
-        return [self.show(one) for one in found[:limit]]
+        return [self.show(one) for one in found[: int(query.get("limit", _PAGE))]]
 
     def _by_external_id(self, call: Call) -> object:
         found = self._transactions.by_external_id.get(call.path["external"])
@@ -227,6 +237,18 @@ def _asset(asset_id: str) -> Asset:
     if found is None:
         raise ApiError(errors.NO_ASSET, asset_id)
     return found
+
+
+def _receiver(one: Transaction) -> str:
+    if one.is_incoming:
+        return one.wanted.vault_id
+    kind, peer_id, _ = one.wanted.peer
+    return peer_id if kind == "VAULT_ACCOUNT" else "UNKNOWN"
+
+
+def _is_peer(query: Mapping[str, str], side: str, vault_id: str) -> bool:
+    """Return whether a side is the vault that was asked for, if one was."""
+    return query.get(f"{side}Id") in (None, vault_id)
 
 
 def _peer(body: Any, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from infra.simulator.venues.core.accounts import Account
+from infra.simulator.venues.core.accounts import ZERO, Account
 from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.chain import Chain, ChainTransfer
 from infra.simulator.venues.core.faults import FaultKind, Scope
@@ -123,12 +123,7 @@ class Transactions:
 
     def locked(self, account: Account, asset: str) -> Decimal:
         """Return what outgoing transactions take that are not on the chain yet."""
-        waiting = (
-            one for one in self.by_id.values()
-            if one.wanted.vault_id == account.account_id and one.status in _UNSENT
-            and not one.is_incoming
-        )  # fmt: skip
-        return sum((one.needs(asset) for one in waiting), Decimal(0))
+        return sum((one.needs(asset) for one in self._waiting(account)), ZERO)
 
     def cancel(self, tx_id: str) -> None:
         """Call a transaction back that is not on its way; raises ApiError if it is too late."""
@@ -189,12 +184,22 @@ class Transactions:
             return True
         return self._book.plan.draw(FaultKind.APPROVAL_PENDING, scope) is not None
 
+    def _waiting(self, account: Account) -> list[Transaction]:
+        return [
+            one
+            for one in self.by_id.values()
+            if one.wanted.vault_id == account.account_id
+            and one.status in _UNSENT
+            and not one.is_incoming
+        ]
+
     def _is_short(self, one: Transaction) -> bool:
+        """Return whether what is taken already leaves too little; later requests do not count."""
         account = self._book.accounts[one.wanted.vault_id]
-        # What is locked includes the transaction itself.
+        taken = [other for other in self._waiting(account) if other.status != "SUBMITTED"]
         return any(
-            account.balance(asset) < self.locked(account, asset)
-            for asset in {one.wanted.asset.asset, one.wanted.asset.native}
+            account.balance(asset) < sum((other.needs(asset) for other in (*taken, one)), ZERO)
+            for asset in (one.wanted.asset.asset, one.wanted.asset.native)
             if one.needs(asset)
         )
 
