@@ -42,21 +42,26 @@ def demo(
         plimsoll demo --netting-sets 200 --workers 4
     """
     from flows.closing import close_dates
+    from flows.demo_life import follow_a_call, followed_before, prefect_at_hand
     from flows.terminal import progress_shown, show, tell
     from tasks.overview import owes, whereabouts
     from tasks.sample import make_sample, sample_dates
     from tasks.workplace import use_workers
 
     use_workers(workers, None)
-    with progress_shown():
-        market = make_sample(netting_sets=netting_sets)
-        closed = close_dates(sample_dates(market), str(market))
-    show(owes(closed.run_ids[-1]))
-    tell(whereabouts(closed.run_ids[-1]))
-    closed.raise_failure()
-    if call:
-        from flows.demo_life import follow_a_call
-
+    before = followed_before()
+    # One server for the closes and for what follows.
+    with prefect_at_hand() if call and before is None else nullcontext():
+        with progress_shown():
+            market = make_sample(netting_sets=netting_sets)
+            closed = close_dates(sample_dates(market), str(market))
+        show(owes(closed.run_ids[-1]))
+        tell(whereabouts(closed.run_ids[-1]))
+        closed.raise_failure()
+        if before is not None:
+            tell(f"followed  plimsoll calls show {before}  (again: in another PLIMSOLL_HOME)")
+        if not call or before is not None:
+            return
         tell("\n[bold]the life of one margin call[/], on simulated venues")
         call_id = follow_a_call(
             closed.run_ids[-1], lambda told: tell(f"  [cyan]{told.who:<10}[/] {told.what}")

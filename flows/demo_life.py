@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from tasks.demo_call import Told, answer, approve, choose_call, settle_call
+from tasks.demo_call import Told, answer, approve, choose_call, followed_before, settle_call
 from tasks.demo_town import town
 from tasks.reconcile_now import reconcile_once, sentence
 from tasks.session import prefect_session
 from tasks.workplace import workplace
+
+__all__ = ["Told", "follow_a_call", "followed_before", "prefect_at_hand"]
+
+
+def prefect_at_hand() -> AbstractContextManager[None]:
+    """Return a session for a block; one inside another uses the same server."""
+    return prefect_session(workplace().settings)
 
 
 def follow_a_call(run_id: str, tell: Callable[[Told], None]) -> str:
@@ -17,7 +25,7 @@ def follow_a_call(run_id: str, tell: Callable[[Told], None]) -> str:
     The transfers and the last reconciliation are flow runs, whose pages keep what was seen.
     """
     life = choose_call(run_id)
-    with town(life.accounts), prefect_session(workplace().settings):
+    with town(life.accounts), prefect_at_hand():
         from flows.reconcile import reconcile
         from flows.settle import settle
 

@@ -78,6 +78,20 @@ class Told:
     what: str
 
 
+def followed_before() -> str | None:
+    """Return the call that was followed in this home, None if none was.
+
+    Simulated venues begin anew with every start, and the ledger forgets nothing: a second story
+    on the same books would find the first one's collateral missing, and be right.
+    """
+    place = workplace()
+    place.database.prepare()
+    if place.database.venue_cursors.get(CLIENT_PLACE) is None:
+        return None
+    moved = [each for each in place.database.transfers.list() if each.proposer == TREASURY]
+    return moved[-1].intent.purpose if moved else ""
+
+
 def choose_call(run_id: str) -> Life:
     """Return an open call of a run that the simulated client can pay.
 

@@ -97,9 +97,13 @@ def prefect_session(
 
         server.wait_until_healthy()
         progress().report(Step("prefect", 1, 1, "a server of this process, on loopback"))
-        with _quiet_session(settings, server.api_url):
-            yield
-        _wait_for_records(server)
+        try:
+            with _quiet_session(settings, server.api_url):
+                yield
+            _wait_for_records(server)
+        finally:
+            # The server ends with the block: who comes later starts another one.
+            os.environ.pop("PREFECT_API_URL", None)
 
 
 @contextmanager
