@@ -35,6 +35,8 @@ _NOT_FOUND: Final = 404
 _REFUSED_FROM: Final = 400
 # The header Date has whole seconds; below this the clocks do not differ as far as it can say.
 _CLOCK_GRAIN: Final = timedelta(seconds=2)
+# A shorter rest of a line gives nothing away, and would be taken out of ordinary words.
+_LINE_CHARACTERS_MIN: Final = 16
 _REFUSAL: Final = msgspec.json.Decoder(wire.Refusal)
 
 
@@ -71,7 +73,8 @@ class FireblocksClient:
         room = limiter or RequestLimiter(_REQUESTS_MINUTE, 60.0)
         # The text of the key by lines as well: whoever quotes it may break it anew.
         lines = credential.secret.get_secret_value().splitlines()
-        secrets = (*credential.secrets, *(line for line in lines if not line.startswith("-")))
+        parts = (line for line in lines if len(line) >= _LINE_CHARACTERS_MIN and line[0] != "-")
+        secrets = (*credential.secrets, *parts)
         self._http = VenueHttp(CUSTODIAN, hosts.rest, room, secrets, clock)
         self._offset = timedelta(0)
 

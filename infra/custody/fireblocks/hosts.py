@@ -10,6 +10,7 @@ from infra.venues.networks import Network, require_address
 
 # developers.fireblocks.com, "Working with Base URLs", "Validating webhooks". Which of its networks
 # a workspace moves money on is a property of the workspace; only the sandbox cannot hold any.
+# Of the hosts of keys the first is documented so; the others follow its pattern and were not tried.
 _HOSTS: Final[Mapping[Network, frozenset[str]]] = {
     "test": frozenset(("sandbox-api.fireblocks.io", "sandbox-keys.fireblocks.io")),
     "live": frozenset(

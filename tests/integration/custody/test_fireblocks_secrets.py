@@ -42,7 +42,7 @@ def test_no_fault_brings_a_secret_to_light(
         async with scene() as s:
             planted.add(s.venue.api_key)
             lines = s.venue.secret_key.splitlines()
-            planted.update(line for line in lines if not line.startswith("-"))
+            planted.update(line for line in lines if len(line) > 20 and line[0] != "-")
             s.inject(kind, seconds=0.2, field="total")
             for attempt in (
                 s.adapter.transfers.submit(s.order(destination="fireblocks/1", address="")),
