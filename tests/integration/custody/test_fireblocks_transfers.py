@@ -547,3 +547,42 @@ def test_deposits_of_other_venues_are_proven_by_their_own_history() -> None:
                     assert (found.status, found.fee) == ("credited", 0)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("status", "sub_status", "expected"),
+    [
+        ("FAILED", "SMART_CONTRACT_EXECUTION_FAILED", "pending"),
+        ("REJECTED", "REJECTED_BY_USER", "pending"),
+        ("FAILED", "DROPPED_BY_BLOCKCHAIN", "rejected"),
+        ("PENDING_AML_SCREENING", "", "pending"),
+    ],
+)
+def test_what_has_reached_the_chain_is_refused_only_if_the_chain_dropped_it(
+    status: str, sub_status: str, expected: str
+) -> None:
+    """I-07: a refusal frees the hold; one that is doubtful must not."""
+
+    async def run() -> None:
+        async with scene() as s:
+            await s.adapter.transfers.submit(s.order())
+            await s.go(5)
+            one = s.venue.transactions.by_external_id[KEY]
+            one.status, one.sub_status = status, sub_status
+            found = await s.adapter.transfers.find(s.order())
+            assert found is not None
+            assert found.status == expected
+            assert found.is_credited is (False if expected == "rejected" else None)
+
+    asyncio.run(run())
+
+
+def test_a_status_that_is_not_known_is_no_answer() -> None:
+    async def run() -> None:
+        async with scene() as s:
+            await s.adapter.transfers.submit(s.order())
+            s.venue.transactions.by_external_id[KEY].status = "PARTIALLY_COMPLETED"
+            with pytest.raises(BadPayload, match="none we know"):
+                await s.adapter.transfers.find(s.order())
+
+    asyncio.run(run())
