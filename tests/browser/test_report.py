@@ -174,9 +174,9 @@ def test_components_appear_on_request_and_add_up(opened: Opened, twin: dict[str,
     heads = opened.page.locator("#table-netting-sets thead th.extra")
     assert not heads.first.is_visible()
     opened.page.check("#table-netting-sets input[name=extra]")
-    assert heads.count() == 7
-    assert all(heads.nth(i).is_visible() for i in range(7))
-    shown = [column(opened.page, "netting-sets", heads.nth(i).inner_text()) for i in range(7)]
+    assert heads.count() == 8
+    assert all(heads.nth(i).is_visible() for i in range(8))
+    shown = [column(opened.page, "netting-sets", heads.nth(i).inner_text()) for i in range(8)]
     first = sum(amounts([cells[0] for cells in shown]), Decimal(0))
     assert first == amounts(column(opened.page, "netting-sets", "Requirement")[:1])[0]
 

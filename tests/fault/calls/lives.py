@@ -32,6 +32,10 @@ from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, calls
 NETTING_SETS = ("NS-1", "NS-2", "NS-3")
 SUBSCRIBER = Subscriber("client", "http://127.0.0.1:1/hook", (WebhookSecret(b"s" * 32),))
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
+# Children of a small process that has imported this module and started nothing else: a child of the
+# test's own process would inherit the threads and locks of whatever ran before.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +115,17 @@ def _deliver(database: Database, life: Life, days: int) -> None:
 
 def undisturbed_points(life: Life) -> int:
     """Return how many crash points a life passes when nothing kills it."""
-    context = multiprocessing.get_context("fork")
-    answer = context.SimpleQueue()
-    process = context.Process(target=_counted, args=(answer, life))
+    answer = _CONTEXT.SimpleQueue()
+    process = _CONTEXT.Process(target=_counted, args=(answer, life))
     process.start()
     process.join()
-    assert process.exitcode == 0
+    assert process.exitcode == 0, process.exitcode
     return int(answer.get())
 
 
 def killed(life: Life, point: int) -> bool:
     """Run the life in a process that dies at its ``point``-th crash point; whether it did."""
-    process = multiprocessing.get_context("fork").Process(target=_armed, args=(life, point))
+    process = _CONTEXT.Process(target=_armed, args=(life, point))
     process.start()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
