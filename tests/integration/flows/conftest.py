@@ -181,3 +181,14 @@ def bytes_of_run(home: Path, run_id: str) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def require_same_bytes(home: Path, other: Path, run_id: str) -> None:
+    """Fail unless both homes hold the same files of a run; say where the first one differs."""
+    ours, theirs = bytes_of_run(home, run_id), bytes_of_run(other, run_id)
+    assert ours.keys() == theirs.keys()
+    for name in sorted(name for name in ours if ours[name] != theirs[name]):
+        one, two = ((folder / "runs" / run_id / name).read_bytes() for folder in (home, other))
+        at = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), -1)
+        around = slice(max(at - 300, 0), at + 300)
+        raise AssertionError(f"{name} differs at byte {at}: {one[around]!r} and {two[around]!r}")

@@ -10,7 +10,7 @@ import pytest
 from tasks.prefect_server import PrefectServer
 from tasks.workplace import workplace
 from tests.integration.conftest import create_postgresql, drop_postgresql, postgresql_address
-from tests.integration.flows.conftest import FIRST_DATE, bytes_of_run, close, working_in
+from tests.integration.flows.conftest import FIRST_DATE, close, require_same_bytes, working_in
 
 
 @pytest.mark.postgres
@@ -39,5 +39,5 @@ def test_a_close_on_postgresql_gives_the_same_bytes_as_on_sqlite(
             database.close()
     finally:
         drop_postgresql(postgresql_server, name)
-    assert bytes_of_run(home, run_id) == bytes_of_run(closed_first, run_id)
+    require_same_bytes(home, closed_first, run_id)
     assert not (home / "plimsoll.db").exists()
