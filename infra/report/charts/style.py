@@ -87,9 +87,12 @@ def chart(name: str, summary: str, paint: Callable[[], Any], *, on_page: bool) -
     on_page : bool
         Whether colours become CSS variables and type the page's own; else a light card.
     """
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcdefaults, rcParams
 
-    with rc_context(_settings(on_page)):
+    with rc_context():
+        # Whatever a matplotlibrc or another library has set: the same figures, the same bytes.
+        rcdefaults()
+        rcParams.update(_settings(on_page))
         svg = _svg(paint(), name, summary, on_page)
     return Chart(name, summary, svg)
 

@@ -103,3 +103,16 @@ def test_charts_for_a_readme_are_files(tmp_path: Path) -> None:
     history_chart(inputs.history, tmp_path / "history.svg")
     for name in ("coverage.svg", "history.svg"):
         assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize("on_page", [True, False])
+def test_what_the_process_has_set_changes_no_chart(on_page: bool) -> None:
+    from matplotlib import rc_context
+
+    def draw() -> str:
+        return distribution_chart(drawn.netting_sets, on_page=on_page).svg
+
+    drawn = document(build_inputs())
+    plain = draw()
+    with rc_context({"lines.linewidth": 9.0, "axes.linewidth": 4.0, "axes.xmargin": 0.4}):
+        assert draw() == plain
