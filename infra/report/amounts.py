@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TypeAlias, TypeGuard
 
 from engine.money import MONEY_CONTEXT
@@ -36,7 +36,9 @@ def exact(amount: object, decimals: int | None = None) -> str:
         return ABSENT
     if decimals is None:
         decimals = decimals_of(amount) if isinstance(amount, Decimal) else DECIMALS_MIN
-    return _with_minus(f"{amount:,.{decimals}f}")
+    # Half even, whatever another library has made of the thread's own context.
+    with localcontext(MONEY_CONTEXT):
+        return _with_minus(f"{amount:,.{decimals}f}")
 
 
 def signed(amount: object, decimals: int | None = None) -> str:

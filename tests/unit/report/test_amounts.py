@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -82,3 +82,11 @@ def test_a_quantity_shows_its_digits_and_no_float_noise() -> None:
 
 def test_count_separates_thousands() -> None:
     assert count(64210) == "64,210"
+
+
+def test_a_tie_is_rounded_alike_whatever_the_thread_has_set() -> None:
+    tie = Decimal("0.000001385")
+    with localcontext() as context:
+        context.rounding = ROUND_HALF_UP
+        half_up = exact(tie, 8)
+    assert half_up == exact(tie, 8) == "0.00000138"
