@@ -58,10 +58,6 @@ class LedgerError(MarginPlatformError):
     """A posting or balance rule is broken."""
 
 
-class UnbalancedEntry(LedgerError):
-    """An entry's debits and credits differ."""
-
-
 class InsufficientCollateral(LedgerError):
     """A posting would take an account below its floor."""
 

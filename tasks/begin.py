@@ -10,10 +10,10 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.errors import StateError
+from infra.crashpoints import crashpoint
 from infra.telemetry import code_version
 from tasks import artifacts
 from tasks.cluster import warm_up
-from tasks.crashpoints import crashpoint
 from tasks.failures import describe_failure
 from tasks.inputs import require_inputs
 from tasks.kinds import KIND

@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from infra.crashpoints import crashpoint
 from tasks.assessments import read_assessment
-from tasks.crashpoints import crashpoint
 from tasks.lookup import require_complete
 from tasks.publish import outcome_status
 from tasks.records import facts_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from engine.market import PreparedMarket, prepare
+from infra.crashpoints import crashpoint
 from infra.telemetry import Step, progress
 from tasks import artifacts
 from tasks.closes import RunBasis, load_basis
-from tasks.crashpoints import crashpoint
 from tasks.steps import step
 from tasks.workplace import workplace
 

@@ -14,9 +14,9 @@ from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from infra.crashpoints import crashpoint
 from infra.db import StepResult
 from infra.telemetry import Step, progress
-from tasks.crashpoints import crashpoint
 from tasks.failures import is_retryable
 from tasks.workplace import Workplace, workplace
 
