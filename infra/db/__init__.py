@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from infra.db.call_wanted import call_id
     from infra.db.calls import CallRecord
     from infra.db.database import Database, open_database
+    from infra.db.intraday_events import IntradayEvent, RecordedEvent
     from infra.db.ledger import Attestation, Entry, HeldAmount, Hold, Posting, PostingSummary
     from infra.db.parameters import KnownSet, NewSet, Wanted
     from infra.db.proposals import Approval, Proposal
@@ -34,6 +35,7 @@ _HOMES = {
     "Entry": "ledger",
     "HeldAmount": "ledger",
     "Hold": "ledger",
+    "IntradayEvent": "intraday_events",
     "KnownRuleBook": "records",
     "KnownSet": "parameters",
     "KnownSnapshot": "records",
@@ -41,6 +43,7 @@ _HOMES = {
     "Posting": "ledger",
     "PostingSummary": "ledger",
     "Proposal": "proposals",
+    "RecordedEvent": "intraday_events",
     "RunHandle": "runs",
     "StepResult": "runs",
     "Wanted": "parameters",
@@ -64,6 +67,7 @@ __all__ = [
     "Entry",
     "HeldAmount",
     "Hold",
+    "IntradayEvent",
     "KnownRuleBook",
     "KnownSet",
     "KnownSnapshot",
@@ -72,6 +76,7 @@ __all__ = [
     "Posting",
     "PostingSummary",
     "Proposal",
+    "RecordedEvent",
     "RunHandle",
     "StepResult",
     "Wanted",

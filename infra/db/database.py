@@ -23,10 +23,12 @@ from infra.db.faults import database_faults
 
 if TYPE_CHECKING:
     from infra.db.audit import Audit
+    from infra.db.board import Board
     from infra.db.breaks import Breaks
     from infra.db.call_actions import CallActions
     from infra.db.call_ageing import CallAgeing
     from infra.db.calls import Calls
+    from infra.db.intraday_events import IntradayEvents
     from infra.db.lease import Lease
     from infra.db.ledger import Ledger
     from infra.db.parameters import Parameters
@@ -213,6 +215,20 @@ class Database:
         from infra.db.venue_cursors import VenueCursors
 
         return VenueCursors(self)
+
+    @cached_property
+    def board(self) -> Board:
+        """Return how netting sets and the system stand now."""
+        from infra.db.board import Board
+
+        return Board(self)
+
+    @cached_property
+    def intraday_events(self) -> IntradayEvents:
+        """Return the events that the intraday loop emits."""
+        from infra.db.intraday_events import IntradayEvents
+
+        return IntradayEvents(self)
 
     @cached_property
     def breaks(self) -> Breaks:

@@ -18,7 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LedgerError, ModelInputError, StateError
 from engine.transfers import TransferIntent, WhitelistEntry
-from infra.db import Attestation, Database, Hold, Posting, open_database
+from infra.db import Attestation, Database, Hold, IntradayEvent, Posting, open_database
+from infra.db.board_tables import IntradayEventRow  # noqa: F401  (its tables are compared)
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.ledger import Entry
 from infra.db.ledger_attestations import attest
@@ -49,7 +50,7 @@ APPEND_ONLY = (
     "rule_proposal_events", "venue_margins", "call_terms", "call_facts",
     "webhook_receipts", "transfer_events", "transfer_approvals", "whitelist_entries",
     "whitelist_events", "kill_switch_events", "ledger_holds", "ledger_hold_resolutions",
-    "ledger_attestations",
+    "ledger_attestations", "intraday_events",
 )  # fmt: skip
 
 
@@ -89,6 +90,10 @@ def fill(database: Database) -> Database:
     file = "venues/binance.toml"
     database.parameters.take_over("shipped", {file: "00"}, {file: [one]})
     fill_transfers(database)
+    fact = IntradayEvent(
+        kind="breach", resource="plimsoll.netting-set.NS-1", subject="1", occurred_at=CLOSE
+    )
+    assert database.intraday_events.record([fact]) == 1
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
