@@ -20,7 +20,7 @@ TEXT = sa.Text()
 POSITION = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 AMOUNT = sa.Numeric().with_variant(sa.Text(), "sqlite")
 INSTANT = sa.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
-RATIO = postgresql.DOUBLE_PRECISION().with_variant(sqlite.REAL(), "sqlite")
+RATIO: Kind = postgresql.DOUBLE_PRECISION().with_variant(sqlite.REAL(), "sqlite")
 
 AMOUNTS = ("requirement", "venue_margin", "collateral_value", "excess")
 SCOPES = "('venue', 'account', 'underlying', 'instrument', 'system')"
