@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import StateError
-from infra.transfers import KillStatus, KillSwitch
+from infra.outbound import KillStatus, KillSwitch
 from tasks.principals import principal
 from tasks.workplace import workplace
 
@@ -51,7 +51,7 @@ def _switch() -> KillSwitch:
 
 
 def _report(switch: KillSwitch) -> KillReport:
-    from infra.transfers.kill_switch import armed_within
+    from infra.outbound import armed_within
     from tasks.transfers import desk_of
 
     found = switch.status()

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from engine.errors import MissingDataError, ModelInputError, ParameterError, StateError
 from engine.transfers.intent import TransferIntent
@@ -23,7 +23,6 @@ from infra.db.transfer_tables import (
     TransferApprovalRow,
     TransferEventRow,
     TransferRow,
-    TransferWriterRow,
 )
 
 if TYPE_CHECKING:
@@ -235,20 +234,6 @@ class Transfers:
         }
         connection.execute(insert(TransferApprovalRow), row)
 
-    def take_over_within(self, connection: Connection, source: str, holder: str) -> int:
-        """Return the new epoch in which ``holder`` alone may send from ``source``."""
-        query = select(TransferWriterRow.epoch).where(TransferWriterRow.source == source)
-        last = connection.execute(query).scalar_one_or_none()
-        epoch = int(last or 0) + 1
-        row = {"epoch": epoch, "holder": holder, "acquired_at": self._database.clock()}
-        if last is None:
-            connection.execute(insert(TransferWriterRow), {"source": source, **row})
-        else:
-            connection.execute(
-                update(TransferWriterRow).where(TransferWriterRow.source == source).values(row)
-            )
-        return epoch
-
     def _append(
         self, connection: Connection, key: str, previous: str, number: int, step: Step
     ) -> None:
@@ -299,12 +284,6 @@ def approvals_within(connection: Connection, key: str) -> dict[str, tuple[str, d
         row["approver"]: (row["payload_hash"], row["recorded_at"])
         for row in connection.execute(query).mappings()
     }
-
-
-def epoch_within(connection: Connection, source: str) -> int:
-    """Return the epoch in which somebody may send from ``source``; 0 if nobody ever did."""
-    query = select(func.max(TransferWriterRow.epoch)).where(TransferWriterRow.source == source)
-    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def record_of(row: Mapping[Any, Any]) -> TransferRecord:

@@ -6,21 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from infra.transfers.desk import Gateways, HandDecision, TransferDesk, Worked
-    from infra.transfers.kill_switch import KillStatus, KillSwitch
+    from infra.outbound.kill_switch import KillStatus, KillSwitch
+    from infra.outbound.worked import Worked
+    from infra.transfers.desk import Gateways, HandDecision, TransferDesk
     from infra.transfers.policy_files import PolicyInForce, policy_in_force, read_policy
 
 # Resolved on first use: SQLAlchemy stays out of the start of a command.
 _HOMES = {
-    "Gateways": "desk",
-    "HandDecision": "desk",
-    "KillStatus": "kill_switch",
-    "KillSwitch": "kill_switch",
-    "PolicyInForce": "policy_files",
-    "TransferDesk": "desk",
-    "Worked": "desk",
-    "policy_in_force": "policy_files",
-    "read_policy": "policy_files",
+    "Gateways": "infra.transfers.desk",
+    "HandDecision": "infra.transfers.desk",
+    "KillStatus": "infra.outbound.kill_switch",
+    "KillSwitch": "infra.outbound.kill_switch",
+    "PolicyInForce": "infra.transfers.policy_files",
+    "TransferDesk": "infra.transfers.desk",
+    "Worked": "infra.outbound.worked",
+    "policy_in_force": "infra.transfers.policy_files",
+    "read_policy": "infra.transfers.policy_files",
 }
 
 __all__ = [
@@ -38,5 +39,5 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
-        return getattr(import_module(f"infra.transfers.{_HOMES[name]}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,25 +27,18 @@ from infra.crashpoints import crashpoint
 from infra.db.ledger_balances import asset_scales
 from infra.db.transfers import approvals_within, find_transfer, known_transfer
 from infra.db.whitelist import entries_within
+from infra.outbound.worked import Cause, Worked
 from infra.transfers.resolving import Resolver
 from infra.transfers.sending import Sender
-from infra.transfers.steps import Cause, Steps
+from infra.transfers.steps import Steps
 
 if TYPE_CHECKING:
     from infra.db import Database
     from infra.db.transfers import TransferRecord
-    from infra.transfers.kill_switch import KillSwitch
+    from infra.outbound.kill_switch import KillSwitch
 
 Gateways: TypeAlias = Mapping[str, TransferGateway]
 """Gateway by venue or custodian: what stands before the stroke of a place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Worked:
-    """What a round of the desk has done: transfers by key, with the sentence about each."""
-
-    moved: Mapping[str, str]
-    waiting: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

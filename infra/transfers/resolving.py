@@ -34,9 +34,11 @@ from infra.db.transfer_queries import (
     possible_credits_within,
 )
 from infra.db.transfers import require_transfer
-from infra.transfers.asking import asked, promised
-from infra.transfers.parallel import in_parallel
-from infra.transfers.steps import DESK, Cause, Steps
+from infra.outbound.asking import asked
+from infra.outbound.parallel import in_parallel
+from infra.outbound.worked import Cause
+from infra.transfers.promises import promised
+from infra.transfers.steps import DESK, Steps
 
 if TYPE_CHECKING:
     from engine.errors import RejectCause

@@ -8,8 +8,6 @@ from the source (I-12, I-13, I-14, I-43).
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,19 +37,21 @@ from infra.crashpoints import crashpoint
 from infra.db.transfer_queries import counted_within, due_within, open_from_within
 from infra.db.transfers import (
     approvals_within,
-    epoch_within,
     require_transfer,
 )
 from infra.db.whitelist import entries_within
-from infra.transfers.asking import asked, promised
-from infra.transfers.kill_switch import armed_within
-from infra.transfers.parallel import in_parallel
-from infra.transfers.steps import DESK, Cause, Steps
+from infra.db.writers import epoch_within, take_over_within
+from infra.outbound.asking import asked
+from infra.outbound.kill_switch import armed_within
+from infra.outbound.parallel import in_parallel
+from infra.outbound.worked import Cause
+from infra.transfers.promises import promised
+from infra.transfers.steps import DESK, Steps
 
 if TYPE_CHECKING:
     from infra.db import Database
     from infra.db.transfers import TransferRecord
-    from infra.transfers.kill_switch import KillSwitch
+    from infra.outbound.kill_switch import KillSwitch
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,7 @@ class Sender:
                 waiting.update(dict.fromkeys((one.transfer_key for one in records), str(error)))
                 return
             with self._database.writing() as connection:
-                holder = f"{socket.gethostname()}:{os.getpid()}"
-                epoch = self._database.transfers.take_over_within(connection, source, holder)
+                epoch = take_over_within(self._database, connection, source)
             crashpoint("transfer:epoch")
             for record in records:
                 lease.require_held()

@@ -6,7 +6,6 @@ without its postings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ from engine.errors import InvariantBroken
 from engine.money import from_minor_units
 from infra.crashpoints import crashpoint
 from infra.db.transfers import Step
+from infra.outbound.worked import Cause
 from infra.transfers import effects
 
 if TYPE_CHECKING:
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from infra.db.transfers import TransferRecord
 
 DESK: Final = "desk"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """Who moves a transfer and why; ``details`` are kept with the event."""
-
-    actor: str
-    reason: str
-    details: dict[str, object] = field(default_factory=dict)
 
 
 class Steps:

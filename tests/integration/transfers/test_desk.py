@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import ModelInputError, ParameterError, StateError
 from engine.ports import Reading, TransferReport
+from infra.db.writers import take_over_within
 from infra.transfers import HandDecision
 from tests.integration.transfers.conftest import Office
 from tests.integration.transfers.fake_venue import FEE, listed, rules, wanted
@@ -317,7 +318,7 @@ def test_i43_a_writer_whose_epoch_is_over_sends_nothing(office: Office) -> None:
     class Overtaken(type(office.venue)):  # type: ignore[misc]
         async def balance(self, place: str, asset: str):
             with office.database.writing() as connection:
-                office.database.transfers.take_over_within(connection, place, "other")
+                take_over_within(office.database, connection, place)
             return await super().balance(place, asset)
 
     office.venue.__class__ = Overtaken
