@@ -15,6 +15,7 @@ from flows import (
     cli_compare,
     cli_kill,
     cli_ledger,
+    cli_paying,
     cli_read,
     cli_reconcile,
     cli_reduce,
@@ -52,6 +53,7 @@ cli_compare.register(app)
 cli_read.register(app)
 cli_ledger.register(app)
 cli_calls.register(app)
+cli_paying.register()
 cli_rules.register(app)
 cli_transfers.register(app)
 cli_reconcile.register(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from tasks.demo_call import Told, answer, approve, choose_call, followed_before, settle_call
+from tasks.demo_call import Told, answer, approve, arrival, choose_call, followed_before
 from tasks.demo_town import town
 from tasks.reconcile_now import reconcile_once, sentence
 from tasks.session import prefect_session
@@ -25,16 +25,17 @@ def follow_a_call(run_id: str, tell: Callable[[Told], None]) -> str:
     The transfers and the last reconciliation are flow runs, whose pages keep what was seen.
     """
     life = choose_call(run_id)
-    with town(life.accounts), prefect_at_hand():
+    with town(life.accounts) as told_of_town, prefect_at_hand():
         from flows.reconcile import reconcile
         from flows.settle import settle
 
         tell(Told("venues", f"are up; {sentence(reconcile_once())}"))
-        for step in (answer, approve):
-            for told in step(life):
-                tell(told)
-        settle(rounds_max=30, pause_seconds=0.5)
-        for told in settle_call(life):
+        for told in answer(life, told_of_town["fireblocks"]["destinations"]):
+            tell(told)
+        for told in approve(life):
+            tell(told)
+        settle(rounds_max=60, pause_seconds=0.5)
+        for told in arrival(life):
             tell(told)
         n_open = reconcile()
         books = "the books agree" if not n_open else f"{n_open} breaks are open"

@@ -1,4 +1,4 @@
-"""See transfers through: send what is approved, resolve what is unknown, wait for what is missing.
+"""See transfers through: send what is approved, resolve what is unknown, settle what has arrived.
 
 Read it as the desk's round. All that it does is read from the database first, so it may be killed
 anywhere, started twice, or left to the next schedule.

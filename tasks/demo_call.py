@@ -7,40 +7,34 @@ the venues are simulated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from engine.allocation import Acceptance, Asset, Holding, Need, Optimum, Problem, Rail, optimal_plan
-from engine.errors import MissingDataError, ParameterError
-from engine.money import Money, Rounding, round_to_increment, to_minor_units
-from engine.transfers import TransferIntent, WhitelistEntry
+from engine.errors import MissingDataError
+from engine.transfers import WhitelistEntry
 from engine.transfers.whitelist import entry_id
-from infra.db import Act, Arrival, PledgedCollateral
-from infra.report.amounts import exact, short
+from infra.db import Act
+from infra.paying.pledging import Payers
+from infra.report.amounts import exact
 from infra.simulator.venues.connecting import TownAccount
-from tasks.call_values import CallValuation
+from tasks.paying import pay_as, sentence
 from tasks.transfers import desk_of
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
     from infra.db.transfers import TransferRecord
 
-CLIENT_PLACE: Final = "deribit/1002"
+CLIENT_PLACE: Final = "fireblocks/1"
 HOUSE_PLACE: Final = "deribit/1001"
 CLIENT: Final = "client"
 TREASURY: Final = "anna"
 RISK: Final = ("ben", "carla", "dora")
 _AMOUNT_MIN, _AMOUNT_MAX = Decimal(20_000), Decimal(400_000)
 _DOLLARS: Final = ("USD", "USDC", "USDT")
-# Haircuts rise with size and are rounded: a little more than is asked for.
-_MARGIN: Final = Decimal("1.005")
-_LOT: Final = Decimal("0.0001")
 _REASON: Final = "demonstration on simulated venues"
-# What it costs to part with a coin instead of a dollar: a house's own view.
-_USE_COST: Final = {"BTC": Decimal("0.0010"), "ETH": Decimal("0.0012"), "USDC": Decimal("0.0001")}
 
 
 @dataclass
@@ -53,7 +47,6 @@ class Life:
     amount: Decimal
     currency: str
     transfers: list[str] = field(default_factory=list)
-    pledges: dict[str, int] = field(default_factory=dict)
 
     @property
     def accounts(self) -> tuple[TownAccount, ...]:
@@ -64,7 +57,7 @@ class Life:
                 netting_set_id="house",
             ),
             TownAccount(
-                place=CLIENT_PLACE, account_id=f"{self.netting_set_id}-deribit",
+                place=CLIENT_PLACE, account_id=f"{self.netting_set_id}-vault",
                 client_id=self.client_id, netting_set_id=self.netting_set_id,
             ),
         )  # fmt: skip
@@ -123,48 +116,30 @@ def choose_call(run_id: str) -> Life:
     )
 
 
-def answer(life: Life) -> Iterator[Told]:
-    """The client agrees; the planner chooses; collateral is pledged."""
+def answer(life: Life, destinations: Sequence[Mapping[str, str]]) -> Iterator[Told]:
+    """The client agrees; the planner chooses; collateral is pledged, transfers are proposed.
+
+    ``destinations`` are the addresses that the custodian knows.
+    """
     place = workplace()
-    actions = place.database.call_actions
     call = place.database.calls.record(life.call_id).call
     yield Told(
         "close",
         f"call {life.call_id[-8:]} of {life.netting_set_id}: {exact(life.amount)} {life.currency} "
         f"due {call['due_at']:%Y-%m-%d %H:%M} UTC",
     )
-    actions.agree(life.call_id, Act(principal=CLIENT, reason="the figure is ours too"))
+    agreeing = Act(principal=CLIENT, reason="the figure is ours too")
+    place.database.call_actions.agree(life.call_id, agreeing)
     yield Told(CLIENT, "agrees to the call")
-    found = _planned(place, life)
-    moves = ", ".join(f"{exact(move.quantity)} {move.asset}" for move in found.plan.moves)
-    saving = (
-        f"{short(found.saving)} USD less than by the plain rule"
-        if found.saving
-        else ("no dearer than by the plain rule")
-    )
-    yield Told("planner", f"{moves} cover it at a cost of {short(found.plan.cost)} USD, {saving}")
-    desk = desk_of(place)
-    valuation, left = CallValuation(place, call), life.amount
-    for leg, move in enumerate(found.plan.moves, start=1):
-        scale = desk.policy.asset_rule(move.asset).scale
-        value = min(valuation.value_in(move.asset, move.quantity, HOUSE_PLACE), left)
-        left -= value
-        pledged = PledgedCollateral(
-            asset=move.asset, quantity=move.quantity, place=HOUSE_PLACE, value=value
-        )
-        act = Act(principal=CLIENT, reason=f"leg {leg} of the plan")
-        done = actions.pledge(life.call_id, pledged, act)
-        _list_destination(place, move.asset)
-        intent = TransferIntent(
-            purpose=life.call_id, leg=leg, source=CLIENT_PLACE, destination=HOUSE_PLACE,
-            asset=move.asset, amount=to_minor_units(Money(move.quantity, move.asset), scale),
-            scale=scale,
-        )  # fmt: skip
-        record = desk.propose(intent, TREASURY, f"covers {life.call_id}")
-        life.transfers.append(record.transfer_key)
-        life.pledges[record.transfer_key] = done.number
-        yield Told(CLIENT, f"pledges {exact(move.quantity)} {move.asset}, worth {exact(value)}")
-        yield Told(TREASURY, f"proposes transfer {record.transfer_key[:8]}")
+    _list_destinations(place, destinations)
+    paid = pay_as(place, life.call_id, Payers(pledger=CLIENT, proposer=TREASURY, reason=_REASON))
+    moves = paid.payment.optimum.plan.moves
+    named = ", ".join(f"{exact(move.quantity)} {move.asset} from {move.source}" for move in moves)
+    yield Told("planner", f"{named}: {sentence(paid.payment)}")
+    for move, leg in zip(moves, paid.legs, strict=True):
+        life.transfers.append(leg.transfer.transfer_key)
+        yield Told(CLIENT, f"pledges {exact(move.quantity)} {move.asset}, worth {exact(leg.value)}")
+        yield Told(TREASURY, f"proposes transfer {leg.transfer.transfer_key[:8]}")
 
 
 def approve(life: Life) -> Iterator[Told]:
@@ -180,78 +155,33 @@ def approve(life: Life) -> Iterator[Told]:
             yield Told(name, f"approves {key[:8]}, payload {record.payload_hash[:12]}")
 
 
-def settle_call(life: Life) -> Iterator[Told]:
-    """What has arrived comes off the call."""
+def arrival(life: Life) -> Iterator[Told]:
+    """What became of the transfers, and of the call that they pay."""
     place = workplace()
     for key in life.transfers:
-        record = place.database.transfers.get(key)
-        yield Told("venue", _whereabouts(record))
-        if record.credited_at is None:
-            continue
-        standing = place.database.calls.record(life.call_id).standing
-        pledge = standing.pledge(life.pledges[key])
-        if pledge is None or not pledge.remaining:
-            continue
-        arrival = Arrival(value=pledge.remaining, pledge=pledge.number, is_last=True, reference=key)
-        act = Act(principal=TREASURY, reason=f"transfer {key[:8]} was credited")
-        place.database.call_actions.settle(life.call_id, arrival, act)
-        yield Told(TREASURY, f"settles {exact(arrival.value)} {life.currency} of the call")
-    state = place.database.calls.record(life.call_id).call["state"]
-    yield Told("call", f"is {state}")
+        yield Told("venues", _whereabouts(place.database.transfers.get(key)))
+    found = place.database.calls.record(life.call_id)
+    settled = f"{exact(found.standing.settled)} {life.currency} have come off it"
+    yield Told("call", f"is {found.call['state']}: {settled}")
 
 
-def _planned(place: Workplace, life: Life) -> Optimum:
-    call = place.database.calls.record(life.call_id).call
-    valuation = CallValuation(place, call)
-    desk = desk_of(place)
-    rates = valuation.rates
-    assets, acceptance, holdings, rails = {}, {}, [], {}
-    for asset, use_cost in _USE_COST.items():
-        free = place.database.ledger.available(f"location:{CLIENT_PLACE}", asset).amount
-        price = Decimal(repr(rates[asset])) if asset in rates else Decimal(0)
-        if free <= 0 or price <= 0:
-            continue
-        limit = min(desk.policy.asset_rule(asset).transfer_max, free)
-        probe = min(limit, round_to_increment(life.amount / price, _LOT, Rounding.REQUIREMENT))
-        try:
-            value = valuation.value_in(asset, probe, HOUSE_PLACE)
-        except ParameterError:
-            # Not eligible, or beyond its concentration limit: no candidate.
-            continue
-        haircut = max(1 - value / (probe * price), Decimal(0))
-        scale = desk.policy.asset_rule(asset).scale
-        assets[asset] = Asset(price=price, scale=min(scale, 8), use_cost=use_cost)
-        acceptance[HOUSE_PLACE, asset] = Acceptance(haircut=haircut)
-        holdings.append(
-            Holding(
-                place=CLIENT_PLACE, asset=asset, owner=life.client_id, quantity=limit,
-                buffer=limit / 20,
-            )
-        )  # fmt: skip
-        rails[CLIENT_PLACE, HOUSE_PLACE, asset] = Rail(settles_within=timedelta(seconds=30))
-    need = Need(
-        need_id=life.call_id, owner=life.client_id, place=HOUSE_PLACE,
-        amount=life.amount * _MARGIN, within=timedelta(hours=1),
-    )  # fmt: skip
-    return optimal_plan(
-        Problem(
-            assets=assets, holdings=tuple(holdings), needs=(need,), acceptance=acceptance,
-            rails=rails,
-        )
-    )  # fmt: skip
-
-
-def _list_destination(place: Workplace, asset: str) -> None:
-    """Put the house's account on the whitelist; simulated venues need no cool-off."""
+def _list_destinations(place: Workplace, known: Sequence[Mapping[str, str]]) -> None:
+    """Put the house's addresses on the whitelist; simulated venues need no cool-off."""
     whitelist = place.database.whitelist
-    name = entry_id(HOUSE_PLACE, asset, "", "", "")
-    if any(each.entry_id == name for each in whitelist.list()):
-        return
-    entry = WhitelistEntry(
-        entry_id=name, destination=HOUSE_PLACE, asset=asset, network="", address="", memo=""
-    )
-    listed = whitelist.propose(entry, TREASURY, _REASON)
-    whitelist.approve(listed.entry_id, RISK[0], _REASON, timedelta(0))
+    listed = {one.entry_id for one in whitelist.list()}
+    for told in known:
+        if told["place"] != HOUSE_PLACE:
+            continue
+        asset, network, address = told["asset"], told["network"], told["address"]
+        name = entry_id(HOUSE_PLACE, asset, network, address, "")
+        if name in listed:
+            continue
+        entry = WhitelistEntry(
+            entry_id=name, destination=HOUSE_PLACE, asset=asset, network=network, address=address,
+            memo="",
+        )  # fmt: skip
+        whitelist.propose(entry, TREASURY, _REASON)
+        whitelist.approve(name, RISK[0], _REASON, timedelta(0))
 
 
 def _whereabouts(record: TransferRecord) -> str:

@@ -14,7 +14,7 @@ from infra.simulator.venues.connecting import TownAccount, connect_home
 from tasks.failures import InfrastructureError
 from tasks.workplace import workplace
 
-VENUES = ("deribit", "binance")
+VENUES = ("deribit", "binance", "fireblocks")
 _STOP_SECONDS = 5.0
 
 

@@ -15,9 +15,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.input import RunInput
 
 from infra.db.transfers import TransferRecord, require_transfer
-from infra.transfers.steps import Cause, Steps
+from infra.outbound import Cause
+from infra.report.amounts import exact
+from infra.transfers.steps import Steps
 from tasks import artifacts
 from tasks import transfers as desk
+from tasks.paying import settle_paid
 from tasks.workplace import workplace
 
 if TYPE_CHECKING:
@@ -50,9 +53,11 @@ def send_transfers(number: int) -> int:
 def resolve_transfers(number: int, pause_seconds: float) -> int:
     """Ask the venues about what is open; return how many can still go on by themselves.
 
-    While there are some, it pauses first, so that the next round finds something to do.
+    What has arrived comes off the calls that it pays. While something can go on, it pauses, so
+    that the next round finds something to do.
     """
     _told("resolved", desk.resolve_due())
+    _settle_calls()
     moving = len(desk.transfers(MOVING))
     if moving:
         time.sleep(pause_seconds)
@@ -106,6 +111,15 @@ def approve_command(record: TransferRecord) -> str:
     """Return the command that approves a transfer."""
     short, digest = record.transfer_key[:12], record.payload_hash[:16]
     return f"plimsoll transfers approve {short} --hash {digest}"
+
+
+def _settle_calls() -> None:
+    logger = get_run_logger()
+    for one in settle_paid():
+        what = f"{exact(one.value)} settled" if one.outcome == "settled" else "pledge freed"
+        logger.info(
+            "call %s: %s by %s, now %s", one.call_id, what, one.transfer_key[:12], one.state
+        )
 
 
 def _told(what: str, found: Worked) -> int:

@@ -20,6 +20,7 @@ __all__ = ["ApprovalTier", "AssetRule", "RouteLimit", "Timing", "TransferPolicy"
 Environment: TypeAlias = Literal["sim", "test", "live"]
 PositiveAmount = Annotated[Decimal, Gt(0)]
 AmountFromZero = Annotated[Decimal, Ge(0)]
+Share = Annotated[Decimal, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,10 @@ class AssetRule:
     transfer_max: PositiveAmount
     fee_max: AmountFromZero
     tiers: Annotated[tuple[ApprovalTier, ...], MinLen(1)]
+    use_cost: Share = Decimal(0)
+    """What it costs to part with the asset, by which plans choose. [fraction of its value]"""
+    kept_share: Share = Decimal(0)
+    """What plans leave behind of each holding. [fraction]"""
 
     def __post_init__(self) -> None:
         bounds = [tier.above for tier in self.tiers]

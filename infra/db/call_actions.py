@@ -63,16 +63,21 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PledgedCollateral:
-    """What is pledged: units of an asset at a place, and their value after haircut."""
+    """What is pledged: units of an asset at a place, and their value after haircut.
+
+    ``transfer`` is the key of the transfer that brings it, where there is one.
+    """
 
     asset: str
     quantity: Decimal
     place: str
     value: Decimal
+    transfer: str = ""
 
     def details(self) -> dict[str, object]:
         """Return what is recorded beside the value."""
-        return {"asset": self.asset, "quantity": str(self.quantity), "place": self.place}
+        told = {"asset": self.asset, "quantity": str(self.quantity), "place": self.place}
+        return {**told, "transfer": self.transfer} if self.transfer else {**told}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

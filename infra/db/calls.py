@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy.orm import aliased
 
-from engine.calls.standing import Standing
+from engine.calls.standing import Pledge, Standing
 from engine.calls.states import END_STATES, require_step
 from engine.calls.substitution import Substitution
 from engine.errors import InvariantBroken, MissingDataError
@@ -25,7 +27,7 @@ from infra.db.call_events import (
     set_state,
 )
 from infra.db.call_facts import facts_of, standing_of, substitutions_of
-from infra.db.call_tables import CallTermsRow
+from infra.db.call_tables import CallFactRow, CallTermsRow
 from infra.db.call_wanted import WantedCall, wanted_calls
 from infra.db.runs import get_run, is_history
 from infra.db.tables import CallEventRow, CallRow, RequirementRow
@@ -45,6 +47,16 @@ class CallRecord:
     """Instants of issue and notification, levels, returns; None for calls older than terms."""
     facts: tuple[Mapping[str, Any], ...]
     substitutions: Mapping[int, Substitution]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitedPledge:
+    """A pledge that a transfer is to bring; ``quantity`` is what was to arrive of its asset."""
+
+    call_id: str
+    pledge: Pledge
+    transfer_key: str
+    quantity: Decimal
 
 
 class Calls:
@@ -185,6 +197,38 @@ class Calls:
         )
         with self._database.reading() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def awaited_pledges(self) -> list[AwaitedPledge]:
+        """Return pledges on their way that name their transfer, on open calls and on ended ones.
+
+        What a later close carried to another call is listed there.
+        """
+        ended = aliased(CallFactRow)
+        # Settled with its last part, rejected or carried on: nothing more comes of it.
+        is_over = exists().where(
+            ended.call_id == CallFactRow.call_id,
+            ended.pledge == CallFactRow.number,
+            or_(ended.is_last == 1, ended.kind.in_(("pledge_rejected", "pledge_carried"))),
+        )
+        query = (
+            select(CallFactRow.call_id, CallFactRow.number, CallFactRow.details)
+            .where(CallFactRow.kind == "pledged", ~is_over)
+            .order_by(CallFactRow.position)
+        )
+        with self._database.reading() as connection:
+            rows = [row for row in connection.execute(query) if row.details.get("transfer")]
+        standings = self.standings(sorted({row.call_id for row in rows}))
+        found = [(row, standings[row.call_id].pledge(row.number)) for row in rows]
+        return [
+            AwaitedPledge(
+                call_id=row.call_id,
+                pledge=pledge,
+                transfer_key=str(row.details["transfer"]),
+                quantity=Decimal(str(row.details["quantity"])),
+            )
+            for row, pledge in found
+            if pledge is not None and pledge.remaining
+        ]
 
     def standings(self, call_ids: Sequence[str]) -> dict[str, Standing]:
         """Return where calls stand, by name."""

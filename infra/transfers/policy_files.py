@@ -18,7 +18,9 @@ from infra.refusals import refusal
 from infra.rules import DEFAULT_PARAMETERS
 
 FOLDER: Final = "transfers"
-_AMOUNTS: Final = frozenset({"transfer_max", "fee_max", "above", "day_max", "rolling_max"})
+_AMOUNTS: Final = frozenset(
+    {"transfer_max", "fee_max", "above", "day_max", "rolling_max", "use_cost", "kept_share"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,14 @@ class DeribitVenue:
         self.identity.keys[key.client_id] = key
         return key
 
+    def receiving_addresses(self) -> list[tuple[str, str, str, str]]:
+        """Return account, network, asset and address under which the main account receives."""
+        main = self.book.accounts[MAIN]
+        return [
+            (MAIN, network, asset, self.rails.deposit_address(main, network).address)
+            for asset, network in contracts.NETWORKS.items()
+        ]
+
     def application(self) -> web.Application:
         """Return the server: ``/api/v2/<method>`` by GET and POST, ``/ws/api/v2`` for streams."""
         application = web.Application(

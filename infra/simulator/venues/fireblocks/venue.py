@@ -49,6 +49,7 @@ class FireblocksVenue:
             self.book, town.chain, self.transactions, self.wallets, self.webhooks
         )
         self.transactions.on_change.append(self._publish)
+        self._known: list[dict[str, str]] = []
 
     @property
     def secret_key(self) -> str:
@@ -64,6 +65,15 @@ class FireblocksVenue:
     def whitelist(self, name: str, asset_id: str, address: str, tag: str = "") -> Wallet:
         """Return a wallet of an address that may receive at once."""
         return self.wallets.whitelist(name, asset_id, address, tag)
+
+    def know(self, place: str, network: str, asset: str, address: str) -> None:
+        """Whitelist the address of a place under the custodian's own name of the asset."""
+        for one in ASSETS.values():
+            if one.asset == asset and network in one.networks:
+                self.whitelist(place, one.asset_id, address)
+                self._known.append(
+                    {"place": place, "asset": asset, "network": network, "address": address}
+                )
 
     def deposit_address(self, vault_id: str, asset_id: str) -> str:
         """Return the address under which a vault receives an asset."""
@@ -88,10 +98,13 @@ class FireblocksVenue:
         await self.webhooks.deliver()
 
     def describe(self) -> Mapping[str, object]:
-        """Return credential, places and where the keys of webhooks are."""
+        """Return credential, places, where the keys of webhooks are, and known destinations."""
         credential = {"account": _API_KEY, "api_key": self.api_key, "api_secret": self.secret_key}
         places = [f"{NAME}/{vault_id}" for vault_id in self.book.accounts]
-        return {"credentials": [credential], "places": places, "webhook_keys": JWKS_PATH}
+        return {
+            "credentials": [credential], "places": places, "webhook_keys": JWKS_PATH,
+            "destinations": self._known,
+        }  # fmt: skip
 
     async def _jwks(self, _: web.Request) -> web.Response:
         return web.json_response(
