@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from engine.errors import ParameterError
 from engine.money import Money, to_minor_units
 from engine.transfers import TransferIntent, WhitelistEntry, uses_of
-from engine.transfers.approvals import approvers_needed
 from engine.transfers.policy import TransferPolicy
 from infra.clock import utc_now
-from infra.db.transfers import TransferEvent, TransferRecord
+from infra.db.transfers import TransferRecord
+from infra.listings import (
+    Shown,
+    entry_as_json,
+    record_as_json,
+    shown_as_json,
+    shown_transfer,
+)
 from infra.transfers import HandDecision, KillSwitch, TransferDesk, Worked, policy_in_force
 from tasks.gateways import gateways
 from tasks.principals import principal
@@ -65,16 +71,6 @@ class Wish:
     attempt_group: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A transfer with its history and what it still needs."""
-
-    record: TransferRecord
-    events: Sequence[TransferEvent]
-    approvers: Sequence[str]
-    n_needed: int
-
-
 def transfers(states: Sequence[str] = (), *, only_open: bool = False) -> list[TransferRecord]:
     """Return transfers, the earliest first; those in ``states``, or only open ones."""
     known = (*OPEN, "reconciled", "rejected", "cancelled")
@@ -90,13 +86,7 @@ def transfers(states: Sequence[str] = (), *, only_open: bool = False) -> list[Tr
 def shown(key: str) -> Shown:
     """Return one transfer with everything that is known of it."""
     place = _prepared()
-    record = place.database.transfers.get(key)
-    return Shown(
-        record,
-        place.database.transfers.events(record.transfer_key),
-        sorted(place.database.transfers.approvals(record.transfer_key)),
-        approvers_needed(record.intent, _policy(place)),
-    )
+    return shown_transfer(place.database, _policy(place), key)
 
 
 def propose(wish: Wish) -> TransferRecord:
@@ -220,38 +210,6 @@ def desk_of(place: Workplace) -> TransferDesk:
     return _desk(place, _policy(place))
 
 
-def record_as_json(record: TransferRecord) -> dict[str, Any]:
-    """Return a transfer as JSON values; amounts are exact texts."""
-    content = asdict(record)
-    intent = content.pop("intent")
-    return {
-        "transfer_key": content.pop("transfer_key"),
-        "state": content.pop("state"),
-        **intent,
-        "amount": str(intent["amount"]),
-        "quantity": str(record.intent.quantity),
-        **{name: _plain(value) for name, value in content.items()},
-    }
-
-
-def shown_as_json(found: Shown) -> dict[str, Any]:
-    """Return a transfer with its history as JSON values."""
-    return {
-        **record_as_json(found.record),
-        "payload": found.record.intent.canonical,
-        "approvers": list(found.approvers),
-        "approvers_needed": found.n_needed,
-        "events": [
-            {name: _plain(value) for name, value in asdict(event).items()} for event in found.events
-        ],
-    }
-
-
-def entry_as_json(entry: WhitelistEntry) -> dict[str, Any]:
-    """Return a whitelist entry as JSON values."""
-    return {name: _plain(value) for name, value in asdict(entry).items()}
-
-
 def _prepared() -> Workplace:
     place = workplace()
     place.database.prepare()
@@ -293,13 +251,3 @@ def _stated(reason: str) -> str:
     if not reason.strip():
         raise ParameterError("a reason is needed", identifier="reason", limit="a text")
     return reason
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return value if isinstance(value, int | str | bool) or value is None else _text(value)
-
-
-def _text(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)

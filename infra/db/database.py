@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
     from infra.db.transfers import Transfers
+    from infra.db.users import Users
     from infra.db.venue_cursors import VenueCursors
     from infra.db.venue_margins import VenueMarginRecords
+    from infra.db.web_sessions import WebSessions
     from infra.db.webhooks import Webhooks
     from infra.db.whitelist import Whitelist
 
@@ -250,6 +252,20 @@ class Database:
         from infra.db.proposals import Proposals
 
         return Proposals(self)
+
+    @cached_property
+    def users(self) -> Users:
+        """Return users of the dashboard and their tokens."""
+        from infra.db.users import Users
+
+        return Users(self)
+
+    @cached_property
+    def web_sessions(self) -> WebSessions:
+        """Return logins and failed logins."""
+        from infra.db.web_sessions import WebSessions
+
+        return WebSessions(self)
 
     @cached_property
     def audit(self) -> Audit:
