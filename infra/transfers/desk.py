@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Connection
 
+from engine.approvals import require_new_approver
 from engine.errors import ParameterError, StateError
 from engine.money import Money, to_minor_units
 from engine.ports import TransferGateway, TransferReport
-from engine.transfers.approvals import approvers_needed, require_approved, require_may_approve
+from engine.transfers.approvals import (
+    approvers_needed,
+    payload_of,
+    require_approved,
+    require_may_approve,
+)
 from engine.transfers.intent import TransferIntent
 from engine.transfers.limits import require_within_limits
 from engine.transfers.policy import TransferPolicy
@@ -119,13 +125,7 @@ class TransferDesk:
             self._require_proposed(record, connection)
             require_may_approve(record.intent, record.proposer, principal, payload_hash)
             before = approvals_within(connection, record.transfer_key)
-            if principal in before:
-                raise ParameterError(
-                    f"{principal} has approved transfer {record.transfer_key} already: the next "
-                    "approval is somebody else's",
-                    identifier=record.transfer_key,
-                    value=principal,
-                )
+            require_new_approver(payload_of(record.intent, record.proposer), principal, before)
             now = self.database.clock()
             entries = entries_within(connection, record.intent.destination)
             require_listed(record.intent, entries, now)
