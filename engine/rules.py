@@ -18,6 +18,8 @@ from engine.errors import ParameterError
 from engine.limits import STRICT as _STRICT
 from engine.limits import Confidence, Fraction, HaircutTier, NonNegative, Positive
 from engine.margin.stress_parameters import StressGrid
+from engine.policies.ladder_parameters import Ladder
+from engine.policies.quiet_parameters import Quiet
 from engine.venue_rules import VenueRules
 
 __all__ = [
@@ -238,6 +240,10 @@ class HouseParameters:
     collateral: Mapping[str, CollateralAsset]
     stress_grid: StressGrid | None = None
     """None: documents from before there was one replay as they did."""
+    ladder: Ladder | None = None
+    """None: documents from before there was one; nothing is watched within the day on them."""
+    quiet: Quiet | None = None
+    """None: documents from before there was one; their alerts are not grouped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +277,8 @@ class Agreement:
     """Whether excess goes back by itself or when the client asks for it."""
     escalation: str = ""
     """``name@hours,...`` after the call was due; empty for the house's own levels."""
+    ladder: str = ""
+    """``rung@enter/release[:action],...`` where it differs from the house's ladder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.calls.terms import cure_terms, escalation_levels
 from engine.errors import ParameterError
+from engine.policies.ladder_terms import ladder_of
 from engine.rules import Agreement, HouseParameters, RuleBook
 from engine.times import close_of
 from engine.venue_rules import ParameterSet, VenueRules
@@ -103,7 +104,13 @@ def rule_book(
     agreements: dict[str, Agreement],
     venues: VenueRules | None = None,
 ) -> RuleBook:
-    """Return the rule book, named by the hash of house parameters, agreements and venue sets."""
+    """Return the rule book, named by the hash of house parameters, agreements and venue sets.
+
+    Raises
+    ------
+    ParameterError
+        If an agreement's ladder does not fit the house's.
+    """
     to_json = TypeAdapter(Agreement)
     # Without defaults, so that a term which came later does not rename what was agreed before.
     agreement_rows = [
@@ -115,12 +122,21 @@ def rule_book(
     if len(venues):
         parts.append(json.dumps(set_names(venues)))
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return RuleBook(rule_book_hash=digest, house=house, agreements=agreements, venues=venues)
+    rules = RuleBook(rule_book_hash=digest, house=house, agreements=agreements, venues=venues)
+    _require_ladders(rules)
+    return rules
 
 
 def set_names(venues: VenueRules) -> list[list[str]]:
     """Return what names each set: key, effective date, source, evidence and parameters' hash."""
     return [_set_name(one) for one in venues]
+
+
+def _require_ladders(rules: RuleBook) -> None:
+    """Raise ParameterError for an agreement whose ladder does not fit the house's."""
+    if rules.house.ladder is not None:
+        for agreement in rules.agreements.values():
+            ladder_of(rules, agreement)
 
 
 def _set_name(one: ParameterSet) -> list[str]:

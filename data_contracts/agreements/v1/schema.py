@@ -48,6 +48,8 @@ CONTRACT: Final = Contract(
                "request", optional=True, words=("automatic", "on_request")),
         Column("escalation", Kind.TEXT, "name@hours,... after the call was due; the house's own "
                "levels where empty", optional=True),
+        Column("ladder", Kind.TEXT, "rung@enter/release[:automatic|approval],... where the ladder "
+               "of the day (warn, call, restrict, reduce) differs from the house's", optional=True),
     ),
     key=("netting_set_id", "effective_date"),
     identifier="netting_set_id",
