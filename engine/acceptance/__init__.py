@@ -1,0 +1,5 @@
+"""Which prices are believed within the day, and what is done about those that are not."""
+
+from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
+
+__all__ = ["DEFAULTS", "AcceptanceParameters"]
