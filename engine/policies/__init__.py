@@ -4,6 +4,8 @@ __all__ = [
     "ladder",
     "ladder_parameters",
     "ladder_terms",
+    "new_risk",
+    "quiet",
     "quiet_parameters",
     "utilisation",
 ]
