@@ -19,8 +19,9 @@ from engine.errors import ModelInputError
 from engine.money import MONEY_CONTEXT
 
 BreakKind: TypeAlias = Literal[
-    "timing", "late", "stale_side", "missing_there", "missing_here", "duplicate", "sign", "quantity"
-]
+    "timing", "late", "stale_side", "missing_there", "missing_here", "duplicate", "sign",
+    "quantity", "unknown_item", "conflict", "unmatched", "unreadable", "funding", "margin_model",
+]  # fmt: skip
 Item: TypeAlias = tuple[str, str]
 """Place (account) and what is held there (asset, instrument)."""
 
@@ -37,6 +38,12 @@ OWNERS: Final[Mapping[BreakKind, str]] = {
     "duplicate": "treasury operations",
     "sign": "trading operations",
     "quantity": "middle office",
+    "unknown_item": "reference data",
+    "conflict": "trading operations",
+    "unmatched": "trading operations",
+    "unreadable": "trading operations",
+    "funding": "venue operations",
+    "margin_model": "risk",
 }
 
 
@@ -151,9 +158,9 @@ def reconcile_items(
     # Quantities of tokens with 18 decimals have more digits than the thread's own context.
     with localcontext(MONEY_CONTEXT):
         for item in sorted({*ours.quantities, *theirs.quantities, *moving}):
-            difference = _compare(scope, item, ours, theirs, moving.get(item, []), now, limits)
-            if difference is not None:
-                found.append(difference)
+            one = _compare(scope, item, ours, theirs, moving.get(item, []), now, limits)
+            if one is not None:
+                found.append(one)
     return tuple(found)
 
 
@@ -172,7 +179,7 @@ def _compare(
     )
     if unreadable:
         reported = theirs.quantities.get(item)
-        return _difference(scope, "stale_side", item, held, reported, detail=unreadable)
+        return difference(scope, "stale_side", item, held, reported, detail=unreadable)
     reported = theirs.quantities.get(item, Decimal(0))
     gap = reported - held
     if abs(gap) <= limits.tolerance:
@@ -184,14 +191,14 @@ def _compare(
         kind: BreakKind = "late" if late else "timing"
         detail = f"{', '.join(late)} under way for longer than {limits.in_flight_max}" * bool(late)
         keys = tuple(each.key for each in explanation)
-        return _difference(scope, kind, item, held, reported, keys, detail)
+        return difference(scope, kind, item, held, reported, keys, detail)
     twice = [
         each for each in moving if each.is_booked and abs(gap - each.change) <= limits.tolerance
     ]
     if twice:
         keys = tuple(each.key for each in twice[:1])
-        return _difference(scope, "duplicate", item, held, reported, keys, "seen twice there")
-    return _difference(scope, _kind_of(held, reported), item, held, reported)
+        return difference(scope, "duplicate", item, held, reported, keys, "seen twice there")
+    return difference(scope, _kind_of(held, reported), item, held, reported)
 
 
 def _why_unreadable(place: str, side: Side, now: datetime, limits: Limits) -> str:
@@ -229,7 +236,7 @@ def _kind_of(ours: Decimal, theirs: Decimal) -> BreakKind:
     return "sign" if (ours > 0) != (theirs > 0) else "quantity"
 
 
-def _difference(
+def difference(
     scope: str,
     kind: BreakKind,
     item: Item,
@@ -238,6 +245,7 @@ def _difference(
     explained_by: tuple[str, ...] = (),
     detail: str = "",
 ) -> Difference:
+    """Return a difference under the name that it keeps while it lasts, with its first owner."""
     identity = "|".join((scope, *item))
     return Difference(
         # A break keeps its name while it lasts, whatever its size or kind becomes.

@@ -18,6 +18,7 @@ from engine.errors import StateError
 from infra.db.call_tables import CallFactRow
 from infra.db.canonical import GENESIS, link
 from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
+from infra.db.oms_tables import ExecutionRow
 from infra.db.rule_tables import ParameterSetRow
 from infra.db.tables import AuditRow, CallEventRow, EntryRow, PostingRow
 from infra.db.transfer_tables import TransferEventRow
@@ -113,6 +114,7 @@ class Audit:
                 ("ledger_hold_resolutions", _rows_of(connection, HoldResolutionRow)),
                 ("ledger_attestations", _rows_of(connection, AttestationRow)),
                 ("transfer_events", _rows_of(connection, TransferEventRow)),
+                ("oms_executions", _rows_of(connection, ExecutionRow)),
             ):
                 heads[chain] = _verify_chain(chain, rows, anchors.get(chain, {}))
         return ChainReport(heads, n_anchors)
@@ -158,6 +160,7 @@ def _heads(connection: Connection) -> dict[str, Head]:
         ),
         "ledger_attestations": chain_head(connection, AttestationRow.position, AttestationRow.hash),
         "transfer_events": chain_head(connection, TransferEventRow.position, TransferEventRow.hash),
+        "oms_executions": chain_head(connection, ExecutionRow.position, ExecutionRow.hash),
     }
 
 
@@ -209,7 +212,7 @@ def _parameter_rows(connection: Connection) -> Iterator[_Row]:
 
 def _rows_of(
     connection: Connection,
-    table: type[HoldRow | HoldResolutionRow | AttestationRow | TransferEventRow],
+    table: type[HoldRow | HoldResolutionRow | AttestationRow | TransferEventRow | ExecutionRow],
 ) -> Iterator[_Row]:
     return _plain_rows(connection, select(table.__table__).order_by(table.position))
 

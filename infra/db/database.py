@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -20,37 +20,22 @@ from infra.clock import Clock, utc_now
 from infra.db import schema
 from infra.db.column_types import ExactSum
 from infra.db.faults import database_faults
+from infra.db.parts import DatabaseParts
 
 if TYPE_CHECKING:
-    from infra.db.audit import Audit
-    from infra.db.board import Board
-    from infra.db.breaks import Breaks
-    from infra.db.call_actions import CallActions
-    from infra.db.call_ageing import CallAgeing
-    from infra.db.calls import Calls
-    from infra.db.intraday_events import IntradayEvents
     from infra.db.lease import Lease
-    from infra.db.ledger import Ledger
-    from infra.db.parameters import Parameters
-    from infra.db.proposals import Proposals
-    from infra.db.records import Records
-    from infra.db.requirements import Requirements
-    from infra.db.runs import Runs
-    from infra.db.transfers import Transfers
-    from infra.db.users import Users
-    from infra.db.venue_cursors import VenueCursors
-    from infra.db.venue_margins import VenueMarginRecords
-    from infra.db.web_sessions import WebSessions
-    from infra.db.webhooks import Webhooks
-    from infra.db.whitelist import Whitelist
+
 
 _SQLITE_OLDEST: Final = (3, 37, 0)
 # Any two programs that write as Plimsoll must agree on this number.
 _WRITER_LOCK: Final = 0x506C696D736F6C6C
 _CONNECT_SECONDS: Final = 10
 
+Seal: TypeAlias = Callable[[str], str]
+"""Returns the seal of a text, by a key that the database does not hold."""
 
-class Database:
+
+class Database(DatabaseParts):
     """Access to the record of business facts; connects on first use.
 
     One writer at a time, on both engines: hash chains and limits need an order, and the wait for
@@ -58,12 +43,19 @@ class Database:
     """
 
     def __init__(
-        self, url: URL, *, wait_seconds: float, actor: str, clock: Clock = utc_now
+        self,
+        url: URL,
+        *,
+        wait_seconds: float,
+        actor: str,
+        clock: Clock = utc_now,
+        seal: Seal | None = None,
     ) -> None:
         self.url = url
         self.wait_seconds = wait_seconds
         self.actor = actor
         self.clock = clock
+        self.seal = seal
         self.is_embedded = url.get_backend_name() == "sqlite"
 
     @property
@@ -134,146 +126,6 @@ class Database:
 
         return hold_lease(self, key, wait_seconds)
 
-    @cached_property
-    def runs(self) -> Runs:
-        """Return runs and their steps."""
-        from infra.db.runs import Runs
-
-        return Runs(self)
-
-    @cached_property
-    def venue_margins(self) -> VenueMarginRecords:
-        """Return margins of venue accounts."""
-        from infra.db.venue_margins import VenueMarginRecords
-
-        return VenueMarginRecords(self)
-
-    @cached_property
-    def records(self) -> Records:
-        """Return snapshots and rule books."""
-        from infra.db.records import Records
-
-        return Records(self)
-
-    @cached_property
-    def requirements(self) -> Requirements:
-        """Return requirements by run."""
-        from infra.db.requirements import Requirements
-
-        return Requirements(self)
-
-    @cached_property
-    def calls(self) -> Calls:
-        """Return margin calls and their events."""
-        from infra.db.calls import Calls
-
-        return Calls(self)
-
-    @cached_property
-    def call_actions(self) -> CallActions:
-        """Return what people and clients do to calls."""
-        from infra.db.call_actions import CallActions
-
-        return CallActions(self)
-
-    @cached_property
-    def call_ageing(self) -> CallAgeing:
-        """Return what time does to calls."""
-        from infra.db.call_ageing import CallAgeing
-
-        return CallAgeing(self)
-
-    @cached_property
-    def webhooks(self) -> Webhooks:
-        """Return messages to subscribers, and those that came in."""
-        from infra.db.webhooks import Webhooks
-
-        return Webhooks(self)
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """Return the double-entry ledger."""
-        from infra.db.ledger import Ledger
-
-        return Ledger(self)
-
-    @cached_property
-    def transfers(self) -> Transfers:
-        """Return transfers and their events."""
-        from infra.db.transfers import Transfers
-
-        return Transfers(self)
-
-    @cached_property
-    def whitelist(self) -> Whitelist:
-        """Return destinations that transfers may go to."""
-        from infra.db.whitelist import Whitelist
-
-        return Whitelist(self)
-
-    @cached_property
-    def venue_cursors(self) -> VenueCursors:
-        """Return how far each venue's own history has been read."""
-        from infra.db.venue_cursors import VenueCursors
-
-        return VenueCursors(self)
-
-    @cached_property
-    def board(self) -> Board:
-        """Return how netting sets and the system stand now."""
-        from infra.db.board import Board
-
-        return Board(self)
-
-    @cached_property
-    def intraday_events(self) -> IntradayEvents:
-        """Return the events that the intraday loop emits."""
-        from infra.db.intraday_events import IntradayEvents
-
-        return IntradayEvents(self)
-
-    @cached_property
-    def breaks(self) -> Breaks:
-        """Return reconciliation breaks."""
-        from infra.db.breaks import Breaks
-
-        return Breaks(self)
-
-    @cached_property
-    def parameters(self) -> Parameters:
-        """Return the registry of parameters."""
-        from infra.db.parameters import Parameters
-
-        return Parameters(self)
-
-    @cached_property
-    def proposals(self) -> Proposals:
-        """Return proposals of new parameters."""
-        from infra.db.proposals import Proposals
-
-        return Proposals(self)
-
-    @cached_property
-    def users(self) -> Users:
-        """Return users of the dashboard and their tokens."""
-        from infra.db.users import Users
-
-        return Users(self)
-
-    @cached_property
-    def web_sessions(self) -> WebSessions:
-        """Return logins and failed logins."""
-        from infra.db.web_sessions import WebSessions
-
-        return WebSessions(self)
-
-    @cached_property
-    def audit(self) -> Audit:
-        """Return the audit chain."""
-        from infra.db.audit import Audit
-
-        return Audit(self)
-
     def _faults(self) -> AbstractContextManager[None]:
         return database_faults(self.label, self.wait_seconds)
 
@@ -294,7 +146,12 @@ class Database:
 
 
 def open_database(
-    url: str, *, wait_seconds: float = 30.0, actor: str = "plimsoll", clock: Clock = utc_now
+    url: str,
+    *,
+    wait_seconds: float = 30.0,
+    actor: str = "plimsoll",
+    clock: Clock = utc_now,
+    seal: Seal | None = None,
 ) -> Database:
     """Return the database at ``url``; nothing is opened before the first use.
 
@@ -308,6 +165,9 @@ def open_database(
         Who acts, for audit and call events.
     clock : Clock
         Source of recorded instants.
+    seal : callable, optional
+        Returns the seal of a text. With it, approvals of destinations are sealed and asked for
+        their seal; without it they are neither.
 
     Raises
     ------
@@ -330,7 +190,7 @@ def open_database(
         )
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ParameterError("PLIMSOLL_DATABASE_URL: sqlite needs a file: sqlite:///path")
-    return Database(parsed, wait_seconds=wait_seconds, actor=actor, clock=clock)
+    return Database(parsed, wait_seconds=wait_seconds, actor=actor, clock=clock, seal=seal)
 
 
 def _sqlite_engine(database: Database) -> Engine:

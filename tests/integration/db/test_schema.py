@@ -12,6 +12,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
@@ -21,11 +22,15 @@ from engine.transfers import TransferIntent, WhitelistEntry
 from infra.db import Attestation, Database, Hold, IntradayEvent, Posting, open_database
 from infra.db.board_tables import IntradayEventRow  # noqa: F401  (its tables are compared)
 from infra.db.column_types import ExactAmount, MinorUnits
+from infra.db.executions import OpeningLine, Reported, Unreadable
+from infra.db.funding import FundingCheck
 from infra.db.ledger import Entry
 from infra.db.ledger_attestations import attest
 from infra.db.tables import Base, CallRow, RequirementRow
+from infra.db.web_tables import UserRow  # noqa: F401  (its tables are compared)
 from infra.transfers import KillSwitch
 from tests.integration.db.call_facts import act, with_terms
+from tests.integration.db.executions import execution
 from tests.integration.db.facts import (
     CLOSE,
     DAY,
@@ -50,7 +55,8 @@ APPEND_ONLY = (
     "rule_proposal_events", "venue_margins", "call_terms", "call_facts",
     "webhook_receipts", "transfer_events", "transfer_approvals", "whitelist_entries",
     "whitelist_events", "kill_switch_events", "ledger_holds", "ledger_hold_resolutions",
-    "ledger_attestations", "intraday_events",
+    "ledger_attestations", "intraday_events", "oms_executions", "oms_conflicts", "oms_quarantine",
+    "oms_openings", "oms_files", "oms_channel_events", "funding_checks", "break_acceptances",
 )  # fmt: skip
 
 
@@ -94,9 +100,35 @@ def fill(database: Database) -> Database:
         kind="breach", resource="plimsoll.netting-set.NS-1", subject="1", occurred_at=CLOSE
     )
     assert database.intraday_events.record([fact]) == 1
+    fill_order_management(database)
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
+
+
+def fill_order_management(database: Database) -> None:
+    """Add an execution, a conflict, a bad message, an opening, a file, an event, a check."""
+    for quantity in (1, 2):
+        reported = Reported(
+            executions=(execution("E-1", quantity=Decimal(quantity)),),
+            openings=(
+                OpeningLine(account_id="a", as_of=CLOSE, instrument_id="x", quantity=Decimal(1)),
+            ),
+            unreadable=(Unreadable(identifier="E-2", reason="no side", raw="{}"),),
+        )
+        database.executions.record("desk", "csv", reported)
+    with database.writing() as connection:
+        database.oms_channels.take_file_within(connection, "00", "desk", "a.csv", {})
+    database.oms_channels.order_sequence("desk", "alice", "test", next_sender=2)
+    check = FundingCheck(
+        place="binance/a", instrument_id="x", asset="USDT", funded_at=CLOSE, booked=None,
+        due_low=Decimal(1), due_high=Decimal(2), quantity=Decimal(1), verdict="missing", why="",
+    )  # fmt: skip
+    assert database.funding.record([check]) == 1
+    run = database.runs.begin("reconcile", DAY, {}, "test", force=True)
+    facts = {"break_id": "B-9", "owner": "risk", "scope": "funding", "evidence": "00"}
+    database.breaks.update(run.run_id, pd.DataFrame([facts]))
+    database.break_acceptances.accept("B-9", "alice", "seen")
 
 
 def fill_transfers(database: Database) -> None:
