@@ -234,31 +234,6 @@ class TransferReport:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReduceOrder:
-    """An order that may only make a position smaller."""
-
-    key: str
-    account_id: str
-    instrument_id: str
-    side: Literal["buy", "sell"]
-    quantity: Decimal
-    limit_price: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReport:
-    """What a venue says of an order."""
-
-    key: str
-    order_id: str
-    status: Literal["open", "filled", "cancelled", "rejected"]
-    filled_quantity: Decimal
-    average_price: Decimal | None
-    reading: Reading
-    reason: str = ""
-
-
 class VenueCatalog(Protocol):
     """Instruments of a venue."""
 
@@ -296,19 +271,6 @@ class WhatIf(Protocol):
         self, account_id: str, changes: Mapping[str, Decimal]
     ) -> tuple[ReportedMargin, ...]:
         """Return margin if ``changes`` (contracts by instrument) were added to the positions."""
-
-
-class RiskActions(Protocol):
-    """What may be done to reduce risk. Each call is one attempt."""
-
-    async def reduce(self, order: ReduceOrder) -> OrderReport:
-        """Send a reduce-only order."""
-
-    async def find_order(self, account_id: str, key: str) -> OrderReport | None:
-        """Return the order of a key; None is "not found", which does not mean "not executed"."""
-
-    async def cancel_all(self, account_id: str) -> int:
-        """Cancel the account's open orders; return how many."""
 
 
 class TransferGateway(Protocol):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from engine.errors import MissingDataError
+from engine.order_ports import RiskActions
 from engine.ports import (
     AccountFeed,
     AccountSnapshot,
     DepositHistory,
     HeldBalance,
     MarketFeed,
-    RiskActions,
     TransferGateway,
     VenueCatalog,
     VenueLedgerPage,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
 
 from engine.errors import BadPayload, NotSent, OutcomeUnknown, VenueError
-from engine.ports import OrderReport, Reading, ReduceOrder, ReportedMargin
+from engine.order_ports import HedgeOrder, OrderGuarantees, OrderReport, ReduceOrder
+from engine.ports import Reading, ReportedMargin
 from infra.venues.deribit import wire
 from infra.venues.deribit.account import margins_of
 from infra.venues.deribit.client import (
@@ -24,12 +25,15 @@ from infra.venues.deribit.client import (
 )
 from infra.venues.deribit.instruments import DeribitCatalog, settlement_of, size_of, symbol_of
 from infra.venues.deribit.places import account_of
+from infra.venues.deribit.transfers import REQUEST_EXPIRY
 
 _PLACED: Final = msgspec.json.Decoder(wire.Placed)
 _ORDERS: Final = msgspec.json.Decoder(list[wire.Order])
 _COUNT: Final = msgspec.json.Decoder(int)
 _SUMMARY: Final = msgspec.json.Decoder(wire.Summary)
 _SUMMARIES: Final = msgspec.json.Decoder(wire.Summaries)
+_CANCELLED: Final = msgspec.json.Decoder(wire.Order)
+ORDER_SETTLE_WINDOW: Final = timedelta(seconds=5)
 _Status = Literal["open", "filled", "cancelled", "rejected"]
 _STATES: Final[Mapping[str, _Status]] = {
     "open": "open",
@@ -44,11 +48,23 @@ class DeribitActions:
     """What may be done to reduce risk.
 
     The key travels as the order's label, by which it is found. Deribit does not refuse a second
-    order of a label: a reduction is sent once, and then only looked up.
+    order of a label: an order is sent once, and then only looked up.
     """
 
-    def __init__(self, client: DeribitClient, catalog: DeribitCatalog) -> None:
-        self._client, self._catalog = client, catalog
+    def __init__(
+        self,
+        client: DeribitClient,
+        catalog: DeribitCatalog,
+        *,
+        request_expiry: timedelta = REQUEST_EXPIRY,
+    ) -> None:
+        self._client, self._catalog, self._request_expiry = client, catalog, request_expiry
+
+    def order_guarantees(self) -> OrderGuarantees:
+        """Return what Deribit promises about orders: a label is kept, and nothing more."""
+        return OrderGuarantees(
+            is_keyed=False, request_expiry=self._request_expiry, settle_window=ORDER_SETTLE_WINDOW
+        )
 
     async def reduce(self, order: ReduceOrder) -> OrderReport:
         """Send a reduce-only order, at market where it has no limit.
@@ -58,6 +74,15 @@ class DeribitActions:
         VenueError
             With ``was_sent`` "no" if it had no effect; else ``OutcomeUnknown``.
         """
+        return await self._place(order, order.limit_price, is_reduce_only=True)
+
+    async def hedge(self, order: HedgeOrder) -> OrderReport:
+        """Send an order that may open a position; raises as ``reduce`` does."""
+        return await self._place(order, order.limit_price, is_reduce_only=False)
+
+    async def _place(
+        self, order: ReduceOrder | HedgeOrder, limit_price: Decimal | None, *, is_reduce_only: bool
+    ) -> OrderReport:
         symbol, account = symbol_of(order.instrument_id), account_of(order.account_id)
         try:
             size = size_of(await self._catalog.listed(symbol))
@@ -68,12 +93,13 @@ class DeribitActions:
         parameters: dict[str, object] = {
             "instrument_name": symbol,
             "amount": exact(order.quantity * size),
-            "type": "market" if order.limit_price is None else "limit",
+            "type": "market" if limit_price is None else "limit",
             "label": order.key,
-            "reduce_only": True,
+            "reduce_only": is_reduce_only,
         }
-        if order.limit_price is not None:
-            parameters["price"] = exact(order.limit_price)
+        if limit_price is not None:
+            # What waits in the book takes no risk off.
+            parameters |= {"price": exact(limit_price), "time_in_force": "immediate_or_cancel"}
         call = Call(f"private/{order.side}", parameters, account, MATCHING_WEIGHT)
         answered = await self._client.write(call, _PLACED)
         try:
@@ -83,10 +109,19 @@ class DeribitActions:
                 f"{error}; look it up by its key, do not send it anew", identifier=order.key
             ) from error
 
-    async def find_order(self, account_id: str, key: str) -> OrderReport | None:
-        """Return the order of a key; None is "not found", which does not mean "not executed"."""
+    async def find_order(
+        self, account_id: str, key: str, instrument_id: str = ""
+    ) -> OrderReport | None:
+        """Return the order of a key; None is "not found", which does not mean "not executed".
+
+        Labels are found by currency: in that of ``instrument_id``, else in all of them.
+        """
         account = account_of(account_id)
-        for currency in await self._currencies(account):
+        if instrument_id:
+            currencies = [settlement_of(await self._catalog.listed(symbol_of(instrument_id)))]
+        else:
+            currencies = await self._currencies(account)
+        for currency in currencies:
             parameters = {"currency": currency, "label": key}
             call = Call("private/get_order_state_by_label", parameters, account)
             answered = await self._client.read(call, _ORDERS)
@@ -101,6 +136,13 @@ class DeribitActions:
                 size = size_of(await self._catalog.listed(found.instrument_name))
                 return _report(key, found, size, answered.received_at)
         return None
+
+    async def cancel_order(self, account_id: str, order_id: str, instrument_id: str) -> None:
+        """Ask once that an order be cancelled; what became of it is for a lookup to say."""
+        call = Call(
+            "private/cancel", {"order_id": order_id}, account_of(account_id), MATCHING_WEIGHT
+        )
+        await self._client.write(call, _CANCELLED)
 
     async def cancel_all(self, account_id: str) -> int:
         """Cancel the account's open orders; return how many."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 import msgspec
 
 from engine.errors import BadPayload, OutcomeUnknown, VenueError, VenueRejected
-from engine.ports import OrderReport, Reading, ReduceOrder, ReportedMargin
+from engine.order_ports import HedgeOrder, OrderGuarantees, OrderReport, ReduceOrder
+from engine.ports import Reading, ReportedMargin
 from infra.venues.okx import wire
 from infra.venues.okx.account import pending_orders
-from infra.venues.okx.client import VENUE, Call, OkxClient
+from infra.venues.okx.client import ORDER_LIFE, VENUE, Call, OkxClient
 from infra.venues.okx.codes import NO_SUCH_ORDER
 from infra.venues.okx.instruments import inst_id_of
 from infra.venues.okx.market import OkxMarket
@@ -28,6 +30,8 @@ _KINDS: Final = ("SWAP", "FUTURES", "OPTION", "SPOT")
 _BATCH: Final = 20
 _PAGE: Final = 100
 _PAGES_MAX: Final = 5
+_CLOCK_MARGIN: Final = timedelta(seconds=1)
+ORDER_SETTLE_WINDOW: Final = timedelta(seconds=10)
 _STATES: Final[dict[str, Literal["open", "filled", "cancelled", "rejected"]]] = {
     "live": "open",
     "partially_filled": "open",
@@ -38,11 +42,19 @@ _STATES: Final[dict[str, Literal["open", "filled", "cancelled", "rejected"]]] = 
 
 
 class OkxActions:
-    """Reduce-only orders and cancels in net mode, cross margin; what-if."""
+    """Reduce-only orders, hedges and cancels in net mode, cross margin; what-if."""
 
     def __init__(self, places: OkxPlaces, market: OkxMarket) -> None:
         self._places, self._market = places, market
         self._sent: dict[str, str] = {}
+
+    def order_guarantees(self) -> OrderGuarantees:
+        """Return what OKX promises: a client id that was used is refused."""
+        return OrderGuarantees(
+            is_keyed=True,
+            request_expiry=ORDER_LIFE + _CLOCK_MARGIN,
+            settle_window=ORDER_SETTLE_WINDOW,
+        )
 
     async def reduce(self, order: ReduceOrder) -> OrderReport:
         """Send a reduce-only order, at the market where it has no limit price.
@@ -51,13 +63,22 @@ class OkxActions:
         before it matches: what was filled is read once afterwards, and if that fails the order is
         reported open.
         """
+        return await self._place(order, order.limit_price, is_reduce_only=True)
+
+    async def hedge(self, order: HedgeOrder) -> OrderReport:
+        """Send an order that may open a position."""
+        return await self._place(order, order.limit_price, is_reduce_only=False)
+
+    async def _place(
+        self, order: ReduceOrder | HedgeOrder, limit_price: Decimal | None, *, is_reduce_only: bool
+    ) -> OrderReport:
         client, inst_id = self._places.client(order.account_id), inst_id_of(order.instrument_id)
         body = {
             "instId": inst_id, "tdMode": "cross", "side": order.side, "ordType": "market",
-            "sz": plain(order.quantity), "reduceOnly": True, "clOrdId": order.key,
+            "sz": plain(order.quantity), "reduceOnly": is_reduce_only, "clOrdId": order.key,
         }  # fmt: skip
-        if order.limit_price is not None:
-            body |= {"ordType": "ioc", "px": plain(order.limit_price)}
+        if limit_price is not None:
+            body |= {"ordType": "ioc", "px": plain(limit_price)}
         self._sent[order.key] = inst_id
         call = Call(path="/api/v5/trade/order", body=body, weight=1, has_expiry=True)
         made = await client.write(call, _MADE)
@@ -77,10 +98,12 @@ class OkxActions:
             return replace(acknowledged, reason=f"acknowledged, not read: {error}")
         return found or acknowledged
 
-    async def find_order(self, account_id: str, key: str) -> OrderReport | None:
+    async def find_order(
+        self, account_id: str, key: str, instrument_id: str = ""
+    ) -> OrderReport | None:
         """Return the order of a key: open ones, then those of seven days, kind by kind."""
         client = self._places.client(account_id)
-        sent = self._sent.get(key)
+        sent = inst_id_of(instrument_id) if instrument_id else self._sent.get(key)
         if sent is not None:
             return await self._order(client, sent, key)
         for row in await pending_orders(client):
@@ -91,6 +114,12 @@ class OkxActions:
             if inst_id:
                 return await self._order(client, inst_id, key)
         return None
+
+    async def cancel_order(self, account_id: str, order_id: str, instrument_id: str) -> None:
+        """Ask once that an order be cancelled; what became of it is for a lookup to say."""
+        body = {"instId": inst_id_of(instrument_id), "ordId": order_id}
+        call = Call(path="/api/v5/trade/cancel-order", body=body, weight=1)
+        await self._places.client(account_id).write(call, _MADE)
 
     async def cancel_all(self, account_id: str) -> int:
         """Cancel all open orders, twenty in a request; return how many were open."""

@@ -10,7 +10,8 @@ import pytest
 from data_contracts.registry import contract
 from data_contracts.validation import validate
 from engine.errors import Unsupported, VenueRejected
-from engine.ports import ReduceOrder, TransferOrder
+from engine.order_ports import ReduceOrder
+from engine.ports import TransferOrder
 from infra.simulator.venues.core.faults import Fault, FaultKind
 from infra.simulator.venues.core.trading import OrderRequest, place
 from tests.integration.venues.binance_town import hosted, transfer

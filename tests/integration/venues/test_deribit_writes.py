@@ -21,8 +21,9 @@ from engine.errors import (
     VenueRejected,
     VenueUnavailable,
 )
-from engine.ports import ReduceOrder
+from engine.order_ports import ReduceOrder
 from infra.simulator.venues.core.faults import FaultKind
+from infra.simulator.venues.core.trading import OrderRequest, place
 from infra.venues import http
 from tests.integration.venues.deribit_town import MAIN, MARGIN_A, PERPETUAL, Scene, order, scene
 
@@ -341,11 +342,11 @@ def test_a_reduction_after_a_liquidation_never_turns_the_position() -> None:
 def test_open_orders_are_cancelled_and_counted() -> None:
     async def run() -> None:
         async with scene() as s:
-            far = ReduceOrder(
-                key=KEY, account_id=MARGIN_A, instrument_id=PERPETUAL, side="sell",
-                quantity=Decimal(5), limit_price=Decimal(90000),
+            resting = OrderRequest(
+                symbol="BTC-PERPETUAL", side="sell", quantity=Decimal(5), key=KEY,
+                limit_price=Decimal(90000),
             )  # fmt: skip
-            assert (await s.adapter.actions.reduce(far)).status == "open"
+            assert place(s.venue.book, s.venue.book.accounts["1002"], resting).state == "open"
             assert await s.adapter.actions.cancel_all(MARGIN_A) == 1
             found = await s.adapter.actions.find_order(MARGIN_A, KEY)
             assert found is not None and found.status == "cancelled"

@@ -207,15 +207,13 @@ class Futures:
             quantity=call.number("quantity"),
             limit_price=call.number("price") if kind == "LIMIT" else None,
             is_reduce_only=call.flag("reduceOnly"),
+            is_immediate=in_force in ("IOC", "FOK"),
             key=key,
         )
         self._require_margin(account, request)
         order = place(self._book, account, request)
         if not order.key:
             order.key = f"web_{order.order_id}"
-        if order.state == "open" and in_force in ("IOC", "FOK"):
-            order.state = "cancelled"
-            self._book.order_changed(account)
         return order_payload(order, now)
 
     def _require_margin(self, account: Account, request: OrderRequest) -> None:

@@ -48,6 +48,7 @@ class Order:
     limit_price: Decimal | None
     is_reduce_only: bool
     placed_at: datetime
+    is_immediate: bool = False
     due: float = 0.0
     filled: Decimal = ZERO
     average_price: Decimal | None = None

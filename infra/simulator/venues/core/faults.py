@@ -49,6 +49,7 @@ class FaultKind(StrEnum):
     WITHDRAWALS_PENDING = "withdrawals_pending"
     SLOW_DEPOSITS = "slow_deposits"  # `factor` times the confirmations
     SLOW_MATCHING = "slow_matching"  # orders acknowledged now, filled after `seconds`
+    PARTIAL_FILL = "partial_fill"  # `share` of an order of a symbol (`channel`) is met
     # Streams.
     GAP = "gap"
     DUPLICATE = "duplicate"

@@ -21,6 +21,8 @@ class OrderRequest:
     quantity: Decimal
     limit_price: Decimal | None = None
     is_reduce_only: bool = False
+    is_immediate: bool = False
+    """What does not fill when it is matched is cancelled."""
     key: str = ""
 
 
@@ -47,7 +49,7 @@ def place(book: VenueBook, account: Account, request: OrderRequest) -> Order:
         order_id=str(book.next_id()), key=request.key, account_id=account.account_id,
         symbol=request.symbol, side=request.side, quantity=quantity,
         limit_price=request.limit_price, is_reduce_only=request.is_reduce_only,
-        placed_at=book.clock.wall(),
+        is_immediate=request.is_immediate, placed_at=book.clock.wall(),
     )  # fmt: skip
     lag = book.plan.draw(FaultKind.SLOW_MATCHING, scope)
     if lag is not None:
@@ -67,13 +69,18 @@ def match(book: VenueBook, account: Account, order: Order) -> bool:
     quote = book.quote(order.symbol)
     touch = quote.ask if order.side == "buy" else quote.bid
     limit = order.limit_price
-    if limit is not None and (touch - limit) * order.sign > 0:
-        return False
-    if touch <= 0:
-        return False
-    book.fill(account, order.symbol, order.remaining * order.sign, touch, order=order)
-    order.filled, order.average_price, order.state = order.quantity, touch, "filled"
-    return True
+    is_crossing = touch > 0 and (limit is None or (touch - limit) * order.sign <= 0)
+    quantity = _met(book, account, order) if is_crossing else ZERO
+    if quantity:
+        book.fill(account, order.symbol, quantity * order.sign, touch, order=order)
+        cost = order.filled * (order.average_price or ZERO) + quantity * touch
+        order.filled += quantity
+        order.average_price = cost / order.filled
+    if not order.remaining:
+        order.state = "filled"
+    elif order.is_immediate:
+        order.state = "cancelled"
+    return bool(quantity) or order.state != "open"
 
 
 def match_all(book: VenueBook) -> None:
@@ -139,6 +146,25 @@ def liquidate_what_is_under(book: VenueBook) -> None:
             ]
             largest = max(held, key=lambda position: (abs(position.quantity), position.symbol))
             liquidate(book, account, largest.symbol, Decimal("0.5"))
+
+
+def _met(book: VenueBook, account: Account, order: Order) -> Decimal:
+    """Return the contracts that find somebody on the other side: all but where a fault says less.
+
+    What may only reduce is cut to what is held by now.
+    """
+    quantity = order.remaining
+    if order.is_reduce_only:
+        position = account.positions.get(order.symbol)
+        held = position.quantity if position is not None else ZERO
+        quantity = min(quantity, abs(held)) if held * order.sign < 0 else ZERO
+    scope = Scope(venue=book.venue, account=account.account_id, channel=order.symbol)
+    thin = book.plan.draw(FaultKind.PARTIAL_FILL, scope)
+    if thin is None:
+        return quantity
+    lot = book.listing(order.symbol).lot_size
+    lots = (quantity * thin.number("share", "0.5") / lot).to_integral_value("ROUND_DOWN")
+    return min(lots * lot, quantity)
 
 
 def _reducible(book: VenueBook, account: Account, request: OrderRequest, scope: Scope) -> Decimal:

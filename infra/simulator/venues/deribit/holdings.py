@@ -240,7 +240,8 @@ def order_of(book: VenueBook, order: Order) -> dict[str, object]:
     size = contracts.contract_size(book.listing(order.symbol))
     stamp = int(order.placed_at.timestamp() * 1000)
     return {
-        "time_in_force": "good_til_cancelled", "reduce_only": order.is_reduce_only,
+        "time_in_force": "immediate_or_cancel" if order.is_immediate else "good_til_cancelled",
+        "reduce_only": order.is_reduce_only,
         "price": order.limit_price if order.limit_price is not None else "market_price",
         "post_only": False, "order_type": "market" if order.limit_price is None else "limit",
         "order_state": order.state, "order_id": order.order_id, "label": order.key,

@@ -50,6 +50,7 @@ class OrderMethods:
             symbol=listing.symbol, side=side, quantity=quantity, key=label,
             limit_price=None if is_market else call.number("price"),
             is_reduce_only=call.flag("reduce_only"),
+            is_immediate=call.text("time_in_force", "") == "immediate_or_cancel",
         )  # fmt: skip
         order = place(self._book, call.asker, request)
         trades = [trade_of(self._book, order)] if order.filled else []

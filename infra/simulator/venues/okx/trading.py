@@ -179,15 +179,12 @@ class Trading:
             quantity=number(str(row.get("sz", "")), "sz"),
             limit_price=number(price, "px") if kind != "market" else None,
             is_reduce_only=str(row.get("reduceOnly", "")).lower() == "true",
+            is_immediate=kind in ("ioc", "fok"),
             key=key,
         )
         if not request.is_reduce_only:
             self._require_margin(account, request)
-        order = place(self._book, account, request)
-        if order.state == "open" and kind in ("ioc", "fok"):
-            order.state = "cancelled"
-            self._book.order_changed(account)
-        return order
+        return place(self._book, account, request)
 
     def _require_margin(self, account: Account, request: OrderRequest) -> None:
         listing = self._book.listing(request.symbol)
