@@ -6,10 +6,10 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-all check bench fault clean
+.PHONY: help setup run serve test test-all check bench fault fault-release clean
 
 help: ## show the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## make .venv with the locked dependencies (uv where it is there, else pip)
 
@@ -41,8 +41,12 @@ test: check ## what CI runs: checks and the default tests
 test-all: check ## the default tests and the slow ones
 	$(BIN)/python -m pytest -n 2 -m 'not fault and not benchmark'
 
-fault: setup ## kill, crash and starve: the same bytes must come out
-	$(BIN)/python -m pytest -m fault tests
+fault: setup ## kill at every crash point, race and starve: lose and double nothing; resumes
+	$(BIN)/python -m tests.fault
+	$(BIN)/python -m pytest -n 2 -m fault tests
+
+fault-release: setup ## the size of a release: 100,000 lives of transfers that are killed; resumes
+	$(BIN)/python -m tests.fault --lifecycles 100000
 
 bench: .venv/.bench .venv-peers/.ready ## time and memory against peers, side by side in one run
 	$(BIN)/python -m tests.benchmark

@@ -7,6 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import (
+    database,
+    database_url,
+    empty_database_url,
+    engine_name,
+    new_database,
+    postgresql_database,
+    postgresql_server,
+    postgresql_template,
+    quick_folder,
+    sqlite_database,
+    sqlite_template,
+)
+
+__all__ = [
+    "database",
+    "database_url",
+    "empty_database_url",
+    "engine_name",
+    "new_database",
+    "postgresql_database",
+    "postgresql_server",
+    "postgresql_template",
+    "quick_folder",
+    "sqlite_database",
+    "sqlite_template",
+]
+
 REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.prefect_server import PrefectServer
+from tests.fault.databases import Template
 from tests.fault.runs import Record, record_of
 from tests.integration.flows.conftest import (
     FIRST_DATE,
@@ -34,3 +35,12 @@ def undisturbed(
     ended = CommandLine(home, server)("eod", "--date", str(FIRST_DATE), "--market", str(world))
     assert ended.code == 0, ended.err
     return record_of(home, FIRST_DATE)
+
+
+@pytest.fixture
+def template(engine_name: str, request: pytest.FixtureRequest) -> Template:
+    """Return the migrated database that lives are begun in, of both kinds in turn."""
+    if engine_name == "sqlite":
+        return Template("sqlite", str(request.getfixturevalue("sqlite_template")))
+    server = request.getfixturevalue("postgresql_server")
+    return Template("postgresql", server, request.getfixturevalue("postgresql_template"))

@@ -6,10 +6,8 @@ Every act carries a key, as a message or a desk gives it one; so a rerun finds w
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,22 +18,17 @@ from typing import Any
 from sqlalchemy import select
 
 from engine.calls.disputes import DisputeReason
-from infra.crashpoints import VARIABLE
 from infra.db import Database, open_database
 from infra.db.call_tables import CallFactRow, WebhookDeliveryRow
 from infra.db.tables import CallEventRow, CallRow
 from infra.messages.webhook_delivery import Subscriber, deliver_due
 from infra.messages.webhook_signing import WebhookSecret
 from tests.integration.db.call_facts import act, btc, came, with_terms
-from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, calls
+from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, calls, requirements
 
 NETTING_SETS = ("NS-1", "NS-2", "NS-3")
 SUBSCRIBER = Subscriber("client", "http://127.0.0.1:1/hook", (WebhookSecret(b"s" * 32),))
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-# Children of a small process that has imported this module and started nothing else: a child of the
-# test's own process would inherit the threads and locks of whatever ran before.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +42,22 @@ class Life:
     """The planted bug: a key that a rerun does not make again."""
 
 
+_opened: dict[str, Database] = {}
+
+
+def open_at(life: Life) -> Database:
+    """Return the database of a life.
+
+    A closed one is kept: what SQLAlchemy has compiled in this process serves its children too.
+    """
+    if life.url not in _opened:
+        _opened[life.url] = open_database(life.url, wait_seconds=20.0, actor="life")
+    return _opened[life.url]
+
+
 def live(life: Life) -> None:
     """Live the life from its start; what a run before has done is found and not done again."""
-    database = open_database(life.url, wait_seconds=20.0, actor="life")
+    database = open_at(life)
     try:
         _live(database, life)
     finally:
@@ -63,8 +69,11 @@ def _live(database: Database, life: Life) -> None:
     acts = database.call_actions
     amounts = {name: str(dice.randint(50, 100)) for name in NETTING_SETS}
     run = bound(database, DAY)
-    issued = database.calls.issue(run.run_id, with_terms(calls(amounts)))
-    one, two, _ = (str(name) for name in issued["call_id"])
+    database.requirements.save(run.run_id, requirements("NS-4"))
+    amounts_asked = {**amounts, "NS-4": f"-{dice.randint(10, 30)}"}
+    asked = with_terms(calls(amounts_asked), returns="on_request")
+    issued = database.calls.issue(run.run_id, asked)
+    one, two, _, back = (str(name) for name in issued["call_id"])
 
     def by(step: str):
         tail = os.urandom(4).hex() if life.has_fresh_keys else ""
@@ -81,6 +90,13 @@ def _live(database: Database, life: Life) -> None:
     part = str(dice.randint(1, 40))
     acts.settle(one, came(part, first.number), by("part"))
     acts.withdraw_dispute(two, by("withdraw"))
+    instead = btc(part, "1.6")
+    other = acts.propose_substitution(one, first.number, Decimal(part), instead, by("instead"))
+    for step in ("agreed", "received", "released"):
+        acts.move_substitution(one, other.number, step, by(step))
+    acts.request_return(back, by("ask for the return"))
+    sent = acts.pledge(back, btc(amounts_asked["NS-4"][1:], "0.2"), by("send back"))
+    acts.settle(back, came(amounts_asked["NS-4"][1:], sent.number), by("sent back"))
     database.call_ageing.age(DUE, "plimsoll")
     _deliver(database, life, 1)
     if not database.runs.get(run.run_id).is_finished:
@@ -113,32 +129,13 @@ def _deliver(database: Database, life: Life, days: int) -> None:
     deliver_due(database, SUBSCRIBER, NOW + timedelta(days=days), hear)
 
 
-def undisturbed_points(life: Life) -> int:
-    """Return how many crash points a life passes when nothing kills it."""
-    answer = _CONTEXT.SimpleQueue()
-    process = _CONTEXT.Process(target=_counted, args=(answer, life))
-    process.start()
-    process.join()
-    assert process.exitcode == 0, process.exitcode
-    return int(answer.get())
-
-
-def killed(life: Life, point: int) -> bool:
-    """Run the life in a process that dies at its ``point``-th crash point; whether it did."""
-    process = _CONTEXT.Process(target=_armed, args=(life, point))
-    process.start()
-    process.join()
-    assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
-    return process.exitcode != 0
-
-
 def record_of(life: Life) -> dict[str, Any]:
     """Return what a life has left behind, call by call.
 
     Left out are clocks, hashes that chain over them, and the order between calls: a life that is
     begun anew looks at its first deadline a second time, when there are more calls to see.
     """
-    database = open_database(life.url, actor="life")
+    database = open_at(life)
     try:
         with database.reading() as connection:
             facts = [
@@ -181,16 +178,3 @@ def _heard(life: Life) -> list[str]:
     events = sorted(event for _, event in told)
     assert len(set(events)) == len(told) == len({name for name, _ in told})
     return events
-
-
-def _armed(life: Life, point: int) -> None:
-    os.environ[VARIABLE] = f"#{point}"
-    live(life)
-
-
-def _counted(answer: Any, life: Life) -> None:
-    from infra import crashpoints
-
-    os.environ[VARIABLE] = "#0"
-    live(life)
-    answer.put(next(crashpoints._numbers) - 1)

@@ -28,7 +28,14 @@ REPLY_TIMEOUT_SECONDS = 0.15
 LATE_SECONDS = 0.25
 SCALE = 8
 UNIT = Decimal(10) ** SCALE
-FAULTS = ("reset_before", "reset_after", "late", "error_after", "delayed", "missing_credit")
+FAULTS = (
+    "reset_before", "reset_after", "late", "error_after", "delayed", "missing_credit",
+    "refused_at_once",
+)  # fmt: skip
+# After a sending that may have worked, a refusal proves something only if nothing else moves there.
+FAULTS_ALONE = (*FAULTS, "refused")
+# Nobody listens there.
+CLOSED_PORT = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS balances (place TEXT, asset TEXT, units INTEGER NOT NULL,
     PRIMARY KEY (place, asset), CHECK (units >= 0)) STRICT;
@@ -50,6 +57,7 @@ class Venue:
         self.db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;" + SCHEMA)
         self.plan: dict[str, Any] = {"seed": 0, "share": 0.0, "faults": list(FAULTS), "keyed": True}
         self.requests = 0
+        self.seen: set[str] = set()
 
     def settle(self, now: float) -> None:
         """Carry out what is due: late acceptances first, then credits."""
@@ -169,6 +177,11 @@ async def _submit(
 ) -> dict[str, Any] | None:
     order, now = request["order"], request["now"]
     fault = venue.fault(order)
+    is_first = order["key"] not in venue.seen
+    venue.seen.add(order["key"])
+    if fault == "refused" or (fault == "refused_at_once" and is_first):
+        # What has been executed is answered as it was; what still waits in a gateway is not known.
+        return venue.find(order["key"]) or {"error": "funds"}
     if fault == "reset_before":
         writer.transport.abort()
         return None
@@ -236,13 +249,17 @@ def tell(port: int, **request: Any) -> dict[str, Any]:
 
 @dataclass
 class SocketGateway:
-    """The venue's adapter: one request, one attempt. ``forgets_keys`` is the planted bug."""
+    """The venue's adapter: one request, one attempt. ``forgets_keys`` is the planted bug.
+
+    ``closed`` is the share of sendings that find the venue's port closed.
+    """
 
     port: int
     clock: Callable[[], datetime]
     is_keyed: bool = True
     fee: Decimal = Decimal("0.00001")
     forgets_keys: bool = False
+    closed: float = 0.0
 
     def guarantees(self, order: TransferOrder) -> RouteGuarantees:
         """Return what the venue promises."""
@@ -265,10 +282,12 @@ class SocketGateway:
             "key": key, "source": order.source, "destination": order.destination,
             "asset": order.asset, "units": int(order.quantity * UNIT), "fee": int(self.fee * UNIT),
         }  # fmt: skip
+        now = self._now()
+        is_closed = random.Random(f"{order.key}:{now}").random() < self.closed
         try:
             answer = await ask(
-                self.port, {"do": "submit", "order": body, "now": self._now()},
-                REPLY_TIMEOUT_SECONDS,
+                CLOSED_PORT if is_closed else self.port,
+                {"do": "submit", "order": body, "now": now}, REPLY_TIMEOUT_SECONDS,
             )  # fmt: skip
         except ConnectionRefusedError as error:
             raise NotSent(f"the venue refuses connections: {error}") from error

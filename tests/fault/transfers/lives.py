@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-import os
 import random
-import signal
 import struct
-import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,10 +18,10 @@ from engine.ports import Reading, TransferReport
 from engine.transfers import TransferIntent
 from engine.transfers.policy import ApprovalTier, AssetRule, RouteLimit, Timing, TransferPolicy
 from engine.transfers.whitelist import WhitelistEntry
-from infra import crashpoints
 from infra.db import Database, open_database
 from infra.db.ledger import Entry, Posting
 from infra.transfers import KillSwitch, TransferDesk
+from tests.fault.forks import in_child
 from tests.fault.transfers.keyed_venue import SocketGateway, tell
 
 START = datetime(2026, 11, 21, 6, tzinfo=UTC)
@@ -107,6 +105,8 @@ class Place:
     intents: tuple[TransferIntent, ...] = ()
     hints: int = 0
     """Seed of repeated webhooks; 0 for none."""
+    closed: float = 0.0
+    """Share of sendings that find nobody who takes the connection."""
 
 
 def intent(number: int, amount: int = 5_000_000) -> TransferIntent:
@@ -139,7 +139,9 @@ def desk_at(place: Place, database: Database) -> TransferDesk:
 
 def gateway_at(place: Place, **changes: Any) -> SocketGateway:
     """Return the venue's gateway under the place's clock."""
-    gateway = SocketGateway(place.port, place.clock, forgets_keys=place.planted)
+    gateway = SocketGateway(
+        place.port, place.clock, forgets_keys=place.planted, closed=place.closed
+    )
     return replace(gateway, **changes)
 
 
@@ -203,122 +205,20 @@ def _hint(desk: TransferDesk, intents: Sequence[TransferIntent], draw: random.Ra
         assert desk.ingest(report)
 
 
-def in_child(work: Callable[[Place], None], place: Place, kill_at: int = 0) -> int:
-    """Run ``work`` in a forked process that dies at its ``kill_at``-th crash point.
-
-    Returns
-    -------
-    int
-        0 if it was killed, else the number of points that it reached.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.close(reader)
-            os.environ[crashpoints.VARIABLE] = f"#{kill_at}"
-            work(place)
-            os.write(writer, str(next(crashpoints._numbers)).encode())
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    os.close(writer)
-    answer = os.read(reader, 100)
-    os.close(reader)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return 0
-    assert os.WEXITSTATUS(status) == 0, "the process failed, see its traceback"
-    return int(answer)
-
-
-def killed_life(place: Place, kill_at: int, seed: int) -> int:
+def killed_life(place: Place, kill_at: int, seed: int) -> Counter[str]:
     """Live, be killed at a point, be killed again while recovering, then live to the end.
 
     Returns
     -------
-    int
-        How often it was killed.
+    Counter of str
+        The crash points at which it was killed.
     """
     draw = random.Random(f"{seed}:{kill_at}")
-    kills = int(in_child(live, place, kill_at) == 0)
-    place.clock.advance(draw.choice([0.01, 1.0, 15.0, 60.0]))
-    kills += int(in_child(live, place, draw.randint(1, 12)) == 0)
-    place.clock.advance(draw.choice([0.01, 1.0, 15.0, 60.0]))
+    died: Counter[str] = Counter()
+    for point in (kill_at, draw.randint(1, 12)):
+        ended = in_child(live, place, point)
+        if ended.is_killed:
+            died[ended.points[-1]] += 1
+        place.clock.advance(draw.choice([0.01, 1.0, 15.0, 60.0]))
     in_child(live, place)
-    return kills
-
-
-def wrongs(place: Place, *, at_end: bool = True) -> list[str]:
-    """Return what is wrong with the books: lost, doubled, in transit, or not adding up.
-
-    Held against the invariants: I-06 (executions per key are 0 or 1, and as the state says), I-08
-    (in transit is the sum of open transfers), I-11 (out = in + fee), I-15 (counted once).
-    """
-    database = open_at(place)
-    book = tell(place.port, do="book", now=place.clock().timestamp())
-    records = {one.transfer_key: one for one in database.transfers.list()}
-    units = {
-        row["account"]: int(row["amount"].scaleb(SCALE))
-        for row in database.ledger.balances().to_dict(orient="records")
-    }
-    database.audit.verify()
-    database.close()
-    venue = {name: held for name, asset, held in book["balances"] if asset == ASSET}
-    executed: dict[str, list[Any]] = {}
-    for row in book["transfers"]:
-        executed.setdefault(row[0], []).append(row)
-    found = _wrong_executions(records, executed, place, at_end)
-    transit = {name: held for name, held in units.items() if name.startswith("transit:") and held}
-    open_keys = {
-        f"transit:{key}": one.intent.amount
-        for key, one in records.items()
-        if one.debited_at is not None and one.credited_at is None and one.state != "rejected"
-    }
-    if transit != open_keys:
-        found.append(f"I-08 in transit {transit}, open transfers {open_keys}")
-    unseen_debits = sum(
-        row[3] for rows in executed.values() for row in rows
-        if row[0] not in records or records[row[0]].debited_at is None
-    )  # fmt: skip
-    unseen_credits = sum(
-        row[3] - row[4] for rows in executed.values() for row in rows
-        if row[5] == "credited"
-        and (row[0] not in records or records[row[0]].credited_at is None)
-    )  # fmt: skip
-    if units.get(f"location:{A}", 0) - venue.get(A, 0) != unseen_debits:
-        found.append(f"I-15 source: ledger {units.get(f'location:{A}')}, venue {venue.get(A)}")
-    if venue.get(B, 0) - units.get(f"location:{B}", 0) != unseen_credits:
-        found.append(f"I-15 target: ledger {units.get(f'location:{B}')}, venue {venue.get(B)}")
-    inside = sum(held for name, held in units.items() if name != "outside:world")
-    if inside != STORED or inside != -units["outside:world"]:
-        found.append(f"I-01 {inside} of {STORED} are inside")
-    if at_end and transit:
-        found.append(f"left in transit: {transit}")
-    return found
-
-
-def _wrong_executions(
-    records: dict[str, Any], executed: dict[str, list[Any]], place: Place, at_end: bool
-) -> list[str]:
-    found = []
-    for one in place.intents:
-        n = len(executed.get(one.key, []))
-        record = records.get(one.key)
-        if n > 1:
-            found.append(f"I-06 {one.key} was executed {n} times")
-        if not at_end:
-            continue
-        if record is None or record.state != "reconciled":
-            found.append(f"lost: {one.key} is {record.state if record else 'not recorded'}")
-        elif n != 1:
-            found.append(f"I-06 {one.key} is reconciled and was executed {n} times")
-        elif executed[one.key][0][3] != one.amount or executed[one.key][0][4] != FEE:
-            found.append(f"I-11 {one.key}: {executed[one.key]}")
-    strangers = set(executed) - set(records)
-    if strangers:
-        found.append(f"I-06 executed under keys that nobody recorded: {sorted(strangers)}")
-    return found
+    return died

@@ -23,8 +23,8 @@ from infra.db.call_tables import CallFactRow
 from infra.db.tables import CallRow
 from tests.integration.db.call_facts import act, btc, came, one_call, with_terms
 from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, breaks, calls, requirements
-from tests.integration.db.processes import race
 from tests.integration.db.test_audit import tamper
+from tests.processes import race
 
 
 def state_of(database: Database, name: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import InvariantBroken, ModelInputError
 from infra.db import Database, RunHandle, call_id, open_database
 from tests.integration.db.facts import DAY, DUE, NEXT_DAY, bound, calls
-from tests.integration.db.processes import race
+from tests.processes import race
 
 
 def finish(database: Database, run: RunHandle) -> None:

@@ -14,7 +14,7 @@ import pytest
 from engine.errors import MarginPlatformError, ParameterError, StateError, StateUnavailable
 from infra.db import Database, open_database
 from tests.integration.db.facts import begin, requirements
-from tests.integration.db.processes import until_killed
+from tests.processes import until_killed
 
 
 def test_a_locked_sqlite_database_is_unavailable_after_a_bounded_wait(

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from engine.errors import InsufficientCollateral, InvariantBroken, UnbackedCredit
 from infra.db import Attestation, Database, Entry, Hold, Posting, open_database
 from tests.integration.db.facts import DAY
-from tests.integration.db.processes import race
+from tests.processes import race
 
 PLACE = "location:okx/a"
 LIMIT = 20

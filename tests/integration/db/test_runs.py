@@ -15,7 +15,7 @@ import pytest
 from engine.errors import InvariantBroken, MissingDataError, ModelInputError, StateError
 from infra.db import Database, open_database
 from tests.integration.db.facts import CLOSE, DAY, NEXT_DAY, begin, bound
-from tests.integration.db.processes import race, until_killed
+from tests.processes import race, until_killed
 
 
 def test_a_first_start_makes_sequence_one(database: Database) -> None:

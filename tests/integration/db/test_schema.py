@@ -43,8 +43,8 @@ from tests.integration.db.facts import (
     requirements,
     venue_margins,
 )
-from tests.integration.db.processes import race
 from tests.integration.db.sets import recorded
+from tests.processes import race
 
 VERSIONS = Path(__file__).parents[3] / "infra" / "db" / "migrations" / "versions"
 NEWEST = max(path.name[1:5] for path in VERSIONS.glob("v*.py"))

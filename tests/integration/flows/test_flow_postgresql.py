@@ -9,7 +9,7 @@ import pytest
 
 from tasks.prefect_server import PrefectServer
 from tasks.workplace import workplace
-from tests.integration.conftest import create_postgresql, drop_postgresql, postgresql_address
+from tests.databases import create_postgresql, drop_postgresql, postgresql_address
 from tests.integration.flows.conftest import FIRST_DATE, close, require_same_bytes, working_in
 
 

@@ -14,9 +14,9 @@ import pytest
 from engine.transfers.states import COUNTED
 from infra.db import open_database
 from infra.transfers import KillSwitch, TransferDesk
-from tests.integration.db.processes import race
 from tests.integration.transfers.conftest import Office
 from tests.integration.transfers.fake_venue import Clock, FakeVenue, listed, rules, stock, wanted
+from tests.processes import race
 
 N_PROCESSES = 6
 
