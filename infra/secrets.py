@@ -7,13 +7,17 @@ and signatures out of texts of others, such as exceptions that quote a signed UR
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from pydantic import SecretStr
@@ -75,6 +79,50 @@ def read_secret(name: str, environment: Mapping[str, str] | None = None) -> Secr
             identifier=variable,
         )
     return SecretStr(value)
+
+
+def own_key(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> SecretStr:
+    """Return a key of this installation's own: the secret of a name, else one made for it once.
+
+    One that is made lies in ``folder`` under the name in lower case, mode 0600; whoever shares a
+    database over several hosts sets the secret on each of them instead.
+
+    Raises
+    ------
+    ParameterError
+        As ``read_secret``, also for the file that was made.
+    """
+    given = os.environ if environment is None else environment
+    variable = SECRET_PREFIX + name
+    if given.get(variable) or given.get(f"{variable}_FILE"):
+        return read_secret(name, given)
+    path = folder / name.lower()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Written whole under another name first: of two that start at once, both read one key.
+    made = folder / f".{name.lower()}.{os.getpid()}"
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(token_hex(32))
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()
+    return SecretStr(_read_file(variable, path))
+
+
+def sealer(key: Callable[[], SecretStr]) -> Callable[[str], str]:
+    """Return what seals a text with a key (HMAC-SHA256); the key is read when first needed."""
+
+    @cache
+    def read() -> bytes:
+        return key().get_secret_value().encode()
+
+    def seal(text: str) -> str:
+        return hmac.new(read(), text.encode(), hashlib.sha256).hexdigest()
+
+    return seal
 
 
 def read_credential(

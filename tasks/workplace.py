@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from infra.db import open_database
+from infra.secrets import own_key, sealer
 from infra.settings import ENVIRONMENT_PREFIX, Settings, read_settings
 from infra.store import open_store
 from tasks.cluster import ClusterOptions
@@ -52,7 +53,11 @@ def use_workers(n_workers: int | None = None, dask_address: str | None = None) -
 
 @lru_cache(maxsize=4)
 def _workplace(settings: Settings) -> Workplace:
+    seal = sealer(lambda: own_key("WHITELIST", settings.home_path / "keys"))
     database = open_database(
-        settings.database_address, wait_seconds=settings.database_wait_seconds, actor="plimsoll"
+        settings.database_address,
+        wait_seconds=settings.database_wait_seconds,
+        actor="plimsoll",
+        seal=seal,
     )
     return Workplace(settings, database, open_store(settings.store_address))

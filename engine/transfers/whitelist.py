@@ -28,6 +28,9 @@ class WhitelistEntry:
     memo: str
     active_from: datetime | None = None
     revoked_at: datetime | None = None
+    is_sealed: bool = True
+    """Whether the approval bears the seal of those who send: one that was written past them has
+    none."""
 
     @property
     def is_genuine(self) -> bool:
@@ -52,7 +55,7 @@ def require_listed(
     ------
     ModelInputError
         If there is none with this asset, network, address and memo, or it is not approved, still
-        in its cool-off, revoked or altered.
+        in its cool-off, revoked, altered, or approved by somebody who could only write rows.
     """
     wanted = entry_id(intent.destination, intent.asset, intent.network, intent.address, intent.memo)
     label = f"{intent.destination} for {intent.asset}"
@@ -61,6 +64,13 @@ def require_listed(
         raise _refused(intent, f"{label} is not on the whitelist", "a listed destination")
     if not found.is_genuine:
         raise _refused(intent, f"the whitelist entry {wanted[:12]} was altered", "as it was listed")
+    if found.active_from is not None and not found.is_sealed:
+        raise _refused(
+            intent,
+            f"the approval of {label} does not bear this installation's seal: revoke the entry "
+            "and have two people list it again",
+            "an approval made here",
+        )
     if found.revoked_at is not None:
         raise _refused(
             intent, f"{label} was taken off the whitelist at {found.revoked_at:%Y-%m-%d %H:%M}Z",

@@ -201,6 +201,7 @@ class WhitelistEventRow(Base):
     reason: Mapped[str]
     active_from: Mapped[datetime | None]
     recorded_at: Mapped[datetime]
+    seal: Mapped[str | None]
 
 
 class KillSwitchRow(Base):

@@ -1,11 +1,18 @@
-"""The whitelist: one person proposes a destination, another approves it, then it cools off."""
+"""The whitelist: one person proposes a destination, another approves it, then it cools off.
+
+An approval is sealed with a key that the database does not hold, so that nobody who can only write
+rows lists a destination.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from engine.errors import MissingDataError, ParameterError, StateError
 from engine.ids import parse_identifier
@@ -36,13 +43,13 @@ class Whitelist:
         with self._database.writing() as connection:
             last = _last(connection, key)
             if last is not None and last["event"] != "revoked":
-                return _entry(connection, key)
+                return self._entry(connection, key)
             if last is None:
                 row = {"entry_id": key, "recorded_at": self._database.clock(), **facts}
                 connection.execute(insert(WhitelistRow), row)
             event = {"round": (last["round"] if last else 0) + 1, "proposer": principal}
             self._append(connection, key, "proposed", principal, {**event, "reason": reason})
-            return _entry(connection, key)
+            return self._entry(connection, key)
 
     def approve(self, key: str, principal: str, reason: str, cool_off: timedelta) -> WhitelistEntry:
         """Let a destination be used after ``cool_off``.
@@ -73,8 +80,9 @@ class Whitelist:
                 "reason": reason,
                 "active_from": self._database.clock() + cool_off,
             }
+            event["seal"] = self._seal(found, principal, event)
             self._append(connection, found, "approved", principal, event)
-            return _entry(connection, found)
+            return self._entry(connection, found)
 
     def revoke(self, key: str, principal: str, reason: str) -> WhitelistEntry:
         """Take a destination off the list at once; one person is enough."""
@@ -85,7 +93,7 @@ class Whitelist:
                 raise _not_waiting(found, last)
             event = {"round": last["round"], "proposer": last["proposer"], "reason": reason}
             self._append(connection, found, "revoked", principal, event)
-            return _entry(connection, found)
+            return self._entry(connection, found)
 
     def history(self, key: str) -> list[dict[str, Any]]:
         """Return what people did with an entry, in order."""
@@ -97,10 +105,42 @@ class Whitelist:
             )
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def list(self) -> list[WhitelistEntry]:
-        """Return all entries, revoked ones too, by destination and asset."""
-        with self._database.reading() as connection:
-            return entries_within(connection)
+    def entries_within(
+        self, connection: Connection, destination: str | None = None
+    ) -> list[WhitelistEntry]:
+        """Return the entries, of one destination if given, as they stand."""
+        query = select(WhitelistRow.__table__).order_by(
+            WhitelistRow.destination, WhitelistRow.asset, WhitelistRow.entry_id
+        )
+        events = select(WhitelistEventRow.__table__).order_by(WhitelistEventRow.position)
+        if destination is not None:
+            query = query.where(WhitelistRow.destination == destination)
+            named = select(WhitelistRow.entry_id).where(WhitelistRow.destination == destination)
+            events = events.where(WhitelistEventRow.entry_id.in_(named))
+        last: dict[str, RowMapping] = {
+            row["entry_id"]: row for row in connection.execute(events).mappings()
+        }
+        return [
+            _entry_of(row, last.get(row["entry_id"]), self._is_sealed)
+            for row in connection.execute(query).mappings()
+        ]
+
+    def _entry(self, connection: Connection, key: str) -> WhitelistEntry:
+        query = select(WhitelistRow.destination).where(WhitelistRow.entry_id == key)
+        destination = connection.execute(query).scalar_one()
+        found = self.entries_within(connection, destination)
+        return next(one for one in found if one.entry_id == key)
+
+    def _seal(self, key: str, approver: str, event: Mapping[Any, Any]) -> str | None:
+        if self._database.seal is None:
+            return None
+        active_from = event["active_from"].astimezone(UTC).isoformat(timespec="microseconds")
+        content = [key, event["round"], event["proposer"], approver, active_from]
+        return self._database.seal(json.dumps(["whitelist", *content]))
+
+    def _is_sealed(self, approval: RowMapping) -> bool:
+        expected = self._seal(approval["entry_id"], approval["actor"], approval)
+        return expected is None or hmac.compare_digest(expected, approval["seal"] or "")
 
     def _append(
         self, connection: Connection, key: str, event: str, actor: str, facts: dict[str, Any]
@@ -121,40 +161,23 @@ class Whitelist:
             connection, f"whitelist {event}", key, details, actor=actor
         )
 
+    def list(self) -> list[WhitelistEntry]:
+        """Return all entries, revoked ones too, by destination and asset."""
+        with self._database.reading() as connection:
+            return self.entries_within(connection)
 
-def entries_within(connection: Connection, destination: str | None = None) -> list[WhitelistEntry]:
-    """Return the entries, of one destination if given, as they stand."""
-    query = select(WhitelistRow.__table__).order_by(
-        WhitelistRow.destination, WhitelistRow.asset, WhitelistRow.entry_id
+
+def _entry_of(
+    row: RowMapping, last: RowMapping | None, is_sealed: Callable[[RowMapping], bool]
+) -> WhitelistEntry:
+    event = None if last is None else last["event"]
+    return WhitelistEntry(
+        entry_id=row["entry_id"],
+        **{name: row[name] for name in _CONTENT},
+        active_from=last["active_from"] if last is not None and event == "approved" else None,
+        revoked_at=last["recorded_at"] if last is not None and event == "revoked" else None,
+        is_sealed=last is None or event != "approved" or is_sealed(last),
     )
-    events = select(WhitelistEventRow.__table__).order_by(WhitelistEventRow.position)
-    if destination is not None:
-        query = query.where(WhitelistRow.destination == destination)
-        named = select(WhitelistRow.entry_id).where(WhitelistRow.destination == destination)
-        events = events.where(WhitelistEventRow.entry_id.in_(named))
-    active: dict[str, datetime | None] = {}
-    revoked: dict[str, datetime | None] = {}
-    for row in connection.execute(events).mappings():
-        key = row["entry_id"]
-        active[key] = row["active_from"] if row["event"] == "approved" else active.get(key)
-        revoked[key] = row["recorded_at"] if row["event"] == "revoked" else None
-        if row["event"] == "proposed":
-            active[key] = None
-    return [
-        WhitelistEntry(
-            entry_id=row["entry_id"],
-            **{name: row[name] for name in _CONTENT},
-            active_from=active.get(row["entry_id"]),
-            revoked_at=revoked.get(row["entry_id"]),
-        )
-        for row in connection.execute(query).mappings()
-    ]
-
-
-def _entry(connection: Connection, key: str) -> WhitelistEntry:
-    query = select(WhitelistRow.destination).where(WhitelistRow.entry_id == key)
-    destination = connection.execute(query).scalar_one()
-    return next(one for one in entries_within(connection, destination) if one.entry_id == key)
 
 
 def _last(connection: Connection, key: str) -> dict[str, Any] | None:

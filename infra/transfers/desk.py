@@ -32,7 +32,6 @@ from engine.transfers.whitelist import require_known, require_listed
 from infra.crashpoints import crashpoint
 from infra.db.ledger_balances import asset_scales
 from infra.db.transfers import approvals_within, find_transfer, known_transfer
-from infra.db.whitelist import entries_within
 from infra.outbound.worked import Cause, Worked
 from infra.transfers.resolving import Resolver
 from infra.transfers.sending import Sender
@@ -96,7 +95,7 @@ class TransferDesk:
                 now = self.database.clock()
                 # Past transfers are counted when it is sent; alone it must fit in any case.
                 require_within_limits(intent, self.policy, (), now)
-                entries = entries_within(connection, intent.destination)
+                entries = self.database.whitelist.entries_within(connection, intent.destination)
                 require_known(intent, entries)
                 if approvers_needed(intent, self.policy) == 0:
                     words = f"no second person is needed up to this amount ({rule.tiers[0].above})"
@@ -127,7 +126,7 @@ class TransferDesk:
             before = approvals_within(connection, record.transfer_key)
             require_new_approver(payload_of(record.intent, record.proposer), principal, before)
             now = self.database.clock()
-            entries = entries_within(connection, record.intent.destination)
+            entries = self.database.whitelist.entries_within(connection, record.intent.destination)
             require_listed(record.intent, entries, now)
             self.database.transfers.approve_within(connection, record, principal)
             needed = approvers_needed(record.intent, self.policy)

@@ -39,7 +39,6 @@ from infra.db.transfers import (
     approvals_within,
     require_transfer,
 )
-from infra.db.whitelist import entries_within
 from infra.db.writers import epoch_within, take_over_within
 from infra.outbound.asking import asked
 from infra.outbound.kill_switch import armed_within
@@ -220,7 +219,8 @@ class Sender:
                 raise StateError(f"transfer {record.transfer_key} was altered", value=intent.key)
             past = counted_within(connection, intent, now)
             require_within_limits(intent, self._policy, past, now)
-            require_listed(intent, entries_within(connection, intent.destination), now)
+            whitelist = self._database.whitelist
+            require_listed(intent, whitelist.entries_within(connection, intent.destination), now)
             approvals = approvals_within(connection, record.transfer_key)
             require_approved(intent, record.proposer, approvals, self._policy, now)
         except (MarginPlatformError, LedgerError) as error:
