@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from infra.db import open_database
-from infra.secrets import own_key, sealer
+from infra.home import open_home_database
 from infra.settings import ENVIRONMENT_PREFIX, Settings, read_settings
 from infra.store import open_store
 from tasks.cluster import ClusterOptions
@@ -53,11 +52,5 @@ def use_workers(n_workers: int | None = None, dask_address: str | None = None) -
 
 @lru_cache(maxsize=4)
 def _workplace(settings: Settings) -> Workplace:
-    seal = sealer(lambda: own_key("WHITELIST", settings.home_path / "keys"))
-    database = open_database(
-        settings.database_address,
-        wait_seconds=settings.database_wait_seconds,
-        actor="plimsoll",
-        seal=seal,
-    )
+    database = open_home_database(settings)
     return Workplace(settings, database, open_store(settings.store_address))
