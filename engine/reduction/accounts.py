@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from engine.errors import ParameterError
-from engine.reduction.waterfall import AccountState, LiquidationRules, Waterfall, waterfall
+from engine.reduction.hedging import hedge_instruments
+from engine.reduction.waterfall import (
+    AccountState,
+    HedgeOf,
+    LiquidationRules,
+    Waterfall,
+    waterfall,
+)
 from engine.snapshot import CollateralSet, PositionSet
 from engine.venue_accounts.assembly import venue_margins
 from engine.venue_rules import Evidence
@@ -86,10 +93,36 @@ def _of_account(book: PreparedBook, row: pd.Series) -> AccountWaterfall:
         instrument: abs(float(book.market.delta_notional[book.instruments.row_of[instrument]]))
         for instrument in held
     }
+    hedges = hedge_instruments(book, name, venue) if rules.hedges_first else ()
+    exposure |= {
+        instrument: abs(float(book.market.delta_notional[book.instruments.row_of[instrument]]))
+        for instrument in hedges
+    }
     margins = _Margins(book, name, equity)
-    found = waterfall(held, exposure, rules, margins.of)
+    found = waterfall(held, exposure, rules, margins.of, _hedge_of(book, hedges))
     evidence = book.rules.venues.find(venue, LIQUIDATION, mode).evidence
     return told("below", found=found, evidence=evidence)
+
+
+def _hedge_of(book: PreparedBook, hedges: tuple[str, ...]) -> HedgeOf:
+    """Return what takes the direction of each hedge's underlying off, at the marks."""
+    market, rows = book.market, book.instruments.row_of
+
+    def opened(left: Mapping[str, float]) -> Mapping[str, float]:
+        found = {}
+        for hedge in hedges:
+            underlying = market.underlying[rows[hedge]]
+            net = sum(
+                quantity * float(market.delta_notional[rows[name]])
+                for name, quantity in sorted(left.items())
+                if market.underlying[rows[name]] == underlying
+            )
+            lot = book.instruments.lot_size[rows[hedge]]
+            wanted = -net / float(market.delta_notional[rows[hedge]])
+            found[hedge] = float(np.trunc(wanted / lot) * lot)
+        return found
+
+    return opened
 
 
 class _Margins:
@@ -110,7 +143,11 @@ class _Margins:
     def of(self, left: Mapping[str, float], has_orders: bool) -> AccountState:
         """Return margin with ``left`` contracts; see ``waterfall.MarginOf``."""
         rows = self._positions.positions
-        rows = rows[rows["instrument_id"].isin(list(left))]
+        held = rows[rows["instrument_id"].isin(list(left))]
+        new = [name for name in left if name not in set(rows["instrument_id"])]
+        # A hedge is a row like the account's others, in an instrument of its own.
+        opened = rows.iloc[[0] * len(new)].assign(instrument_id=new)
+        rows = pd.concat([held, opened], ignore_index=True)
         rows = rows.assign(quantity=[left[str(name)] for name in rows["instrument_id"]])
         orders = self._positions.open_orders
         positions = replace(

@@ -31,6 +31,8 @@ Key: TypeAlias = tuple[str, str]
 """Instrument and account."""
 Basket: TypeAlias = dict[Key, Decimal]
 """Signed contracts."""
+Slice: TypeAlias = tuple[Key, Decimal, bool]
+"""Part of what is left of a position, or (True) of an exposure that a hedge would take off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +112,8 @@ class _Search:
             if quantity != 0.0
         }
         self.row = book.instruments.row_of
-        self.favourites: list[tuple[Key, Decimal]] = []
+        self.hedges = self._hedge_keys()
+        self.favourites: list[Slice] = []
 
     def best_step(self, basket: Basket, gap: float) -> tuple[Basket, float] | None:
         """Return the basket with the best further slice and its gap, None if none helps."""
@@ -123,10 +126,14 @@ class _Search:
         return None
 
     def _best_of(
-        self, slices: Sequence[tuple[Key, Decimal]], basket: Basket, gap: float
+        self, slices: Sequence[Slice], basket: Basket, gap: float
     ) -> tuple[Basket, float] | None:
-        baskets = [_added(basket, key, share_of) for key, share_of in self._changes(slices, basket)]
-        allowed = [number for number, each in enumerate(baskets) if self._is_allowed(each)]
+        baskets = [_added(basket, key, change) for key, change in self._changes(slices, basket)]
+        allowed = [
+            number
+            for number, each in enumerate(baskets)
+            if each != basket and self._is_allowed(each)
+        ]
         if not allowed:
             self.obstacle = "the limits of the terms on orders, notional or volume are reached"
             return None
@@ -221,46 +228,61 @@ class _Search:
         ]
         return Candidate(candidate_id=name, orders=tuple(orders))
 
-    def _slices(self, basket: Basket) -> list[tuple[Key, Decimal]]:
-        keys = [*self.held, *self._hedge_keys()]
-        return [(key, share) for key in keys for share in SLICE_SHARES]
+    def _slices(self, basket: Basket) -> list[Slice]:
+        reducing = [(key, share, False) for key in self.held for share in SLICE_SHARES]
+        return reducing + [(key, share, True) for key in self.hedges for share in SLICE_SHARES]
 
     def _hedge_keys(self) -> list[Key]:
         keys = []
+        allowed = self.terms.hedge_accounts
         for instrument in self.terms.hedges:
             row = self.row.get(instrument)
-            accounts = self.book.holdings.accounts
             if row is not None:
                 venue = self.book.instruments.venue[row]
-                keys += [(instrument, account) for account in accounts.get(venue, ())]
-        return [key for key in keys if key not in self.held]
+                accounts = self.book.holdings.accounts.get(venue, ())
+                keys += [
+                    (instrument, account)
+                    for account in accounts
+                    if allowed is None or account in allowed
+                ]
+        return keys
 
-    def _changes(
-        self, slices: Sequence[tuple[Key, Decimal]], basket: Basket
-    ) -> list[tuple[Key, Decimal]]:
-        """Return each slice as signed whole lots that make the position smaller; 0 if none."""
+    def _changes(self, slices: Sequence[Slice], basket: Basket) -> list[tuple[Key, Decimal]]:
+        """Return each slice as signed whole lots: a position smaller, or exposure hedged."""
         changes = []
-        for key, share in slices:
+        for key, share, is_hedge in slices:
+            left = self._unhedged(key, basket) if is_hedge else self._left(key, basket)
             lot = self._lot(key)
-            left = self.held.get(key, Decimal(0)) + basket.get(key, Decimal(0))
-            if key not in self.held:
-                left = self._hedge_size(key) + basket.get(key, Decimal(0))
             whole = (abs(left) / lot).to_integral_value(rounding=ROUND_FLOOR)
             taken = (whole * share).to_integral_value(rounding=ROUND_CEILING) * lot
             changes.append((key, -taken if left > 0 else taken))
         return changes
 
-    def _hedge_size(self, key: Key) -> Decimal:
-        """Return the contracts of a hedge instrument that equal the underlying's net exposure."""
+    def _left(self, key: Key, basket: Basket) -> Decimal:
+        """Return what a basket leaves of a held position; 0 once it is hedged in instead."""
+        held = self.held[key]
+        left = held + basket.get(key, Decimal(0))
+        return left if abs(left) <= abs(held) and left * held >= 0 else Decimal(0)
+
+    def _unhedged(self, key: Key, basket: Basket) -> Decimal:
+        """Return the account's exposure to the underlying, in contracts of the hedge.
+
+        0 where a hedge would be against what is held of it: that is a reduction, up to flat.
+        """
         row = self.row[key[0]]
         market = self.book.market
         unit = float(market.delta_notional[row])
+        quantities = {k: q for k, q in self.held.items() if k[1] == key[1]}
+        for other, change in basket.items():
+            if other[1] == key[1]:
+                quantities[other] = quantities.get(other, Decimal(0)) + change
         net = sum(
             float(quantity) * float(market.delta_notional[self.row[instrument]])
-            for (instrument, _), quantity in self.held.items()
+            for (instrument, _), quantity in sorted(quantities.items())
             if market.underlying[self.row[instrument]] == market.underlying[row]
         )
-        return Decimal(repr(net / unit)) if unit else Decimal(0)
+        contracts = Decimal(repr(net / unit)) if unit else Decimal(0)
+        return contracts if contracts * self.held.get(key, Decimal(0)) <= 0 else Decimal(0)
 
     def _is_allowed(self, basket: Basket) -> bool:
         """Return whether the basket keeps the terms; False too for one that changes nothing."""
@@ -286,8 +308,10 @@ class _Search:
         return Decimal(repr(self.book.instruments.lot_size[self.row[key[0]]]))
 
     def _order(self, key: Key, change: Decimal) -> PlannedOrder:
-        held = self.held.get(key)
-        if held is not None and ((held > 0) == (change > 0) or abs(change) > abs(held)):
+        held = self.held.get(key, Decimal(0))
+        is_reducing = held * change < 0 and abs(change) <= abs(held)
+        is_hedge = key in self.hedges and held * change >= 0
+        if not is_reducing and not is_hedge:
             raise InvariantBroken(f"a reduction of {key[0]} by {change} of {held} is none")
         row = self.row[key[0]]
         return PlannedOrder(
@@ -295,7 +319,7 @@ class _Search:
             instrument_id=key[0],
             side="buy" if change > 0 else "sell",
             quantity=abs(change),
-            is_reduce_only=held is not None,
+            is_reduce_only=is_reducing,
             notional=abs(float(change) * float(self.book.market.delta_notional[row])),
         )
 

@@ -27,6 +27,8 @@ class ReductionTerms:
         Most orders.
     hedges : tuple of str
         Instruments in which a hedge may be opened; none where orders may only reduce.
+    hedge_accounts : tuple of str, optional
+        Accounts in which it may be opened; all at the instrument's venue where None.
     """
 
     __pydantic_config__ = STRICT
@@ -36,6 +38,7 @@ class ReductionTerms:
     volume_share_max: Annotated[float, Gt(0.0), Le(1.0)] = 0.05
     orders_max: Annotated[int, Gt(0)] = 50
     hedges: tuple[str, ...] = ()
+    hedge_accounts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,9 @@ class LiquidationRules:
         Positions of no more notional than this go in one step. [USD]
     backstop_share : float
         Below this share of maintenance margin everything is taken over with the equity left. [-]
+    hedges_first : bool
+        Whether the venue takes the direction off first, by opening futures, before it closes
+        anything; the fee is charged on what it opens.
     """
 
     __pydantic_config__ = STRICT
@@ -50,6 +53,7 @@ class LiquidationRules:
     step_seconds: Annotated[float, Ge(0.0)] = 0.0
     whole_below: Annotated[float, Ge(0.0)] = 0.0
     backstop_share: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    hedges_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +69,12 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiquidationStep:
-    """One step: what it takes of each position, its fee, and where the account then stands."""
+    """One step: what it takes of each position, its fee, and where the account then stands.
 
-    action: Literal["cancel_orders", "liquidate"]
+    What is opened as a hedge is taken with the opposite sign: -5 taken is 5 bought.
+    """
+
+    action: Literal["cancel_orders", "hedge", "liquidate"]
     after_seconds: float
     taken: Mapping[str, float]
     fee: float
@@ -99,6 +106,8 @@ class Waterfall:
 
 MarginOf: TypeAlias = Callable[[Mapping[str, float], bool], AccountState]
 """Margin with these contracts by instrument, with or without the open orders."""
+HedgeOf: TypeAlias = Callable[[Mapping[str, float]], Mapping[str, float]]
+"""Contracts that take the direction off these, by instrument; none where there is none."""
 
 
 def waterfall(
@@ -106,6 +115,7 @@ def waterfall(
     unit_notional: Mapping[str, float],
     rules: LiquidationRules,
     margin_of: MarginOf,
+    hedge_of: HedgeOf | None = None,
 ) -> Waterfall:
     """Return what the venue would take of an account at the present marks.
 
@@ -114,11 +124,13 @@ def waterfall(
     held : mapping
         Signed contracts by instrument.
     unit_notional : mapping
-        Exposure of one contract of each, >= 0. [USD]
+        Exposure of one contract of each, hedges too, >= 0. [USD]
     rules : LiquidationRules
         The venue's.
     margin_of : callable
         The venue's margin of what is left.
+    hedge_of : callable, optional
+        What the venue would open first, where its rules say that it hedges first.
 
     Raises
     ------
@@ -137,6 +149,16 @@ def waterfall(
     if rules.cancels_orders:
         state = _checked(margin_of(left, False))
         steps.append(_step("cancel_orders", seconds, {}, 0.0, state, fees))
+    opened = _opened(left, rules, hedge_of) if state.maintenance_margin > state.equity else {}
+    if opened:
+        exposure = sum(abs(opened[name]) * unit_notional[name] for name in sorted(opened))
+        fees, notional = rules.fee_rate * exposure, exposure
+        left = {name: left.get(name, 0.0) + opened.get(name, 0.0) for name in {**left, **opened}}
+        left = {name: quantity for name, quantity in left.items() if quantity != 0.0}
+        seconds += rules.step_seconds
+        state = _checked(margin_of(left, not rules.cancels_orders))
+        sold = {name: -quantity for name, quantity in opened.items()}
+        steps.append(_step("hedge", seconds, sold, fees, state, fees))
     while left and state.maintenance_margin > state.equity - fees:
         exposure = sum(abs(left[name]) * unit_notional[name] for name in sorted(left))
         floor = rules.backstop_share * state.maintenance_margin
@@ -160,8 +182,16 @@ def waterfall(
     return Waterfall(end=end, steps=tuple(steps), fees=fees, notional=notional)
 
 
+def _opened(
+    left: Mapping[str, float], rules: LiquidationRules, hedge_of: HedgeOf | None
+) -> dict[str, float]:
+    if not rules.hedges_first or hedge_of is None:
+        return {}
+    return {name: quantity for name, quantity in hedge_of(left).items() if quantity != 0.0}
+
+
 def _step(
-    action: Literal["cancel_orders", "liquidate"],
+    action: Literal["cancel_orders", "hedge", "liquidate"],
     seconds: float,
     taken: Mapping[str, float],
     fee: float,
