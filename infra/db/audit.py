@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from engine.errors import StateError
 from infra.db.call_tables import CallFactRow
 from infra.db.canonical import GENESIS, link
+from infra.db.intraday_tables import DecisionRow
 from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
 from infra.db.oms_tables import ExecutionRow
 from infra.db.rule_tables import ParameterSetRow
@@ -114,6 +115,7 @@ class Audit:
                 ("ledger_hold_resolutions", _rows_of(connection, HoldResolutionRow)),
                 ("ledger_attestations", _rows_of(connection, AttestationRow)),
                 ("transfer_events", _rows_of(connection, TransferEventRow)),
+                ("intraday_decisions", _rows_of(connection, DecisionRow)),
                 ("oms_executions", _rows_of(connection, ExecutionRow)),
             ):
                 heads[chain] = _verify_chain(chain, rows, anchors.get(chain, {}))
@@ -160,6 +162,7 @@ def _heads(connection: Connection) -> dict[str, Head]:
         ),
         "ledger_attestations": chain_head(connection, AttestationRow.position, AttestationRow.hash),
         "transfer_events": chain_head(connection, TransferEventRow.position, TransferEventRow.hash),
+        "intraday_decisions": chain_head(connection, DecisionRow.position, DecisionRow.hash),
         "oms_executions": chain_head(connection, ExecutionRow.position, ExecutionRow.hash),
     }
 
@@ -212,7 +215,9 @@ def _parameter_rows(connection: Connection) -> Iterator[_Row]:
 
 def _rows_of(
     connection: Connection,
-    table: type[HoldRow | HoldResolutionRow | AttestationRow | TransferEventRow | ExecutionRow],
+    table: type[
+        HoldRow | HoldResolutionRow | AttestationRow | TransferEventRow | ExecutionRow | DecisionRow
+    ],
 ) -> Iterator[_Row]:
     return _plain_rows(connection, select(table.__table__).order_by(table.position))
 

@@ -29,6 +29,7 @@ from infra.db.call_events import (
 from infra.db.call_facts import facts_of, standing_of, substitutions_of
 from infra.db.call_tables import CallFactRow, CallTermsRow
 from infra.db.call_wanted import WantedCall, wanted_calls
+from infra.db.intraday_tables import IntradayCallRow
 from infra.db.runs import get_run, is_history
 from infra.db.tables import CallEventRow, CallRow, RequirementRow
 
@@ -188,15 +189,17 @@ class Calls:
         )
 
     def client_of(self, call_id: str) -> str | None:
-        """Return the client of a call, as the close that issued it knew it; None if unrecorded."""
-        query = (
+        """Return the client of a call, as who issued it knew it; None if unrecorded."""
+        of_close = (
             select(RequirementRow.client_id)
             .join(CallRow, CallRow.run_id == RequirementRow.run_id)
             .where(CallRow.netting_set_id == RequirementRow.netting_set_id)
             .where(CallRow.call_id == call_id)
         )
+        of_loop = select(IntradayCallRow.client_id).where(IntradayCallRow.call_id == call_id)
         with self._database.reading() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            found = connection.execute(of_close).scalar_one_or_none()
+            return found or connection.execute(of_loop).scalar_one_or_none()
 
     def awaited_pledges(self) -> list[AwaitedPledge]:
         """Return pledges on their way that name their transfer, on open calls and on ended ones.

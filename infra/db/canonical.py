@@ -66,6 +66,8 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, Decimal | PurePath):
         return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from infra.db.alerts import Alerts
     from infra.db.audit import Audit
     from infra.db.board import Board
     from infra.db.break_acceptances import BreakAcceptances
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from infra.db.database import Database
     from infra.db.executions import Executions
     from infra.db.funding import FundingRecords
+    from infra.db.intraday_commits import IntradayCommits
     from infra.db.intraday_events import IntradayEvents
+    from infra.db.intraday_journal import IntradayJournal
     from infra.db.ledger import Ledger
+    from infra.db.loop_lease import LoopLeases
     from infra.db.oms_channels import OmsChannels
     from infra.db.parameters import Parameters
     from infra.db.proposals import Proposals
@@ -125,6 +129,13 @@ class DatabaseParts:
         return VenueCursors(self._whole)
 
     @cached_property
+    def alerts(self) -> Alerts:
+        """Return what people are told, and who has taken it up."""
+        from infra.db.alerts import Alerts
+
+        return Alerts(self._whole)
+
+    @cached_property
     def board(self) -> Board:
         """Return how netting sets and the system stand now."""
         from infra.db.board import Board
@@ -137,6 +148,27 @@ class DatabaseParts:
         from infra.db.intraday_events import IntradayEvents
 
         return IntradayEvents(self._whole)
+
+    @cached_property
+    def intraday_commits(self) -> IntradayCommits:
+        """Return the one writer of the intraday loop."""
+        from infra.db.intraday_commits import IntradayCommits
+
+        return IntradayCommits(self._whole)
+
+    @cached_property
+    def intraday_journal(self) -> IntradayJournal:
+        """Return what the intraday loop has recorded, and where a restart takes up."""
+        from infra.db.intraday_journal import IntradayJournal
+
+        return IntradayJournal(self._whole)
+
+    @cached_property
+    def loop_leases(self) -> LoopLeases:
+        """Return who leads the loop."""
+        from infra.db.loop_lease import LoopLeases
+
+        return LoopLeases(self._whole)
 
     @cached_property
     def breaks(self) -> Breaks:

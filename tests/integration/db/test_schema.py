@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sqlite3
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,8 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LedgerError, ModelInputError, StateError
 from engine.transfers import TransferIntent, WhitelistEntry
-from infra.db import Attestation, Database, Hold, IntradayEvent, Posting, open_database
-from infra.db.board_tables import IntradayEventRow  # noqa: F401  (its tables are compared)
+from infra.db import Attestation, Database, Hold, Posting, open_database
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.executions import OpeningLine, Reported, Unreadable
 from infra.db.funding import FundingCheck
@@ -43,6 +44,7 @@ from tests.integration.db.facts import (
     requirements,
     venue_margins,
 )
+from tests.integration.db.loop_facts import batch, lead, message
 from tests.integration.db.sets import recorded
 from tests.processes import race
 
@@ -57,6 +59,7 @@ APPEND_ONLY = (
     "whitelist_events", "kill_switch_events", "ledger_holds", "ledger_hold_resolutions",
     "ledger_attestations", "intraday_events", "oms_executions", "oms_conflicts", "oms_quarantine",
     "oms_openings", "oms_files", "oms_channel_events", "funding_checks", "break_acceptances",
+    "intraday_inbox", "intraday_decisions", "intraday_calls",
 )  # fmt: skip
 
 
@@ -96,10 +99,9 @@ def fill(database: Database) -> Database:
     file = "venues/binance.toml"
     database.parameters.take_over("shipped", {file: "00"}, {file: [one]})
     fill_transfers(database)
-    fact = IntradayEvent(
-        kind="breach", resource="plimsoll.netting-set.NS-1", subject="1", occurred_at=CLOSE
-    )
-    assert database.intraday_events.record([fact]) == 1
+    within_the_day = batch(database, lead(database), {"NS-9": "5"})
+    done = database.intraday_commits.commit(replace(within_the_day, messages=[message(1)]))
+    assert (len(done.issued), done.inbox_position, done.n_events) == (1, 1, 1)
     fill_order_management(database)
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
@@ -152,6 +154,8 @@ def test_the_migrations_lead_to_the_tables_of_the_code(database: Database) -> No
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    for path in VERSIONS.parents[1].glob("*_tables.py"):
+        importlib.import_module(f"infra.db.{path.stem}")
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
