@@ -111,31 +111,23 @@ def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
     scenarios = scenario_set(moves, house)
     table = priced_instruments(snapshot, dict(zip(assets, rates.tolist(), strict=True)), house)
     instruments = table.instruments
-    worth = revalue(instruments, scenarios, house)
     row_of = {asset: row for row, asset in enumerate(assets)}
     underlying = np.array([row_of[name] for name in instruments.underlying], dtype=np.int64)
-    liquidity = _liquidity(snapshot, assets, house)
-    # An option's spread is charged on its premium or its delta, whichever is the larger exposure.
-    exposure = np.maximum(np.abs(worth.delta_notional), np.abs(worth.unit_value))
-    is_option = instruments.kind == OPTION
-    exposure = np.where(is_option, exposure, np.abs(worth.unit_value))
-    excess = _collateral_losses(scenarios, rates, house)
-    n_historical = scenarios.n_historical
-    special, fault = _special(instruments, worth, n_historical, house)
-    no_special = np.zeros((len(assets), special.shape[1]))
+    liquidity = asset_liquidity(snapshot, assets, house)
+    units = unit_figures(instruments, scenarios, liquidity.spread[underlying], house)
+    excess = collateral_losses(scenarios, rates, house)
+    no_special = np.zeros((len(assets), units.special.shape[1]))
     return PreparedMarket(
         instrument_id=instruments.instrument_id,
-        fault=fault,
+        fault=units.fault,
         settles=table.settles,
         has_expired=table.has_expired,
-        historical=np.ascontiguousarray(
-            np.concatenate([worth.scenario_pnl[:, :n_historical], -excess])
-        ),
-        special=np.ascontiguousarray(np.concatenate([special, no_special])),
+        historical=np.ascontiguousarray(np.concatenate([units.historical, -excess])),
+        special=np.ascontiguousarray(np.concatenate([units.special, no_special])),
         underlying=underlying,
-        unit_value=worth.unit_value,
-        delta_notional=worth.delta_notional,
-        half_spread=0.5 * liquidity.spread[underlying] * exposure,
+        unit_value=units.unit_value,
+        delta_notional=units.delta_notional,
+        half_spread=units.half_spread,
         assets=assets,
         usd_rate=rates,
         daily_volatility=moves.daily_volatility,
@@ -144,6 +136,49 @@ def prepare(snapshot: Snapshot, rules: RuleBook) -> PreparedMarket:
         scenarios=scenarios,
         moves=moves,
         faults=snapshot.faults,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitFigures:
+    """What one contract of each instrument does; rows as given. [USD]
+
+    ``historical`` and ``special`` are the instrument rows of ``PreparedMarket``'s matrices.
+    """
+
+    historical: Float64Array2D
+    special: Float64Array2D
+    unit_value: Float64Array1D
+    delta_notional: Float64Array1D
+    half_spread: Float64Array1D
+    fault: tuple[str, ...]
+
+
+def unit_figures(
+    instruments: PricedInstruments,
+    scenarios: ScenarioSet,
+    spread: Float64Array1D,
+    house: HouseParameters,
+) -> UnitFigures:
+    """Return the figures of one contract of each instrument, none of which depends on the others.
+
+    Parameters
+    ----------
+    spread : Float64Array1D, shape (n_instruments,)
+        Of the underlying, as a fraction of its price. [-]
+    """
+    worth = revalue(instruments, scenarios, house)
+    special, fault = _special(instruments, worth, scenarios.n_historical, house)
+    # An option's spread is charged on its premium or its delta, whichever is the larger exposure.
+    exposure = np.maximum(np.abs(worth.delta_notional), np.abs(worth.unit_value))
+    exposure = np.where(instruments.kind == OPTION, exposure, np.abs(worth.unit_value))
+    return UnitFigures(
+        historical=worth.scenario_pnl[:, : scenarios.n_historical],
+        special=special,
+        unit_value=worth.unit_value,
+        delta_notional=worth.delta_notional,
+        half_spread=0.5 * spread * exposure,
+        fault=fault,
     )
 
 
@@ -186,25 +221,28 @@ def _usd_rates(snapshot: Snapshot, assets: tuple[str, ...]) -> Float64Array1D:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _AssetLiquidity:
+class AssetLiquidity:
+    """Volume [USD] and spread [-] of each asset."""
+
     average_daily_volume: Float64Array1D
     spread: Float64Array1D
 
 
-def _liquidity(
+def asset_liquidity(
     snapshot: Snapshot, assets: tuple[str, ...], house: HouseParameters
-) -> _AssetLiquidity:
+) -> AssetLiquidity:
+    """Return the liquidity of each asset; a deliberately small one where there is no row."""
     rows = snapshot.liquidity.set_index("asset")
     default = house.liquidity
     volume = pd.Series(rows["average_daily_volume_usd"], dtype="float64").reindex(list(assets))
     spread = pd.Series(rows["spread"], dtype="float64").reindex(list(assets))
-    return _AssetLiquidity(
+    return AssetLiquidity(
         average_daily_volume=volume.fillna(default.average_daily_volume_usd_default).to_numpy(),
         spread=spread.fillna(default.spread_default).to_numpy(),
     )
 
 
-def _collateral_losses(
+def collateral_losses(
     scenarios: ScenarioSet, rates: Float64Array1D, house: HouseParameters
 ) -> Float64Array2D:
     """Return the loss of one unit of each asset beyond its first haircut. [USD]

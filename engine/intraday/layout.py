@@ -1,0 +1,152 @@
+"""Books of all netting sets as nested rows, with single netting sets replaced as they change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.intraday.set_books import SetBooks
+from engine.kernels.tail import LegRows
+from engine.margin.block import Block
+from engine.portfolio import Portfolio
+from engine.rules import HouseParameters
+
+
+class Layout:
+    """The books of ``Portfolio``, one writer: a changed netting set stands beside the base.
+
+    Attributes
+    ----------
+    failure, hold : ObjectArray1D of str, shape (n_netting_sets,)
+    n_positions : Int64Array1D
+    has_break : BoolArray1D
+        As of ``Portfolio.netting_sets``.
+    """
+
+    def __init__(self, book: Portfolio) -> None:
+        n = book.n_netting_sets
+        self._rows, self._labels = book.rows, book.group_book
+        self._leg_asset = book.leg_asset
+        self._leg_set = _leg_sets(book.rows, book.group_netting_set)
+        self._first_group = np.searchsorted(book.group_netting_set, np.arange(n + 1))
+        self._changed: dict[int, SetBooks] = {}
+        sets = book.netting_sets
+        self.failure: ObjectArray1D = sets["failure"].to_numpy(dtype=object).copy()
+        self.hold: ObjectArray1D = sets["hold"].to_numpy(dtype=object).copy()
+        self.n_positions: Int64Array1D = sets["n_positions"].to_numpy(dtype=np.int64).copy()
+        self.has_break: BoolArray1D = sets["has_break"].to_numpy(dtype=np.bool_).copy()
+
+    @property
+    def n_netting_sets(self) -> int:
+        """Number of netting sets."""
+        return len(self.failure)
+
+    def replace(self, netting_set: int, books: SetBooks) -> None:
+        """Store the books of a netting set that has changed."""
+        self._changed[netting_set] = books
+        self.n_positions[netting_set] = books.n_positions
+
+    def books_of(self, netting_set: int) -> tuple[LegRows, Int64Array1D, tuple[str, ...]]:
+        """Return rows, underlyings and names of the books of one netting set."""
+        changed = self._changed.get(netting_set)
+        if changed is not None:
+            return changed.rows, changed.leg_asset, changed.labels
+        groups = slice(*self._first_group[netting_set : netting_set + 2].tolist())
+        base = self._rows
+        group_ptr = base.group_ptr[groups.start : groups.stop + 1]
+        legs = slice(int(group_ptr[0]), int(group_ptr[-1]))
+        leg_ptr = base.leg_ptr[legs.start : legs.stop + 1]
+        positions = slice(int(leg_ptr[0]), int(leg_ptr[-1]))
+        rows = LegRows(
+            group_ptr=group_ptr - group_ptr[0],
+            leg_ptr=leg_ptr - leg_ptr[0],
+            leg_role=base.leg_role[legs],
+            index=base.index[positions],
+            weight=base.weight[positions],
+        )
+        return rows, self._leg_asset[legs], self._labels[groups]
+
+    def block(
+        self, netting_sets: Int64Array1D, n_tail: Float64Array1D, house: HouseParameters
+    ) -> tuple[Block, tuple[str, ...]]:
+        """Return chosen netting sets as a block, with the names of its books.
+
+        Parameters
+        ----------
+        n_tail : Float64Array1D, shape (n_netting_sets,)
+            Scenarios in the tail, of all netting sets.
+        """
+        parts = [self.books_of(netting_set) for netting_set in netting_sets.tolist()]
+        rows = joined([part[0] for part in parts])
+        n_books = [len(part[2]) for part in parts]
+        block = Block(
+            first_netting_set=0,
+            first_group=0,
+            n_netting_sets=len(netting_sets),
+            group_netting_set=np.repeat(np.arange(len(parts)), n_books),
+            rows=rows,
+            leg_asset=np.concatenate([part[1] for part in parts]),
+            n_tail=np.repeat(n_tail[netting_sets], n_books),
+            house=house,
+        )
+        return block, tuple(label for part in parts for label in part[2])
+
+    def holders(self, is_chosen: BoolArray1D) -> Int64Array1D:
+        """Return the netting sets that hold anything on the chosen underlyings, ascending.
+
+        Parameters
+        ----------
+        is_chosen : BoolArray1D, shape (n_assets,)
+        """
+        # The last place answers for collateral legs, whose underlying is -1.
+        chosen = np.append(is_chosen, False)
+        found = self._leg_set[chosen[self._leg_asset]]
+        changed = [n for n, books in self._changed.items() if chosen[books.leg_asset].any()]
+        return np.unique(np.append(found, np.array(changed, dtype=np.int64)))
+
+    def all_rows(self) -> tuple[LegRows, Int64Array1D, Int64Array1D, tuple[str, ...]]:
+        """Return the books of all netting sets: rows, underlyings, netting sets and names."""
+        if not self._changed:
+            groups = np.repeat(np.arange(self.n_netting_sets), np.diff(self._first_group))
+            return self._rows, self._leg_asset, groups, self._labels
+        everyone = np.arange(self.n_netting_sets)
+        parts = [self.books_of(netting_set) for netting_set in everyone.tolist()]
+        groups = np.repeat(everyone, [len(part[2]) for part in parts])
+        labels = tuple(label for part in parts for label in part[2])
+        return (
+            joined([part[0] for part in parts]),
+            np.concatenate([part[1] for part in parts]),
+            groups,
+            labels,
+        )
+
+    def compact(self) -> None:
+        """Bring changed netting sets into the base."""
+        if not self._changed:
+            return
+        self._rows, self._leg_asset, groups, self._labels = self.all_rows()
+        self._leg_set = _leg_sets(self._rows, groups)
+        self._first_group = np.searchsorted(groups, np.arange(self.n_netting_sets + 1))
+        self._changed = {}
+
+
+def _leg_sets(rows: LegRows, group_set: Int64Array1D) -> Int64Array1D:
+    """Return the netting set of each leg."""
+    return np.repeat(group_set, np.diff(rows.group_ptr))
+
+
+def joined(parts: list[LegRows]) -> LegRows:
+    """Return books one after the other."""
+
+    def ranges(pointers: list[Int64Array1D]) -> Int64Array1D:
+        sizes = [np.diff(each) for each in pointers]
+        found: Int64Array1D = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+        return found.astype(np.int64)
+
+    return LegRows(
+        group_ptr=ranges([part.group_ptr for part in parts]),
+        leg_ptr=ranges([part.leg_ptr for part in parts]),
+        leg_role=np.concatenate([part.leg_role for part in parts]),
+        index=np.concatenate([part.index for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+    )

@@ -1,0 +1,295 @@
+"""The live book: what every netting set owes now, kept up to date change by change.
+
+One writer, no clock, no I/O. A change is taken in at once; ``screened`` names the netting sets that
+it may have brought to their next level, ``figures`` gives what they owe, to the bit what ``assess``
+gives on ``inputs``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.intraday.bookkeeping import Bookkeeping
+from engine.intraday.changes import (
+    CollateralReport,
+    Degradation,
+    Fill,
+    MarkChanges,
+    OrderReport,
+    PositionReport,
+    TransferReport,
+    VenueReport,
+)
+from engine.intraday.exact import Standing, requirements_of, terms_of
+from engine.intraday.figures import LiveFigures
+from engine.intraday.frames import collateral_frame, position_set
+from engine.intraday.holdings import Holdings
+from engine.intraday.kept import Circumstances, Kept, figures_of
+from engine.intraday.lasting import Lasting
+from engine.intraday.layout import Layout
+from engine.intraday.live_market import LiveMarket, Moved
+from engine.intraday.pledged import counted_quantities
+from engine.intraday.reported import confirmed_collateral
+from engine.intraday.trust import Trust
+from engine.intraday.unsettled import unsettled_usd
+from engine.intraday.venue_demands import VenueReports, demanded
+from engine.portfolio import portfolio
+from engine.rules import RuleBook
+from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drift:
+    """How far what is kept was from what a full computation gives, when it was built anew.
+
+    ``largest`` is the largest distance of a running scenario total from the exact one, relative to
+    the gross size of the book; ``n_rebuilt`` counts books.
+    """
+
+    n_rebuilt: int
+    largest: float
+
+
+class LiveBook:
+    """What all netting sets hold and owe now."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        positions: PositionSet,
+        collateral: CollateralSet,
+        rules: RuleBook,
+        last_fresh: LastFresh | None = None,
+    ) -> None:
+        self._rules, self._positions = rules, positions
+        self._market = LiveMarket(snapshot, rules)
+        market = self._market.prepared
+        book = portfolio(market, positions, collateral, rules)
+        names = tuple(book.netting_sets["netting_set_id"].astype(str))
+        terms, layout = terms_of(names, rules, market), Layout(book)
+        self._book = Bookkeeping(
+            market=self._market,
+            holdings=Holdings(positions, collateral, names, market.instrument_id),
+            layout=layout,
+            trust=Trust(len(names), rules.house.degraded),
+            lasting=Lasting.of(market, names, terms),
+        )
+        self._standing = Standing(
+            terms=terms,
+            layout=layout,
+            rules=rules,
+            last_fresh=last_fresh or LastFresh(),
+            business_date=snapshot.business_date,
+        )
+        self._reports = VenueReports(positions.venue_margin)
+        self._kept = Kept.of(len(names))
+        self._in_doubt: BoolArray1D = np.ones(len(names), dtype=np.bool_)
+        self._n_changes = 0
+
+    @classmethod
+    def open(
+        cls,
+        snapshot: Snapshot,
+        positions: PositionSet,
+        collateral: CollateralSet,
+        rules: RuleBook,
+        last_fresh: LastFresh | None = None,
+    ) -> LiveBook:
+        """Return the book of a snapshot, ready for changes.
+
+        Raises
+        ------
+        MissingDataError, ParameterError, ModelInputError
+            As ``engine.assess.assess``.
+        """
+        return cls(snapshot, positions, collateral, rules, last_fresh)
+
+    @property
+    def netting_set_id(self) -> tuple[str, ...]:
+        """Return the netting sets, sorted; row i of all figures."""
+        return self._book.holdings.netting_sets.texts
+
+    @property
+    def instrument_id(self) -> ObjectArray1D:
+        """Return the instruments, sorted; rows of ``MarkChanges.instrument``."""
+        return self._market.prepared.instrument_id
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Return the assets; rows of ``MarkChanges.asset``."""
+        return self._market.prepared.assets
+
+    @property
+    def as_of(self) -> datetime:
+        """Return the instant of the market."""
+        return self._market.as_of
+
+    @property
+    def n_changes(self) -> int:
+        """Return how many changes have been taken in."""
+        return self._n_changes
+
+    def apply_marks(self, changes: MarkChanges) -> Moved:
+        """Take in accepted prices and rates; rows whose inputs moved are revalued.
+
+        The rate of an asset that is not trusted may fall and not rise.
+        """
+        rates = self._market.prepared.usd_rate[changes.asset]
+        distrusted = np.array(
+            [
+                ("underlying", self.assets[row]) in self._book.trust.by_name
+                for row in changes.asset.tolist()
+            ],
+            dtype=np.bool_,
+        )
+        if distrusted.any():
+            capped_rates = np.where(
+                distrusted, np.minimum(changes.usd_rate, rates), changes.usd_rate
+            )
+            changes = replace(changes, usd_rate=capped_rates)
+        moved = self._market.apply(changes)
+        self._take_in(moved)
+        return moved
+
+    def advance(self, as_of: datetime) -> Moved:
+        """Move the instant of the market on: expiries come nearer, marks grow old."""
+        moved = self._market.advance(as_of)
+        self._take_in(moved)
+        return moved
+
+    def apply_fill(self, fill: Fill) -> int:
+        """Take in an execution and return the row of its netting set."""
+        return self._noted(self._book.fill(fill))
+
+    def apply_position(self, report: PositionReport) -> int:
+        """Take in a position as it stands and return the row of its netting set."""
+        return self._noted(self._book.position(report))
+
+    def apply_order(self, report: OrderReport) -> int:
+        """Take in an open order as it stands and return the row of its netting set."""
+        return self._noted(self._book.order(report))
+
+    def apply_collateral(self, report: CollateralReport) -> int:
+        """Take in what lies at a location and return the row of its netting set."""
+        return self._noted(self._book.collateral(report))
+
+    def apply_transfer(self, report: TransferReport) -> int:
+        """Take in how far a transfer is and return the row of its netting set."""
+        return self._noted(self._book.transfer(report))
+
+    def apply_venue_report(self, report: VenueReport) -> int:
+        """Take in what a venue says it demands and return the row of the netting set."""
+        netting_set = self._book.holdings.owner(report.account_id, None)
+        day = pd.Timestamp(self._standing.business_date)
+        self._reports.apply(report, day)
+        self._n_changes += 1
+        self._doubt(np.array([netting_set], dtype=np.int64))
+        return netting_set
+
+    def degrade(self, degradation: Degradation) -> Int64Array1D:
+        """Take in what is not trusted, or trusted again; return the netting sets that it touches.
+
+        Requirements of those are never below the last fresh one, collateral there is never above
+        what was last known, and nothing is released, until the state is ``fresh``.
+        """
+        members = self._book.members(degradation)
+        newly = self._book.trust.newly(degradation, members)
+        if len(newly):
+            fresh = self.figures(newly)
+            self._book.trust.set_floor(newly, fresh.requirement, fresh.owed)
+        touched = self._book.degrade(degradation, members)
+        self._n_changes += 1
+        self._doubt(touched)
+        return touched
+
+    def screened(self) -> Int64Array1D:
+        """Return the netting sets whose figures may have passed their next level."""
+        return np.flatnonzero(self._in_doubt)
+
+    def figures(self, rows: Int64Array1D | None = None) -> LiveFigures:
+        """Return the exact figures of chosen netting sets, or of all."""
+        if rows is None:
+            rows = np.arange(self._book.layout.n_netting_sets)
+        rows = np.asarray(rows, dtype=np.int64)
+        old = np.unique(rows[~self._kept.is_current[rows]])
+        if len(old):
+            self._kept.store(old, self._frame(old), self._unsettled(old))
+        self._in_doubt[rows] = False
+        return figures_of(self._kept, rows, self._book.trust, self._circumstances())
+
+    def requirements(self, rows: Int64Array1D) -> pd.DataFrame:
+        """Return ``Assessment.requirements`` of chosen netting sets, with exact call amounts.
+
+        As ``assess`` gives them on ``inputs``: what distrust adds is in ``figures`` alone.
+        """
+        return self._frame(np.unique(np.asarray(rows, dtype=np.int64)))
+
+    def inputs(self) -> tuple[Snapshot, PositionSet, CollateralSet]:
+        """Return what ``assess`` would take now.
+
+        Collateral is what counts: without what is in flight, and less the haircuts of places that
+        are not trusted.
+        """
+        holdings = self._book.holdings
+        every = np.arange(len(holdings.collateral))
+        frame = collateral_frame(holdings, counted_quantities(holdings, self._book.trust, every))
+        positions = position_set(holdings, self._positions, self._reports.frame())
+        return self._snapshot(), positions, CollateralSet(frame)
+
+    def rebuild(self) -> Drift:
+        """Build everything that is kept anew and return how far it had drifted."""
+        self._book.layout.compact()
+        return Drift(n_rebuilt=0, largest=0.0)
+
+    def _snapshot(self) -> Snapshot:
+        return self._market.snapshot(f"{self._market.opened_as}@{self._n_changes}")
+
+    def _noted(self, netting_set: int) -> int:
+        self._n_changes += 1
+        self._doubt(np.array([netting_set], dtype=np.int64))
+        return netting_set
+
+    def _doubt(self, rows: Int64Array1D) -> None:
+        self._kept.is_current[rows] = False
+        self._in_doubt[rows] = True
+
+    def _take_in(self, moved: Moved) -> None:
+        self._n_changes += 1
+        market, holdings = self._market.prepared, self._book.holdings
+        self._doubt(self._book.with_usability(moved))
+        is_moved = np.zeros(len(market.assets), dtype=np.bool_)
+        is_moved[self._market.underlyings_of(moved)] = True
+        self._doubt(self._book.layout.holders(is_moved))
+        if len(moved.asset):
+            names = {market.assets[row] for row in moved.asset.tolist()}
+            codes = [code for code, name in enumerate(holdings.assets.texts) if name in names]
+            pledged = holdings.collateral
+            self._doubt(np.unique(pledged["owner"][np.isin(pledged["asset"], codes)]))
+            self._doubt(np.flatnonzero(np.isin(self._standing.terms.currency_row, moved.asset)))
+
+    def _unsettled(self, rows: Int64Array1D) -> Float64Array1D:
+        owned = [self._book.holdings.positions.rows_of(row) for row in rows.tolist()]
+        market = self._market.prepared
+        usd = unsettled_usd(self._market, self._book.holdings, owned)
+        return usd / market.usd_rate[self._standing.terms.currency_row[rows]]
+
+    def _circumstances(self) -> Circumstances:
+        return Circumstances(self._book.layout.has_break, self._standing.terms.takes_larger)
+
+    def _frame(self, rows: Int64Array1D) -> pd.DataFrame:
+        confirmed = confirmed_collateral(self._book.holdings, self._book.trust, rows)
+        demand = demanded(
+            self._snapshot(),
+            self._book.holdings,
+            self._positions,
+            self._reports.frame(),
+            confirmed,
+            rows,
+            self._rules,
+        )
+        return requirements_of(self._standing, self._market.prepared, rows, confirmed, demand)

@@ -1,0 +1,388 @@
+"""The prepared market kept up to date: a change revalues the rows whose inputs moved, in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
+from engine.errors import ModelInputError
+from engine.ids import SnapshotId
+from engine.intraday.changes import MarkChanges
+from engine.market import (
+    PreparedMarket,
+    asset_liquidity,
+    collateral_losses,
+    prepare,
+    unit_figures,
+)
+from engine.rules import RuleBook
+from engine.scenarios.instruments import priced_instruments
+from engine.scenarios.revaluation import PricedInstruments, years_to
+from engine.snapshot import Snapshot
+from engine.times import require_utc, to_nanoseconds
+
+_FIGURES = ("mark_price", "mark_iv", "forward_price")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """What a change did to the market.
+
+    Attributes
+    ----------
+    instrument : Int64Array1D
+        Rows that were revalued, ascending.
+    asset : Int64Array1D
+        Rows of assets whose USD rate changed, ascending.
+    usability : Int64Array1D
+        Instrument rows that can be priced now and could not before, or the other way round.
+    """
+
+    instrument: Int64Array1D
+    asset: Int64Array1D
+    usability: Int64Array1D
+
+
+class LiveMarket:
+    """A ``PreparedMarket`` that one writer keeps at the newest marks.
+
+    Scenario shocks stay those of the snapshot that it was opened with. Matrices keep their place
+    in memory: whoever holds ``prepared`` sees the newest rows.
+    """
+
+    def __init__(self, snapshot: Snapshot, rules: RuleBook) -> None:
+        self._rules = rules
+        self._snapshot = replace(
+            snapshot,
+            instruments=snapshot.instruments.sort_values("instrument_id", ignore_index=True),
+            marks=_one_mark_each(snapshot),
+        )
+        self.prepared: PreparedMarket = prepare(self._snapshot, rules)
+        self._instruments = self._priced()
+        market = self.prepared
+        self._spread = asset_liquidity(snapshot, market.assets, rules.house).spread[
+            market.underlying
+        ]
+        # rate x max(fall - haircut, 0): the second factor is the snapshot's for good.
+        self._unit_excess = collateral_losses(
+            market.scenarios, np.ones(len(market.assets)), rules.house
+        )
+        self._expiry_ns = _nanoseconds(self._snapshot.instruments["expiry_utc"])
+        self._is_dated = np.isfinite(self._instruments.tenor_years)
+        self._settled_in = _rows_in(market, self._instruments.settlement_asset)
+        self._quoted_in = [
+            np.unique(market.underlying[rows])
+            for rows in _rows_in(market, self._instruments.quote_asset)
+        ]
+        marks = self._snapshot.marks
+        self.observed_ns = _nanoseconds(marks["observed_utc"])
+        self._has_observed = marks["observed_utc"].notna().to_numpy(dtype=np.bool_, copy=True)
+
+    @property
+    def opened_as(self) -> str:
+        """Name of the snapshot that the market was opened with."""
+        return str(self._snapshot.snapshot_id)
+
+    @property
+    def as_of(self) -> datetime:
+        """Instant of the market."""
+        return self._snapshot.as_of
+
+    @property
+    def instruments(self) -> PricedInstruments:
+        """Instruments with their newest marks, in the rows of ``prepared``."""
+        return self._instruments
+
+    def figures(self) -> dict[str, Float64Array1D]:
+        """Return mark price, volatility and forward of every instrument, and rates of assets."""
+        one = self._instruments
+        return {
+            "mark_price": one.mark_price,
+            "mark_iv": one.volatility,
+            "forward_price": one.forward_price,
+            "usd_rate": self.prepared.usd_rate,
+        }
+
+    def apply(self, changes: MarkChanges) -> Moved:
+        """Take in new prices and return what moved.
+
+        Raises
+        ------
+        ModelInputError
+            If a row is unknown, a price is not finite and above 0 (a volatility may be 0), or an
+            asset has no rate in the snapshot.
+        """
+        _require_usable(changes, self.prepared)
+        one, market = self._instruments, self.prepared
+        rows = changes.instrument
+        for values, news in (
+            (one.mark_price, changes.mark_price),
+            (one.volatility, changes.mark_iv),
+            (one.forward_price, changes.forward_price),
+        ):
+            told = np.isfinite(news)
+            values[rows[told]] = news[told]
+        newer = rows[changes.observed_ns > self.observed_ns[rows]]
+        self.observed_ns[newer] = changes.observed_ns
+        self._has_observed[rows] = True
+        one.years[rows] = self._years(rows)
+        moved_asset = np.sort(changes.asset[market.usd_rate[changes.asset] != changes.usd_rate])
+        market.usd_rate[changes.asset] = changes.usd_rate
+        self._move_assets(moved_asset)
+        in_moved = [self._settled_in[asset] for asset in moved_asset.tolist()]
+        touched = np.unique(np.concatenate([rows, *in_moved]))
+        usability = self._with_faults_again(touched)
+        usability = np.union1d(usability, self._revalue(touched)).astype(np.int64)
+        return Moved(touched, moved_asset, usability)
+
+    def advance(self, as_of: datetime) -> Moved:
+        """Move the instant of the market on: expiries come nearer, and marks grow old.
+
+        Raises
+        ------
+        ModelInputError
+            If the instant is before the market's own.
+        """
+        as_of = require_utc(as_of, "as_of")
+        if as_of < self.as_of:
+            raise ModelInputError(
+                f"market is at {self.as_of.isoformat()}, cannot go back to {as_of.isoformat()}",
+                value=as_of.isoformat(),
+                limit=f">= {self.as_of.isoformat()}",
+            )
+        self._snapshot = replace(self._snapshot, as_of=as_of)
+        before = _usable(self._instruments.fault, self.prepared.settles)
+        table = priced_instruments(self.snapshot(), self._rates(), self._rules.house)
+        self._instruments = _own(table.instruments)
+        market = self.prepared
+        market.settles[:] = table.settles
+        market.has_expired[:] = table.has_expired
+        self.prepared = replace(market, fault=table.instruments.fault)
+        after = _usable(self._instruments.fault, self.prepared.settles)
+        changed = np.flatnonzero(before != after)
+        touched = np.union1d(np.flatnonzero(self._is_dated), changed).astype(np.int64)
+        changed = np.union1d(changed, self._revalue(touched)).astype(np.int64)
+        return Moved(touched, np.zeros(0, dtype=np.int64), changed)
+
+    def underlyings_of(self, moved: Moved) -> Int64Array1D:
+        """Return the assets on whose instruments any figure may have changed.
+
+        The house looks at the marks and the settlement asset, a venue also at the index of the
+        underlying in the quote currency.
+        """
+        found = [self.prepared.underlying[moved.instrument], moved.asset]
+        found += [self._quoted_in[asset] for asset in moved.asset.tolist()]
+        return np.unique(np.concatenate(found))
+
+    def snapshot(self, snapshot_id: str = "") -> Snapshot:
+        """Return the market as a snapshot: what ``prepare`` would start from now."""
+        one, base = self._instruments, self._snapshot
+        observed = pd.Series(
+            pd.to_datetime(self.observed_ns, utc=True), index=base.marks.index
+        ).where(pd.Series(self._has_observed, index=base.marks.index))
+        marks = base.marks.assign(
+            mark_price=one.mark_price,
+            mark_iv=one.volatility,
+            forward_price=one.forward_price,
+            observed_utc=observed.astype("datetime64[ns, UTC]"),
+        )
+        rate = self._rates()
+        in_fx = set(base.fx_rates["asset"].astype(str))
+        index_prices = base.index_prices.assign(
+            index_price=[
+                given if (in_fx and name in in_fx) else rate.get(name, given)
+                for name, given in zip(
+                    base.index_prices["asset"].astype(str),
+                    base.index_prices["index_price"].astype(float),
+                    strict=True,
+                )
+            ]
+        )
+        fx_rates = base.fx_rates.assign(
+            usd_rate=[
+                rate.get(name, given)
+                for name, given in zip(
+                    base.fx_rates["asset"].astype(str),
+                    base.fx_rates["usd_rate"].astype(float),
+                    strict=True,
+                )
+            ]
+        )
+        return replace(
+            base,
+            snapshot_id=SnapshotId(snapshot_id or str(base.snapshot_id)),
+            marks=marks[~_is_empty(marks)].reset_index(drop=True),
+            index_prices=index_prices,
+            fx_rates=fx_rates,
+        )
+
+    def _priced(self) -> PricedInstruments:
+        return _own(
+            priced_instruments(self._snapshot, self._rates(), self._rules.house).instruments
+        )
+
+    def _rates(self) -> dict[str, float]:
+        market = self.prepared
+        return dict(zip(market.assets, market.usd_rate.tolist(), strict=True))
+
+    def _years(self, rows: Int64Array1D) -> Float64Array1D:
+        as_of_ns = to_nanoseconds(self.as_of)
+        return years_to(self._expiry_ns[rows], np.minimum(self.observed_ns[rows], as_of_ns))
+
+    def _move_assets(self, moved: Int64Array1D) -> None:
+        market, one = self.prepared, self._instruments
+        for asset in moved.tolist():
+            rate = market.usd_rate[asset]
+            one.settlement_rate[self._settled_in[asset]] = rate
+            np.negative(
+                rate * self._unit_excess[asset], out=market.historical[market.n_instruments + asset]
+            )
+
+    def _with_faults_again(self, rows: Int64Array1D) -> Int64Array1D:
+        """Judge rows that have a fault anew; return those whose usability changed."""
+        one = self._instruments
+        faulty = rows[np.array([bool(one.fault[row]) for row in rows.tolist()], dtype=np.bool_)]
+        if not len(faulty):
+            return faulty
+        names = one.instrument_id[faulty]
+        whole = self.snapshot()
+        part = replace(
+            whole,
+            instruments=whole.instruments[whole.instruments["instrument_id"].isin(names)],
+            marks=whole.marks[whole.marks["instrument_id"].isin(names)],
+        )
+        judged = priced_instruments(part, self._rates(), self._rules.house).instruments.fault
+        return self._with_faults(faulty, judged)
+
+    def _with_faults(self, rows: Int64Array1D, judged: tuple[str, ...]) -> Int64Array1D:
+        changed = [
+            row
+            for row, now in zip(rows.tolist(), judged, strict=True)
+            if now != self._instruments.fault[row]
+        ]
+        if changed:
+            fault = list(self._instruments.fault)
+            for row, now in zip(rows.tolist(), judged, strict=True):
+                fault[row] = now
+            self._instruments = replace(self._instruments, fault=tuple(fault))
+        return np.array(changed, dtype=np.int64)
+
+    def _revalue(self, rows: Int64Array1D) -> Int64Array1D:
+        """Write the figures of ``rows`` and return those whose usability changed."""
+        market = self.prepared
+        if not len(rows):
+            return rows
+        units = unit_figures(
+            _rows_of(self._instruments, rows), market.scenarios, self._spread[rows],
+            self._rules.house,
+        )  # fmt: skip
+        market.historical[rows] = units.historical
+        market.special[rows] = units.special
+        market.unit_value[rows] = units.unit_value
+        market.delta_notional[rows] = units.delta_notional
+        market.half_spread[rows] = units.half_spread
+        changed = [
+            row
+            for row, now in zip(rows.tolist(), units.fault, strict=True)
+            if now != market.fault[row]
+        ]
+        if changed:
+            fault = list(market.fault)
+            for row, now in zip(rows.tolist(), units.fault, strict=True):
+                fault[row] = now
+            self.prepared = replace(market, fault=tuple(fault))
+        return np.array(changed, dtype=np.int64)
+
+
+def _one_mark_each(snapshot: Snapshot) -> pd.DataFrame:
+    """Return marks in the order of the instruments; empty rows where there is none yet."""
+    names = snapshot.instruments["instrument_id"].sort_values(ignore_index=True)
+    marks = snapshot.marks.set_index("instrument_id").reindex(names)
+    marks.index.name = "instrument_id"
+    day = pd.Timestamp(snapshot.business_date)
+    return marks.reset_index().assign(business_date=day)[list(snapshot.marks.columns)]
+
+
+def _is_empty(marks: pd.DataFrame) -> BoolArray1D:
+    empty: BoolArray1D = marks[[*_FIGURES, "observed_utc"]].isna().all(axis=1).to_numpy()
+    return empty
+
+
+def _own(instruments: PricedInstruments) -> PricedInstruments:
+    """Return the instruments with arrays that may be written to."""
+    copies = {
+        each.name: getattr(instruments, each.name).copy()
+        for each in fields(instruments)
+        if each.name != "fault"
+    }
+    return PricedInstruments(**copies, fault=instruments.fault)
+
+
+def _rows_of(instruments: PricedInstruments, rows: Int64Array1D) -> PricedInstruments:
+    parts = {
+        each.name: getattr(instruments, each.name)[rows]
+        for each in fields(instruments)
+        if each.name != "fault"
+    }
+    return PricedInstruments(**parts, fault=tuple(instruments.fault[row] for row in rows.tolist()))
+
+
+def _rows_in(market: PreparedMarket, settlement_asset: np.ndarray) -> list[Int64Array1D]:
+    return [np.flatnonzero(settlement_asset == asset).astype(np.int64) for asset in market.assets]
+
+
+def _usable(fault: tuple[str, ...], settles: BoolArray1D) -> np.ndarray:
+    return np.array(
+        [f"{text}|{over}" for text, over in zip(fault, settles.tolist(), strict=True)], dtype=object
+    )
+
+
+def _nanoseconds(instants: pd.Series) -> Int64Array1D:
+    as_ns = instants.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]")
+    filled: Int64Array1D = as_ns.fillna(pd.Timestamp(0)).to_numpy(copy=True).astype(np.int64)
+    return filled
+
+
+def _require_usable(changes: MarkChanges, market: PreparedMarket) -> None:
+    n = len(changes.instrument)
+    _require_rows("instrument", changes.instrument, market.n_instruments)
+    _require_rows("asset", changes.asset, len(market.assets))
+    for name in _FIGURES:
+        values: Float64Array1D = getattr(changes, name)
+        if len(values) != n:
+            raise ModelInputError(f"{name} needs {n} values, found {len(values)}")
+        low = 0.0 if name == "mark_iv" else np.nextafter(0.0, 1.0)
+        bad = np.flatnonzero(~np.isnan(values) & ~(np.isfinite(values) & (values >= low)))
+        if len(bad):
+            symbol = str(market.instrument_id[changes.instrument[bad[0]]])
+            raise ModelInputError(
+                f"{name} of {symbol} is {values[bad[0]]}, limit finite and above 0; NaN leaves it",
+                identifier=symbol,
+                value=float(values[bad[0]]),
+            )
+    rates = changes.usd_rate
+    if len(rates) != len(changes.asset):
+        raise ModelInputError(f"usd_rate needs {len(changes.asset)} values, found {len(rates)}")
+    known = np.isfinite(market.usd_rate[changes.asset])
+    bad = np.flatnonzero(~(np.isfinite(rates) & (rates > 0.0)) | ~known)
+    if len(bad):
+        asset = market.assets[int(changes.asset[bad[0]])]
+        raise ModelInputError(
+            f"usd_rate of {asset} is {rates[bad[0]]}, limit finite and above 0, of an asset that "
+            "has a rate in the snapshot",
+            identifier=asset,
+            value=float(rates[bad[0]]),
+        )
+
+
+def _require_rows(name: str, rows: Int64Array1D, n: int) -> None:
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < n:
+        raise ModelInputError(
+            f"{name} rows run from 0 to {n - 1}, found {rows.min()}..{rows.max()}"
+        )
+    if len(np.unique(rows)) != len(rows):
+        raise ModelInputError(f"{name} names a row twice: send the newest alone")

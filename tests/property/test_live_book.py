@@ -1,0 +1,130 @@
+"""What holds for every sequence of changes: the live book equals an assessment of what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.intraday import (
+    CollateralReport,
+    Degradation,
+    Fill,
+    LiveBook,
+    OrderReport,
+    PositionReport,
+    TransferReport,
+)
+from engine.snapshot import LastFresh
+from tests.worlds import live, small
+
+TRADED = tuple(small.instruments()["instrument_id"].astype(str))
+MARKS = small.marks(small.instruments()).set_index("instrument_id")["mark_price"].to_dict()
+SOURCES = ((), (), ("venue",), ("oms", "clearing"))
+Change = Callable[[LiveBook], object]
+quick = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+moves = st.floats(0.7, 1.4).map(lambda value: round(value, 4))
+sets = st.sampled_from("ABCD")
+
+
+@st.composite
+def ticks(draw: st.DrawFn) -> Change:
+    names = draw(st.lists(st.sampled_from(TRADED), min_size=1, max_size=4, unique=True))
+    prices = {name: MARKS[name] * draw(moves) for name in names}
+    for asset in draw(st.lists(st.sampled_from(("BTC", "ETH", "USDT", "EUR")), max_size=2)):
+        prices[asset] = small.PRICES.get(asset, 1.0) * draw(moves)
+    return lambda book: book.apply_marks(live.ticked(book, prices, 120))
+
+
+@st.composite
+def fills(draw: st.DrawFn) -> Change:
+    owner, name, sources = draw(sets), draw(st.sampled_from(TRADED)), draw(st.sampled_from(SOURCES))
+    quantity = draw(st.floats(-30.0, 30.0).map(lambda q: round(q, 2)).filter(lambda q: q != 0.0))
+    fill = Fill(f"{owner}-a", name, quantity, MARKS[name] * draw(moves), sources)
+    return lambda book: book.apply_fill(fill)
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> Change:
+    report = PositionReport(
+        f"{draw(sets)}-a", draw(st.sampled_from(TRADED)),
+        draw(st.sampled_from((0.0, 1.0, -2.5, 7.1))), draw(st.sampled_from(SOURCES)),
+    )  # fmt: skip
+    return lambda book: book.apply_position(report)
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> Change:
+    order = OrderReport(
+        f"{draw(sets)}-a", draw(st.sampled_from(("o1", "o2", "o3"))),
+        draw(st.sampled_from(TRADED)), draw(st.sampled_from(("buy", "sell"))),
+        draw(st.sampled_from((0.0, 0.1, 0.2, 3.0, 25.0))), 100.0,
+    )  # fmt: skip
+    return lambda book: book.apply_order(order)
+
+
+@st.composite
+def deposits(draw: st.DrawFn) -> Change:
+    report = CollateralReport(
+        draw(sets), draw(st.sampled_from(("custodian", "A-a", "binance"))),
+        draw(st.sampled_from(("BTC", "ETH", "USDT", "USD", "SOL"))),
+        draw(st.sampled_from((0.0, 0.3, 5.0, 4_000.0))),
+        draw(st.sampled_from(("settled", "settled", "pending"))), draw(st.sampled_from(SOURCES)),
+    )  # fmt: skip
+    return lambda book: book.apply_collateral(report)
+
+
+@st.composite
+def transfers(draw: st.DrawFn) -> Change:
+    report = TransferReport(
+        draw(st.sampled_from(("k1", "k2"))), draw(sets), draw(st.sampled_from(("BTC", "USDT"))),
+        "custodian", draw(st.sampled_from((0.4, 1.0, 2_000.0))),
+        draw(st.sampled_from(("sent", "debited", "credited", "rejected"))),
+    )  # fmt: skip
+    return lambda book: book.apply_transfer(report)
+
+
+@st.composite
+def advances(draw: st.DrawFn) -> Change:
+    later = timedelta(hours=draw(st.sampled_from((1, 7, 13, 24 * 110))))
+    return lambda book: book.advance(max(book.as_of, small.AS_OF + later))
+
+
+changes = st.one_of(ticks(), ticks(), fills(), reports(), orders(), deposits(), transfers())
+states = st.builds(
+    Degradation,
+    st.sampled_from(("venue", "account", "underlying", "location")),
+    st.sampled_from(("binance", "deribit", "A-a", "BTC", "ETH", "custodian")),
+    st.sampled_from(("stale", "uncertain", "down", "no_quorum")),
+    st.sampled_from((0.0, 5.0, 600.0, 90_000.0)),
+)
+
+
+@quick
+@given(st.lists(st.one_of(changes, advances()), min_size=1, max_size=12), st.data())
+def test_figures_equal_the_assessment_of_what_is_held(
+    sequence: list[Change], data: st.DataObject
+) -> None:
+    day = small.snapshot().business_date
+    fresh = LastFresh(
+        pd.DataFrame(
+            {
+                "netting_set_id": ["A", "B"],
+                "business_date": pd.Timestamp(day),
+                "requirement": [30_000.0, 9_000.0],
+            }
+        )
+    )
+    book, rules = live.opened(fresh)
+    for change in sequence:
+        change(book)
+        if data.draw(st.booleans()):
+            rows = np.array(data.draw(st.lists(st.integers(0, 3), min_size=1, unique=True)))
+            book.figures(rows)
+    live.require_equal(book.figures(), live.assessed(book, rules, fresh))
+    book.rebuild()
+    live.require_equal(book.figures(), live.assessed(book, rules, fresh))
