@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.preloaded"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.preloaded"])
 
 
 def apart(work: Callable[..., Found], *arguments: Any) -> Found:
@@ -40,8 +40,8 @@ def until_killed(function: Callable[..., Any], *arguments: Any) -> tuple[list[An
 
     The last report of a process that raised is its traceback.
     """
-    reader, writer = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_reporting, args=(writer, function, arguments))
+    reader, writer = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_reporting, args=(writer, function, arguments))
     process.start()
     writer.close()
     seen = []

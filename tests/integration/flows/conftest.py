@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +17,9 @@ from tasks.cluster import close_clusters
 from tasks.prefect_server import PrefectServer, ServerOptions, start_server
 from tasks.session import prefect_session
 from tasks.workplace import workplace
+from tests.commands import CommandLine, Ended
+
+__all__ = ["CommandLine", "Ended"]
 
 WORLD = WorldParameters(
     seed=11,
@@ -32,42 +31,6 @@ WORLD = WorldParameters(
     break_share=0.1,
 )
 FIRST_DATE, LAST_DATE = WORLD.business_dates
-COMMAND_SECONDS_MAX = 240
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """Runs `plimsoll` in a process of its own, in one home."""
-
-    home: Path
-    variables: dict[str, str] = field(default_factory=dict)
-
-    def __call__(self, *arguments: str, **variables: str) -> Ended:
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("PLIMSOLL_", "PREFECT_"))
-        }
-        environment |= {"PLIMSOLL_HOME": str(self.home), "PLIMSOLL_N_WORKERS": "1"}
-        environment |= self.variables | variables
-        done = subprocess.run(
-            [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS_MAX,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")

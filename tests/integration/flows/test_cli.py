@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -58,6 +58,8 @@ def test_every_command_explains_itself_with_an_example(command: str, tmp_path: P
 
 
 def test_runs_and_calls_are_listed_as_json(closed: CommandLine) -> None:
+    # As a person's terminal starts it: an interpreter that has imported nothing.
+    closed = replace(closed, is_fresh=True)
     runs = json.loads(closed("runs", "--json").out)
     assert [run["run_id"] for run in runs] == [RUN, f"eod-{FIRST_DATE}-1"]
     assert runs[0]["summary"]["netting_sets"] == 40
