@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from flows import (
+    cli_alerts,
     cli_calls,
     cli_compare,
     cli_kill,
@@ -58,6 +59,7 @@ cli_rules.register(app)
 cli_transfers.register(app)
 cli_reconcile.register(app)
 cli_kill.register(app)
+cli_alerts.register(app)
 cli_service.register(app)
 
 

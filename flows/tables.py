@@ -38,6 +38,30 @@ def scorecard_table(run_id: str, rows: Sequence[dict[str, str]]) -> Table:
     return table
 
 
+def alerts_table(found: Sequence[dict[str, Any]]) -> Table:
+    """Return alerts, a row each."""
+    table = _table("Alerts", "Alert", "Told, UTC", "Title", "Taken up by")
+    for one in found:
+        told = str(one["told_at"])[:16].replace("T", " ")
+        table.add_row(one["alert_id"][:8], told, _literal(one["title"]), one["acknowledged_by"])
+    return table
+
+
+def plain_table(title: str, rows: Sequence[dict[str, str]]) -> Table:
+    """Return rows that all have the same keys."""
+    table = _table(title, *(key.capitalize() for key in rows[0]))
+    for row in rows:
+        table.add_row(*(_literal(value) for value in row.values()))
+    return table
+
+
+def _literal(text: str) -> str:
+    """Return text of others as it is: what stands in brackets is no style."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
 def _table(title: str, *heads: str) -> Table:
     from rich import box
     from rich.table import Table

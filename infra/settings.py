@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """Where events of calls are told, signed with the secret ``WEBHOOK``; nowhere without it."""
     webhook_hosts: str = ""
     """Hosts outside loopback that webhooks may be sent to, separated by commas."""
+    alerts: Path | None = None
+    """File that names the channels of alerts; ``<home>/alerts.toml`` without it."""
     database_wait_seconds: Annotated[float, Field(ge=0.0, le=3600.0)] = 30.0
     """Longest wait for a locked database before a sentence says so."""
 
@@ -88,6 +90,11 @@ class Settings(BaseSettings):
     def connections_path(self) -> Path:
         """Return where the connections file is, or would be."""
         return (self.connections or self.home_path / "connections.toml").expanduser()
+
+    @property
+    def alerts_path(self) -> Path:
+        """Return where the channels file is, or would be."""
+        return (self.alerts or self.home_path / "alerts.toml").expanduser()
 
     @property
     def prefect_home(self) -> Path:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LedgerError, ModelInputError, StateError
 from engine.transfers import TransferIntent, WhitelistEntry
+from infra.alerts import AlertDesk
 from infra.db import Attestation, Database, Hold, Posting, open_database
 from infra.db.column_types import ExactAmount, MinorUnits
 from infra.db.executions import OpeningLine, Reported, Unreadable
@@ -29,6 +30,7 @@ from infra.db.ledger import Entry
 from infra.db.ledger_attestations import attest
 from infra.db.tables import Base, CallRow, RequirementRow
 from infra.db.web_tables import UserRow  # noqa: F401  (its tables are compared)
+from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from infra.transfers import KillSwitch
 from tests.integration.db.call_facts import act, with_terms
 from tests.integration.db.executions import execution
@@ -60,6 +62,7 @@ APPEND_ONLY = (
     "ledger_attestations", "intraday_events", "oms_executions", "oms_conflicts", "oms_quarantine",
     "oms_openings", "oms_files", "oms_channel_events", "funding_checks", "break_acceptances",
     "intraday_inbox", "intraday_decisions", "intraday_calls",
+    "alerts", "alert_members", "alert_tellings", "alert_acknowledgements",
 )  # fmt: skip
 
 
@@ -103,9 +106,18 @@ def fill(database: Database) -> Database:
     done = database.intraday_commits.commit(replace(within_the_day, messages=[message(1)]))
     assert (len(done.issued), done.inbox_position, done.n_events) == (1, 1, 1)
     fill_order_management(database)
+    fill_alerts(database)
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
+
+
+def fill_alerts(database: Database) -> None:
+    """Take the events there are in, and take up the alert that comes of them."""
+    terms = read_house_parameters(DEFAULT_PARAMETERS, DAY)[0].quiet
+    assert terms is not None
+    AlertDesk(database, (), terms).round()
+    assert database.alerts.acknowledge(database.alerts.latest()[0].alert_id, "alice", "seen")
 
 
 def fill_order_management(database: Database) -> None:

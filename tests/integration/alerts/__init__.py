@@ -1,0 +1,1 @@
+"""Alerts on real databases and real sockets."""
