@@ -13,6 +13,7 @@ from engine.money import Money, to_minor_units
 from engine.transfers import TransferIntent, WhitelistEntry, uses_of
 from engine.transfers.policy import TransferPolicy
 from infra.clock import utc_now
+from infra.dated_policies import require_network
 from infra.db.transfers import TransferRecord
 from infra.listings import (
     Shown,
@@ -219,17 +220,7 @@ def _prepared() -> Workplace:
 def _policy(place: Workplace) -> TransferPolicy:
     """Return the policy in force; one for simulated networks is none where money is real."""
     found = policy_in_force(utc_now().date(), place.settings.parameters)
-    real = ("sim", "test", "live")
-    network, made_for = place.settings.venue_network, found.policy.environment
-    if real.index(network) > real.index(made_for):
-        raise ParameterError(
-            f"{found.origin} is a policy for {made_for} networks, PLIMSOLL_VENUE_NETWORK is "
-            f"{network}: write one with environment {network}",
-            identifier="environment",
-            value=made_for,
-            limit=network,
-        )
-    return found.policy
+    return require_network(found, place.settings.venue_network)
 
 
 def _desk(place: Workplace, policy: TransferPolicy) -> TransferDesk:

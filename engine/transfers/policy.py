@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from engine.approvals import ApprovalTier, approvers_for, require_tiers
 from engine.errors import ParameterError
 from engine.limits import STRICT as _STRICT
 from engine.limits import NonNegative, Positive
@@ -61,15 +62,6 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalTier:
-    """Amounts above ``above`` need ``approvers`` people beside the proposer. [asset]"""
-
-    __pydantic_config__ = _STRICT
-    above: AmountFromZero
-    approvers: Annotated[int, Ge(0), Le(9)]
-
-
-@dataclass(frozen=True, slots=True)
 class AssetRule:
     """What may be moved of one asset. Amounts in units of the asset."""
 
@@ -84,18 +76,11 @@ class AssetRule:
     """What plans leave behind of each holding. [fraction]"""
 
     def __post_init__(self) -> None:
-        bounds = [tier.above for tier in self.tiers]
-        counts = [tier.approvers for tier in self.tiers]
-        if bounds[0] != 0 or bounds != sorted(set(bounds)) or counts != sorted(counts):
-            raise ParameterError(
-                "tiers need rising amounts from 0 and numbers of approvers that never fall",
-                identifier="tiers",
-                value=[(str(tier.above), tier.approvers) for tier in self.tiers],
-            )
+        require_tiers(self.tiers)
 
     def approvers_for(self, quantity: Decimal) -> int:
         """Return how many people beside the proposer ``quantity`` needs."""
-        return max(tier.approvers for tier in self.tiers if quantity > tier.above)
+        return approvers_for(self.tiers, quantity)
 
 
 @dataclass(frozen=True, slots=True)
