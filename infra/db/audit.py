@@ -20,6 +20,7 @@ from infra.db.canonical import GENESIS, link
 from infra.db.intraday_tables import DecisionRow
 from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
 from infra.db.oms_tables import ExecutionRow
+from infra.db.reduction_tables import ReductionEventRow
 from infra.db.rule_tables import ParameterSetRow
 from infra.db.tables import AuditRow, CallEventRow, EntryRow, PostingRow
 from infra.db.transfer_tables import TransferEventRow
@@ -115,6 +116,7 @@ class Audit:
                 ("ledger_hold_resolutions", _rows_of(connection, HoldResolutionRow)),
                 ("ledger_attestations", _rows_of(connection, AttestationRow)),
                 ("transfer_events", _rows_of(connection, TransferEventRow)),
+                ("reduction_events", _rows_of(connection, ReductionEventRow)),
                 ("intraday_decisions", _rows_of(connection, DecisionRow)),
                 ("oms_executions", _rows_of(connection, ExecutionRow)),
             ):
@@ -162,6 +164,9 @@ def _heads(connection: Connection) -> dict[str, Head]:
         ),
         "ledger_attestations": chain_head(connection, AttestationRow.position, AttestationRow.hash),
         "transfer_events": chain_head(connection, TransferEventRow.position, TransferEventRow.hash),
+        "reduction_events": chain_head(
+            connection, ReductionEventRow.position, ReductionEventRow.hash
+        ),
         "intraday_decisions": chain_head(connection, DecisionRow.position, DecisionRow.hash),
         "oms_executions": chain_head(connection, ExecutionRow.position, ExecutionRow.hash),
     }
@@ -216,7 +221,13 @@ def _parameter_rows(connection: Connection) -> Iterator[_Row]:
 def _rows_of(
     connection: Connection,
     table: type[
-        HoldRow | HoldResolutionRow | AttestationRow | TransferEventRow | ExecutionRow | DecisionRow
+        HoldRow
+        | HoldResolutionRow
+        | AttestationRow
+        | TransferEventRow
+        | ReductionEventRow
+        | ExecutionRow
+        | DecisionRow
     ],
 ) -> Iterator[_Row]:
     return _plain_rows(connection, select(table.__table__).order_by(table.position))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from infra.db.parameters import Parameters
     from infra.db.proposals import Proposals
     from infra.db.records import Records
+    from infra.db.reductions import Reductions
     from infra.db.requirements import Requirements
     from infra.db.runs import Runs
     from infra.db.transfers import Transfers
@@ -106,6 +107,13 @@ class DatabaseParts:
         from infra.db.ledger import Ledger
 
         return Ledger(self._whole)
+
+    @cached_property
+    def reductions(self) -> Reductions:
+        """Return reductions, their orders and events."""
+        from infra.db.reductions import Reductions
+
+        return Reductions(self._whole)
 
     @cached_property
     def transfers(self) -> Transfers:
