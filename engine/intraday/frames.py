@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,16 @@ _ORDER_COLUMNS = (
     "netting_set_id", "account_id", "order_id", "client_id", "venue", "instrument_id", "side",
     "remaining_quantity", "limit_price",
 )  # fmt: skip
+
+NO_COLLATERAL: Final = pd.DataFrame(
+    {
+        **{
+            name: pd.Series([], dtype="str")
+            for name in ("source", "netting_set_id", "location", "asset", "state", "client_id")
+        },
+        "quantity": pd.Series([], dtype="float64"),
+    }
+)
 
 
 def position_frame(holdings: Holdings, rows: Int64Array1D | None = None) -> pd.DataFrame:

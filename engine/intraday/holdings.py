@@ -52,14 +52,13 @@ class Holdings:
         instruments: Iterable[str],
     ) -> None:
         self.netting_sets = Names(netting_sets)
-        self.instruments = Names(instruments)
+        self.market_names = Names(instruments)
+        self.instruments = Names(self.market_names.texts)
         self.accounts, self.locations = Names(), Names()
         self.assets, self.states = Names(), Names(("settled", "pending"))
         self.owner_of: dict[str, AccountOwner] = {}
         self.client_of = _clients(positions, collateral)
         self._base = positions
-        self._collateral_columns = tuple(collateral.holdings.columns)
-        self._collateral_day = _day_of(collateral.holdings)
         self.positions = self._positions(positions.positions)
         self.collateral = self._collateral(collateral.holdings)
         self.orders: dict[int, dict[tuple[str, str], OrderReport]] = {}
@@ -292,7 +291,3 @@ def _observed(instants: pd.Series) -> Int64Array1D:
         as_utc.dt.tz_localize(None).astype("datetime64[ns]").to_numpy().astype(np.int64)
     )
     return found
-
-
-def _day_of(frame: pd.DataFrame) -> object:
-    return frame["business_date"].iloc[0] if "business_date" in frame and len(frame) else None

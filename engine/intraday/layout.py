@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
@@ -10,6 +14,16 @@ from engine.kernels.tail import LegRows
 from engine.margin.block import Block
 from engine.portfolio import Portfolio
 from engine.rules import HouseParameters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetFacts:
+    """Of each netting set, what ``Portfolio.netting_sets`` says beside its books."""
+
+    failure: ObjectArray1D
+    hold: ObjectArray1D
+    n_positions: Int64Array1D
+    has_break: BoolArray1D
 
 
 class Layout:
@@ -23,18 +37,37 @@ class Layout:
         As of ``Portfolio.netting_sets``.
     """
 
-    def __init__(self, book: Portfolio) -> None:
-        n = book.n_netting_sets
-        self._rows, self._labels = book.rows, book.group_book
-        self._leg_asset = book.leg_asset
-        self._leg_set = _leg_sets(book.rows, book.group_netting_set)
-        self._first_group = np.searchsorted(book.group_netting_set, np.arange(n + 1))
+    def __init__(
+        self,
+        rows: LegRows,
+        leg_asset: Int64Array1D,
+        group_set: Int64Array1D,
+        labels: tuple[str, ...],
+        facts: SetFacts,
+    ) -> None:
+        self._rows, self._leg_asset, self._labels = rows, leg_asset, labels
+        self._leg_set = _leg_sets(rows, group_set)
+        self._first_group = np.searchsorted(group_set, np.arange(len(facts.failure) + 1))
         self._changed: dict[int, SetBooks] = {}
+        self.failure, self.hold = facts.failure, facts.hold
+        self.n_positions, self.has_break = facts.n_positions, facts.has_break
+
+    @classmethod
+    def of(cls, book: Portfolio) -> Layout:
+        """Return the books of a portfolio."""
         sets = book.netting_sets
-        self.failure: ObjectArray1D = sets["failure"].to_numpy(dtype=object).copy()
-        self.hold: ObjectArray1D = sets["hold"].to_numpy(dtype=object).copy()
-        self.n_positions: Int64Array1D = sets["n_positions"].to_numpy(dtype=np.int64).copy()
-        self.has_break: BoolArray1D = sets["has_break"].to_numpy(dtype=np.bool_).copy()
+        return cls(
+            book.rows,
+            book.leg_asset,
+            book.group_netting_set,
+            book.group_book,
+            SetFacts(
+                failure=sets["failure"].to_numpy(dtype=object).copy(),
+                hold=sets["hold"].to_numpy(dtype=object).copy(),
+                n_positions=sets["n_positions"].to_numpy(dtype=np.int64).copy(),
+                has_break=sets["has_break"].to_numpy(dtype=np.bool_).copy(),
+            ),
+        )
 
     @property
     def n_netting_sets(self) -> int:
@@ -118,6 +151,50 @@ class Layout:
             np.concatenate([part[1] for part in parts]),
             groups,
             labels,
+        )
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the books of all netting sets."""
+        rows, leg_asset, group_set, labels = self.all_rows()
+        names = sorted(set(labels))
+        code = {name: place for place, name in enumerate(names)}
+        return {
+            "books.group_ptr": rows.group_ptr,
+            "books.leg_ptr": rows.leg_ptr,
+            "books.leg_role": rows.leg_role,
+            "books.index": rows.index,
+            "books.weight": rows.weight,
+            "books.leg_asset": leg_asset,
+            "books.group_set": group_set,
+            "books.label": np.array([code[label] for label in labels], dtype=np.int64),
+            "books.label_name": np.array(names, dtype=str),
+            "books.failure": self.failure.astype(str),
+            "books.hold": self.hold.astype(str),
+            "books.n_positions": self.n_positions.copy(),
+            "books.has_break": self.has_break.copy(),
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, np.ndarray[Any, Any]]) -> Layout:
+        """Return the books of a state."""
+        names = state["books.label_name"].tolist()
+        rows = LegRows(
+            *(
+                state[f"books.{name}"].copy()
+                for name in ("group_ptr", "leg_ptr", "leg_role", "index", "weight")
+            )
+        )
+        return cls(
+            rows,
+            state["books.leg_asset"].copy(),
+            state["books.group_set"],
+            tuple(names[code] for code in state["books.label"].tolist()),
+            SetFacts(
+                failure=state["books.failure"].astype(object),
+                hold=state["books.hold"].astype(object),
+                n_positions=state["books.n_positions"].copy(),
+                has_break=state["books.has_break"].copy(),
+            ),
         )
 
     def compact(self) -> None:

@@ -27,7 +27,7 @@ from engine.intraday.changes import (
 )
 from engine.intraday.exact import Standing, requirements_of, terms_of
 from engine.intraday.figures import LiveFigures
-from engine.intraday.frames import collateral_frame, position_set
+from engine.intraday.frames import NO_COLLATERAL, collateral_frame, position_set
 from engine.intraday.holdings import Holdings
 from engine.intraday.kept import Circumstances, Kept, figures_of
 from engine.intraday.lasting import Lasting
@@ -35,6 +35,16 @@ from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket, Moved
 from engine.intraday.pledged import counted_quantities
 from engine.intraday.reported import confirmed_collateral
+from engine.intraday.state import (
+    VERSION,
+    State,
+    digest,
+    holdings_state,
+    require_version,
+    restore_holdings,
+    restore_trust,
+    trust_state,
+)
 from engine.intraday.trust import Trust
 from engine.intraday.unsettled import unsettled_usd
 from engine.intraday.venue_demands import VenueReports, demanded
@@ -59,36 +69,14 @@ class LiveBook:
     """What all netting sets hold and owe now."""
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        positions: PositionSet,
-        collateral: CollateralSet,
-        rules: RuleBook,
-        last_fresh: LastFresh | None = None,
+        self, market: LiveMarket, book: Bookkeeping, standing: Standing, positions: PositionSet
     ) -> None:
-        self._rules, self._positions = rules, positions
-        self._market = LiveMarket(snapshot, rules)
-        market = self._market.prepared
-        book = portfolio(market, positions, collateral, rules)
-        names = tuple(book.netting_sets["netting_set_id"].astype(str))
-        terms, layout = terms_of(names, rules, market), Layout(book)
-        self._book = Bookkeeping(
-            market=self._market,
-            holdings=Holdings(positions, collateral, names, market.instrument_id),
-            layout=layout,
-            trust=Trust(len(names), rules.house.degraded),
-            lasting=Lasting.of(market, names, terms),
-        )
-        self._standing = Standing(
-            terms=terms,
-            layout=layout,
-            rules=rules,
-            last_fresh=last_fresh or LastFresh(),
-            business_date=snapshot.business_date,
-        )
+        self._market, self._book, self._standing = market, book, standing
+        self._rules, self._positions = standing.rules, positions
+        n = book.layout.n_netting_sets
         self._reports = VenueReports(positions.venue_margin)
-        self._kept = Kept.of(len(names))
-        self._in_doubt: BoolArray1D = np.ones(len(names), dtype=np.bool_)
+        self._kept = Kept.of(n)
+        self._in_doubt: BoolArray1D = np.ones(n, dtype=np.bool_)
         self._n_changes = 0
 
     @classmethod
@@ -107,7 +95,92 @@ class LiveBook:
         MissingDataError, ParameterError, ModelInputError
             As ``engine.assess.assess``.
         """
-        return cls(snapshot, positions, collateral, rules, last_fresh)
+        market = LiveMarket(snapshot, rules)
+        book = portfolio(market.prepared, positions, collateral, rules)
+        names = tuple(book.netting_sets["netting_set_id"].astype(str))
+        holdings = Holdings(positions, collateral, names, market.prepared.instrument_id)
+        return cls._of(market, holdings, Layout.of(book), (rules, last_fresh), positions)
+
+    @classmethod
+    def load(
+        cls,
+        state: State,
+        snapshot: Snapshot,
+        positions: PositionSet,
+        rules: RuleBook,
+        last_fresh: LastFresh | None = None,
+    ) -> LiveBook:
+        """Return the book that ``save`` gave ``state`` of, ready for the next change.
+
+        Parameters
+        ----------
+        snapshot, positions, rules, last_fresh
+            Those that the book was opened with; of ``positions`` only the accounts are looked at.
+
+        Raises
+        ------
+        ModelInputError
+            If the state has another layout or other instruments than the snapshot.
+        """
+        require_version(state)
+        market = LiveMarket(snapshot, rules)
+        market.restore(state)
+        names = tuple(state["netting_set_id"].tolist())
+        nothing = PositionSet(
+            positions.positions.iloc[:0], positions.open_orders.iloc[:0], positions.accounts
+        )
+        known = market.prepared.instrument_id
+        holdings = Holdings(nothing, CollateralSet(NO_COLLATERAL), names, known)
+        restore_holdings(holdings, state, len(known))
+        layout = Layout.restored(state)
+        book = cls._of(market, holdings, layout, (rules, last_fresh), positions)
+        restore_trust(book._book.trust, state)
+        book._reports.restore(state, pd.Timestamp(snapshot.business_date))
+        book._n_changes = int(state["n_changes"][0])
+        return book
+
+    @classmethod
+    def _of(
+        cls,
+        market: LiveMarket,
+        holdings: Holdings,
+        layout: Layout,
+        terms_in_force: tuple[RuleBook, LastFresh | None],
+        positions: PositionSet,
+    ) -> LiveBook:
+        rules, last_fresh = terms_in_force
+        names = holdings.netting_sets.texts
+        terms = terms_of(names, rules, market.prepared)
+        book = Bookkeeping(
+            market=market,
+            holdings=holdings,
+            layout=layout,
+            trust=Trust(len(names), rules.house.degraded),
+            lasting=Lasting.of(market.prepared, names, terms),
+        )
+        standing = Standing(
+            terms=terms,
+            layout=layout,
+            rules=rules,
+            last_fresh=last_fresh or LastFresh(),
+            business_date=market.business_date,
+        )
+        return cls(market, book, standing, positions)
+
+    def save(self) -> State:
+        """Return the state as arrays: the same bytes for the same state."""
+        state: State = {
+            "version": np.array([VERSION], dtype=np.int64),
+            "n_changes": np.array([self._n_changes], dtype=np.int64),
+            "netting_set_id": np.array(self.netting_set_id, dtype=str),
+        }
+        book = self._book
+        state |= self._market.state() | holdings_state(book.holdings)
+        return state | book.layout.state() | trust_state(book.trust) | self._reports.state()
+
+    def state_hash(self) -> str:
+        """Return the SHA-256 of the state: equal after the same changes, and after a restart."""
+        return digest(self.save())
 
     @property
     def netting_set_id(self) -> tuple[str, ...]:

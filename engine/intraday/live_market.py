@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
+from engine.arrays import Float64Array1D, Int64Array1D
 from engine.errors import ModelInputError
 from engine.ids import SnapshotId
 from engine.intraday.changes import MarkChanges
+from engine.intraday.mark_checks import require_usable
+from engine.intraday.market_rows import (
+    is_empty,
+    nanoseconds,
+    one_mark_each,
+    rows_in,
+    rows_of,
+    usability,
+    writable,
+)
 from engine.market import (
     PreparedMarket,
     asset_liquidity,
@@ -24,8 +36,6 @@ from engine.scenarios.instruments import priced_instruments
 from engine.scenarios.revaluation import PricedInstruments, years_to
 from engine.snapshot import Snapshot
 from engine.times import require_utc, to_nanoseconds
-
-_FIGURES = ("mark_price", "mark_iv", "forward_price")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +69,7 @@ class LiveMarket:
         self._snapshot = replace(
             snapshot,
             instruments=snapshot.instruments.sort_values("instrument_id", ignore_index=True),
-            marks=_one_mark_each(snapshot),
+            marks=one_mark_each(snapshot),
         )
         self.prepared: PreparedMarket = prepare(self._snapshot, rules)
         self._instruments = self._priced()
@@ -71,21 +81,26 @@ class LiveMarket:
         self._unit_excess = collateral_losses(
             market.scenarios, np.ones(len(market.assets)), rules.house
         )
-        self._expiry_ns = _nanoseconds(self._snapshot.instruments["expiry_utc"])
+        self._expiry_ns = nanoseconds(self._snapshot.instruments["expiry_utc"])
         self._is_dated = np.isfinite(self._instruments.tenor_years)
-        self._settled_in = _rows_in(market, self._instruments.settlement_asset)
+        self._settled_in = rows_in(market, self._instruments.settlement_asset)
         self._quoted_in = [
             np.unique(market.underlying[rows])
-            for rows in _rows_in(market, self._instruments.quote_asset)
+            for rows in rows_in(market, self._instruments.quote_asset)
         ]
         marks = self._snapshot.marks
-        self.observed_ns = _nanoseconds(marks["observed_utc"])
+        self.observed_ns = nanoseconds(marks["observed_utc"])
         self._has_observed = marks["observed_utc"].notna().to_numpy(dtype=np.bool_, copy=True)
 
     @property
     def opened_as(self) -> str:
         """Name of the snapshot that the market was opened with."""
         return str(self._snapshot.snapshot_id)
+
+    @property
+    def business_date(self) -> date:
+        """Date of the snapshot that the market was opened with."""
+        return self._snapshot.business_date
 
     @property
     def as_of(self) -> datetime:
@@ -97,15 +112,37 @@ class LiveMarket:
         """Instruments with their newest marks, in the rows of ``prepared``."""
         return self._instruments
 
-    def figures(self) -> dict[str, Float64Array1D]:
-        """Return mark price, volatility and forward of every instrument, and rates of assets."""
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return everything that a change may have moved."""
         one = self._instruments
         return {
-            "mark_price": one.mark_price,
-            "mark_iv": one.volatility,
-            "forward_price": one.forward_price,
-            "usd_rate": self.prepared.usd_rate,
+            "market.mark_price": one.mark_price.copy(),
+            "market.mark_iv": one.volatility.copy(),
+            "market.forward_price": one.forward_price.copy(),
+            "market.observed_ns": self.observed_ns.copy(),
+            "market.has_observed": self._has_observed.copy(),
+            "market.usd_rate": self.prepared.usd_rate.copy(),
+            "market.as_of_ns": np.array([to_nanoseconds(self.as_of)], dtype=np.int64),
         }
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Put the market where a state has it, on the snapshot that it was opened with."""
+        one, market = self._instruments, self.prepared
+        if len(state["market.mark_price"]) != market.n_instruments:
+            raise ModelInputError(
+                f"state has {len(state['market.mark_price'])} instruments, the snapshot "
+                f"{market.n_instruments}: load it with the snapshot that it was opened with"
+            )
+        one.mark_price[:] = state["market.mark_price"]
+        one.volatility[:] = state["market.mark_iv"]
+        one.forward_price[:] = state["market.forward_price"]
+        self.observed_ns[:] = state["market.observed_ns"]
+        self._has_observed[:] = state["market.has_observed"]
+        market.usd_rate[:] = state["market.usd_rate"]
+        self._move_assets(np.flatnonzero(np.isfinite(market.usd_rate)))
+        as_of = pd.Timestamp(int(state["market.as_of_ns"][0]), unit="ns", tz="UTC")
+        self._derive(as_of.to_pydatetime())
+        self._revalue(np.arange(market.n_instruments))
 
     def apply(self, changes: MarkChanges) -> Moved:
         """Take in new prices and return what moved.
@@ -116,7 +153,7 @@ class LiveMarket:
             If a row is unknown, a price is not finite and above 0 (a volatility may be 0), or an
             asset has no rate in the snapshot.
         """
-        _require_usable(changes, self.prepared)
+        require_usable(changes, self.prepared)
         one, market = self._instruments, self.prepared
         rows = changes.instrument
         for values, news in (
@@ -154,15 +191,9 @@ class LiveMarket:
                 value=as_of.isoformat(),
                 limit=f">= {self.as_of.isoformat()}",
             )
-        self._snapshot = replace(self._snapshot, as_of=as_of)
-        before = _usable(self._instruments.fault, self.prepared.settles)
-        table = priced_instruments(self.snapshot(), self._rates(), self._rules.house)
-        self._instruments = _own(table.instruments)
-        market = self.prepared
-        market.settles[:] = table.settles
-        market.has_expired[:] = table.has_expired
-        self.prepared = replace(market, fault=table.instruments.fault)
-        after = _usable(self._instruments.fault, self.prepared.settles)
+        before = usability(self._instruments.fault, self.prepared.settles)
+        self._derive(as_of)
+        after = usability(self._instruments.fault, self.prepared.settles)
         changed = np.flatnonzero(before != after)
         touched = np.union1d(np.flatnonzero(self._is_dated), changed).astype(np.int64)
         changed = np.union1d(changed, self._revalue(touched)).astype(np.int64)
@@ -215,19 +246,28 @@ class LiveMarket:
         return replace(
             base,
             snapshot_id=SnapshotId(snapshot_id or str(base.snapshot_id)),
-            marks=marks[~_is_empty(marks)].reset_index(drop=True),
+            marks=marks[~is_empty(marks)].reset_index(drop=True),
             index_prices=index_prices,
             fx_rates=fx_rates,
         )
 
     def _priced(self) -> PricedInstruments:
-        return _own(
+        return writable(
             priced_instruments(self._snapshot, self._rates(), self._rules.house).instruments
         )
 
     def _rates(self) -> dict[str, float]:
         market = self.prepared
         return dict(zip(market.assets, market.usd_rate.tolist(), strict=True))
+
+    def _derive(self, as_of: datetime) -> None:
+        """Derive anew what depends on the instant: times to expiry, ages, and who has expired."""
+        self._snapshot = replace(self._snapshot, as_of=as_of)
+        table = priced_instruments(self.snapshot(), self._rates(), self._rules.house)
+        self._instruments = writable(table.instruments)
+        self.prepared.settles[:] = table.settles
+        self.prepared.has_expired[:] = table.has_expired
+        self.prepared = replace(self.prepared, fault=table.instruments.fault)
 
     def _years(self, rows: Int64Array1D) -> Float64Array1D:
         as_of_ns = to_nanoseconds(self.as_of)
@@ -277,7 +317,7 @@ class LiveMarket:
         if not len(rows):
             return rows
         units = unit_figures(
-            _rows_of(self._instruments, rows), market.scenarios, self._spread[rows],
+            rows_of(self._instruments, rows), market.scenarios, self._spread[rows],
             self._rules.house,
         )  # fmt: skip
         market.historical[rows] = units.historical
@@ -296,93 +336,3 @@ class LiveMarket:
                 fault[row] = now
             self.prepared = replace(market, fault=tuple(fault))
         return np.array(changed, dtype=np.int64)
-
-
-def _one_mark_each(snapshot: Snapshot) -> pd.DataFrame:
-    """Return marks in the order of the instruments; empty rows where there is none yet."""
-    names = snapshot.instruments["instrument_id"].sort_values(ignore_index=True)
-    marks = snapshot.marks.set_index("instrument_id").reindex(names)
-    marks.index.name = "instrument_id"
-    day = pd.Timestamp(snapshot.business_date)
-    return marks.reset_index().assign(business_date=day)[list(snapshot.marks.columns)]
-
-
-def _is_empty(marks: pd.DataFrame) -> BoolArray1D:
-    empty: BoolArray1D = marks[[*_FIGURES, "observed_utc"]].isna().all(axis=1).to_numpy()
-    return empty
-
-
-def _own(instruments: PricedInstruments) -> PricedInstruments:
-    """Return the instruments with arrays that may be written to."""
-    copies = {
-        each.name: getattr(instruments, each.name).copy()
-        for each in fields(instruments)
-        if each.name != "fault"
-    }
-    return PricedInstruments(**copies, fault=instruments.fault)
-
-
-def _rows_of(instruments: PricedInstruments, rows: Int64Array1D) -> PricedInstruments:
-    parts = {
-        each.name: getattr(instruments, each.name)[rows]
-        for each in fields(instruments)
-        if each.name != "fault"
-    }
-    return PricedInstruments(**parts, fault=tuple(instruments.fault[row] for row in rows.tolist()))
-
-
-def _rows_in(market: PreparedMarket, settlement_asset: np.ndarray) -> list[Int64Array1D]:
-    return [np.flatnonzero(settlement_asset == asset).astype(np.int64) for asset in market.assets]
-
-
-def _usable(fault: tuple[str, ...], settles: BoolArray1D) -> np.ndarray:
-    return np.array(
-        [f"{text}|{over}" for text, over in zip(fault, settles.tolist(), strict=True)], dtype=object
-    )
-
-
-def _nanoseconds(instants: pd.Series) -> Int64Array1D:
-    as_ns = instants.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]")
-    filled: Int64Array1D = as_ns.fillna(pd.Timestamp(0)).to_numpy(copy=True).astype(np.int64)
-    return filled
-
-
-def _require_usable(changes: MarkChanges, market: PreparedMarket) -> None:
-    n = len(changes.instrument)
-    _require_rows("instrument", changes.instrument, market.n_instruments)
-    _require_rows("asset", changes.asset, len(market.assets))
-    for name in _FIGURES:
-        values: Float64Array1D = getattr(changes, name)
-        if len(values) != n:
-            raise ModelInputError(f"{name} needs {n} values, found {len(values)}")
-        low = 0.0 if name == "mark_iv" else np.nextafter(0.0, 1.0)
-        bad = np.flatnonzero(~np.isnan(values) & ~(np.isfinite(values) & (values >= low)))
-        if len(bad):
-            symbol = str(market.instrument_id[changes.instrument[bad[0]]])
-            raise ModelInputError(
-                f"{name} of {symbol} is {values[bad[0]]}, limit finite and above 0; NaN leaves it",
-                identifier=symbol,
-                value=float(values[bad[0]]),
-            )
-    rates = changes.usd_rate
-    if len(rates) != len(changes.asset):
-        raise ModelInputError(f"usd_rate needs {len(changes.asset)} values, found {len(rates)}")
-    known = np.isfinite(market.usd_rate[changes.asset])
-    bad = np.flatnonzero(~(np.isfinite(rates) & (rates > 0.0)) | ~known)
-    if len(bad):
-        asset = market.assets[int(changes.asset[bad[0]])]
-        raise ModelInputError(
-            f"usd_rate of {asset} is {rates[bad[0]]}, limit finite and above 0, of an asset that "
-            "has a rate in the snapshot",
-            identifier=asset,
-            value=float(rates[bad[0]]),
-        )
-
-
-def _require_rows(name: str, rows: Int64Array1D, n: int) -> None:
-    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < n:
-        raise ModelInputError(
-            f"{name} rows run from 0 to {n - 1}, found {rows.min()}..{rows.max()}"
-        )
-    if len(np.unique(rows)) != len(rows):
-        raise ModelInputError(f"{name} names a row twice: send the newest alone")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +16,8 @@ from engine.reconciliation import SOURCES
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, PositionSet, Snapshot
 from engine.venue_accounts.assembly import venue_margins
+
+_AMOUNTS = ("reported_initial_margin", "reported_maintenance_margin", "reported_equity")
 
 
 class VenueReports:
@@ -45,6 +50,28 @@ class VenueReports:
         self._rows[key] = row
         self._frame = None
         return is_news
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return all reports by account and bucket."""
+        rows = [self._rows[key] for key in sorted(self._rows)]
+        texts = {
+            f"report.{name}": np.array([str(row[name]) for row in rows], dtype=str).reshape(-1)
+            for name in ("account_id", "bucket", "currency")
+        }
+        amounts = {
+            f"report.{name}": np.array([row[name] for row in rows], dtype=np.float64)
+            for name in _AMOUNTS
+        }
+        observed = [pd.Timestamp(row["observed_utc"]).value for row in rows]  # type: ignore[arg-type]
+        return {**texts, **amounts, "report.observed_ns": np.array(observed, dtype=np.int64)}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]], day: pd.Timestamp) -> None:
+        """Put the reports of a state in place."""
+        self._rows, self._frame = {}, None
+        names = ("account_id", "bucket", "currency", *_AMOUNTS, "observed_ns")
+        columns = [state[f"report.{name}"].tolist() for name in names]
+        for values in zip(*columns, strict=True):
+            self.apply(VenueReport(*values), day)
 
     def frame(self) -> pd.DataFrame:
         """Return contract ``venue_margin``, sorted by account and bucket once it has changed."""

@@ -128,3 +128,34 @@ def test_figures_equal_the_assessment_of_what_is_held(
     live.require_equal(book.figures(), live.assessed(book, rules, fresh))
     book.rebuild()
     live.require_equal(book.figures(), live.assessed(book, rules, fresh))
+
+
+@quick
+@given(st.lists(st.one_of(changes, advances()), max_size=8), st.lists(changes, max_size=4))
+def test_state_survives_a_restart_and_depends_on_the_changes_alone(
+    before: list[Change], after: list[Change]
+) -> None:
+    """I-37, I-38: a saved state is the same bytes once loaded, and goes on as if nothing had been."""
+    book, rules = live.opened()
+    twin, _ = live.opened()
+    for change in before:
+        change(book)
+        book.figures(np.array([0, 2]))
+        change(twin)
+    assert book.state_hash() == twin.state_hash()
+    state = book.save()
+    positions = small.position_set(*live.HELD)
+    again = LiveBook.load(state, small.snapshot(), positions, rules)
+    loaded = again.save()
+    assert sorted(loaded) == sorted(state)
+    for name, values in state.items():
+        assert loaded[name].dtype == values.dtype and loaded[name].tobytes() == values.tobytes(), (
+            name
+        )
+    for change in after:
+        change(book)
+        change(again)
+    assert again.state_hash() == book.state_hash()
+    whole = live.assessed(again, rules)
+    live.require_equal(again.figures(), whole)
+    live.require_equal(book.figures(), whole)
