@@ -24,8 +24,14 @@ VERSIONS: Final[dict[str, int]] = {
     "agreements": 1,
     "accounts": 1,
     "venue_margin": 1,
+    "readings": 1,
+    "executions": 1,
+    "opening_positions": 1,
 }
 """Datasets with the major version in force."""
+
+ALL_DAY: Final = frozenset({"executions", "opening_positions"})
+"""Datasets that come in at any time; the others are those of a close."""
 
 
 def contract(dataset: str) -> Contract:

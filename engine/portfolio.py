@@ -76,7 +76,7 @@ def portfolio(
     if positions.positions.empty:
         raise MissingDataError("the book is empty: no position of any source")
     found = reconcile(positions.positions, collateral.holdings)
-    names = _netting_set_names(positions, collateral)
+    names = _netting_set_names(positions, collateral, market.faults, rules)
     agreements = _agreements_of(names, rules)
     row_of = {name: row for row, name in enumerate(names)}
     books = books_of(found, positions.open_orders, row_of)
@@ -96,11 +96,14 @@ def portfolio(
     )
 
 
-def _netting_set_names(positions: PositionSet, collateral: CollateralSet) -> tuple[str, ...]:
+def _netting_set_names(
+    positions: PositionSet, collateral: CollateralSet, faults: pd.DataFrame, rules: RuleBook
+) -> tuple[str, ...]:
     frames = (positions.positions, positions.open_orders, collateral.holdings)
-    return tuple(
-        sorted({str(name) for frame in frames for name in frame["netting_set_id"].unique()})
-    )
+    names = {str(name) for frame in frames for name in frame["netting_set_id"].unique()}
+    # One that has lost all it holds is held, not absent; what nobody has agreed on is no name.
+    lost = faults.loc[faults["dataset"].isin(HOLDINGS_THAT_ADD_RISK), "identifier"]
+    return tuple(sorted(names | (set(lost.astype(str)) & set(rules.agreements))))
 
 
 def _agreements_of(names: tuple[str, ...], rules: RuleBook) -> list[Agreement]:

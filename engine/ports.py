@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import pandas as pd
 
+ExecutionKind: TypeAlias = Literal["trade", "bust", "correction"]
 TransferStatus: TypeAlias = Literal["pending", "done", "credited", "rejected", "cancelled"]
 FeedHealth: TypeAlias = Literal["connecting", "live", "uncertain", "stale", "down"]
 
@@ -70,11 +71,16 @@ class HeldPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBalance:
-    """Units of an asset in a wallet, and what of them may leave; < 0 is owed to the venue."""
+    """Units of an asset in a wallet, and what of them may leave; < 0 is owed to the venue.
+
+    ``equity`` is what the venue would owe us of the asset if all positions were closed now: the
+    wallet and the open profit; None where it does not say so by asset.
+    """
 
     asset: str
     quantity: Decimal
     available: Decimal | None = None
+    equity: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +121,10 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueLedgerLine:
-    """One line of a venue's own history; ``reference`` is our key where the venue kept it."""
+    """One line of a venue's own history; ``reference`` is our key where the venue kept it.
+
+    ``instrument_id`` is filled where the line is about one instrument and the venue says which.
+    """
 
     line_id: str
     asset: str
@@ -124,6 +133,7 @@ class VenueLedgerLine:
     booked_at: datetime
     reference: str = ""
     balance_after: Decimal | None = None
+    instrument_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +309,21 @@ class DepositHistory(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """A trade as order management reports it; ``is_repeat`` marks a possible duplicate."""
+    """A fact as order management reports it: a trade, or what became of one.
+
+    Attributes
+    ----------
+    side, quantity, execution_price
+        Of the trade; of a bust those of what is undone, of a correction those that hold instead.
+    executed_at : datetime
+        When it happened, by order management.
+    is_repeat : bool
+        Marked as a possible duplicate.
+    kind : {"trade", "bust", "correction"}
+        A bust undoes the execution ``refers_to``, a correction stands in its place.
+    reported_at : datetime, optional
+        When order management first reported it; None where it does not say.
+    """
 
     execution_id: str
     account_id: str
@@ -310,6 +334,19 @@ class Execution:
     executed_at: datetime
     is_repeat: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    kind: ExecutionKind = "trade"
+    refers_to: str = ""
+    reported_at: datetime | None = None
+
+    @property
+    def change(self) -> Decimal:
+        """Return signed contracts, bought > 0."""
+        return self.quantity if self.side == "buy" else -self.quantity
+
+    @property
+    def known_since(self) -> datetime:
+        """Return when order management had it, by its own stamp."""
+        return self.reported_at or self.executed_at
 
 
 class OmsGateway(Protocol):

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 _PANEL = "Compute"
+
+
+class Origin(StrEnum):
+    """Where a close reads from."""
+
+    FILES = "files"
+    CONNECTIONS = "connections"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 
 
@@ -74,6 +84,9 @@ def eod(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="UTC date to close; the last closed one if empty."),
     ] = None,
+    origin: Annotated[
+        Origin, typer.Option("--from", help="Files, or the connected venues over --market.")
+    ] = Origin.FILES,
     market: Annotated[
         str | None, typer.Option(help="Folder or database URL of market data.")
     ] = None,
@@ -97,9 +110,15 @@ def eod(
     The same date twice gives the first result. A run that was killed is resumed by the same
     command and gives the same bytes.
 
+    Venues say what is now: with --from connections a date is read within half an hour of its
+    close, once, and kept. What they do not say (histories, liquidity, agreements) is read from
+    --market.
+
     Examples:
 
         plimsoll eod --date 2026-11-20
+
+        plimsoll eod --from connections --market ../history --book ../book
 
         plimsoll eod --date 2022-11-09 --market ../history --netting-sets 500
 
@@ -115,6 +134,8 @@ def eod(
         raise typer.BadParameter("give --book or --netting-sets, not both")
     use_workers(workers, dask_address)
     chosen = f"generated:{netting_sets}" if netting_sets is not None else book
+    if origin is Origin.CONNECTIONS:
+        market = f"connections:{market or ''}"
     dates = [date.date() if date else None]
     with nullcontext() if as_json else progress_shown():
         closed = close_dates(dates, market, chosen, force=force)

@@ -9,9 +9,11 @@ from data_contracts.registry import contract
 from data_contracts.validation import Judge, validate
 from engine.errors import ParameterError
 from engine.rules import Agreement
+from infra.clock import utc_now
+from infra.market.connected import Installation
 from infra.market.daily import DATASETS
-from infra.market.raw import RawRows, raw_rows
-from infra.market.source import open_source
+from infra.market.raw import MarketSource, RawRows, raw_rows
+from infra.market.source import CONNECTIONS, open_source
 from infra.rules import agreements_from
 from infra.telemetry import Step, progress
 from tasks.orders import Order, generated_book_size
@@ -50,6 +52,10 @@ def require_inputs(order: Order) -> None:
         if "netting_set_id" in rows[dataset].frame
         for name in rows[dataset].frame["netting_set_id"].dropna().unique()
     }
+    # An account that was not read has no rows, and its netting set terms all the same.
+    readings = rows["readings"].frame
+    if len(readings):
+        held |= set(readings.loc[readings["kind"] == "account", "identifier"].astype(str))
     missing = sorted(held - set(agreements))
     if missing:
         more = f" and {len(missing) - _NAMES_SHOWN} more" if len(missing) > _NAMES_SHOWN else ""
@@ -77,8 +83,7 @@ def forget_inputs(order: Order) -> None:
 
 def _read_all(order: Order) -> dict[str, RawRows]:
     size = generated_book_size(order.book)
-    market = open_source(order.market)
-    book = market if order.book == order.market or size is not None else open_source(order.book)
+    market, book = _sources(order, size)
     found: dict[str, RawRows] = {}
     for position, dataset in enumerate(DATASETS):
         progress().report(Step("read", position, len(DATASETS), dataset.name))
@@ -91,6 +96,18 @@ def _read_all(order: Order) -> dict[str, RawRows]:
     n_rows = sum(len(rows.frame) for rows in found.values())
     progress().report(Step("read", len(DATASETS), len(DATASETS), f"{n_rows:,} rows"))
     return found
+
+
+def _sources(order: Order, size: int | None) -> tuple[MarketSource, MarketSource]:
+    is_same = order.book == order.market or size is not None
+    if order.market.startswith(CONNECTIONS):
+        place = workplace()
+        installation = Installation(place.settings, place.store, utc_now)
+        # One source for both: accounts and market of a venue are read together.
+        both = open_source(order.market, installation, None if is_same else order.book)
+        return both, both
+    market = open_source(order.market)
+    return market, market if is_same else open_source(order.book)
 
 
 def _generated(order: Order, size: int, market: dict[str, RawRows]) -> dict[str, RawRows]:

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from engine.errors import MissingDataError, ParameterError
 from infra.clock import utc_now
+from infra.connections import has_connections, read_connections
+from infra.market.source import CONNECTIONS
 from tasks.workplace import workplace
 
 GENERATED: Final = "generated:"
@@ -29,7 +31,8 @@ class Order:
         UTC date that is closed.
     market, book : str
         Where market data and holdings are read from; ``generated:<n>`` is a book of n netting sets
-        generated from the market.
+        generated from the market, ``connections:<market>`` is read from the connected venues over
+        the market of that name.
     force : bool
         Run a finished date again, as a new sequence with a difference report.
     """
@@ -76,6 +79,8 @@ def make_order(
             limit=f"<= {last_closed(now)}",
         )
     found_market = _absolute(market) if market else _default_market()
+    if found_market.startswith(CONNECTIONS):
+        found_market, book = _connected(found_market, book)
     return Order(found_date, found_market, _book(book, found_market), force)
 
 
@@ -86,6 +91,8 @@ def scheduled_inputs(*, latest: bool = False) -> dict[str, object]:
     """
     settings = workplace().settings
     sample = settings.home_path / SAMPLE_FOLDER
+    if closes_from_connections():
+        return {"market": f"{CONNECTIONS}{settings.market or ''}", "book": settings.book}
     market = settings.market or (str(sample) if sample.is_dir() else None)
     inputs: dict[str, object] = {"market": market, "book": settings.book}
     facts = Path(market) / WORLD_FILE if market else None
@@ -93,6 +100,15 @@ def scheduled_inputs(*, latest: bool = False) -> dict[str, object]:
         found = json.loads(facts.read_text(encoding="utf-8"))
         inputs["business_date"] = found["parameters"]["last_business_date"]
     return inputs
+
+
+def closes_from_connections() -> bool:
+    """Return whether scheduled closes are read from venues: they are connected, and a market that
+    says what venues do not is named, by PLIMSOLL_MARKET or in the connections file."""
+    settings = workplace().settings
+    if not has_connections(settings):
+        return False
+    return bool(settings.market or read_connections(settings.connections_path).close.market)
 
 
 def last_closed(now: datetime) -> date:
@@ -120,6 +136,33 @@ def generated_book_size(book: str) -> int | None:
     return int(size)
 
 
+def _connected(location: str, book: str | None) -> tuple[str, str | None]:
+    """Return the location with the market below it, and the book below it if that is another."""
+    settings = workplace().settings
+    if not has_connections(settings):
+        raise MissingDataError(
+            f"nothing is connected: there is no {settings.connections_path}; write one (see "
+            "infra/connections/README.md)",
+            identifier="connections",
+        )
+    terms = read_connections(settings.connections_path).close
+    below = location.removeprefix(CONNECTIONS) or settings.market or terms.market
+    if not below:
+        raise MissingDataError(
+            "venues tell neither histories nor agreements: name a market directory with --market, "
+            "PLIMSOLL_MARKET, or `market` under [close] of the connections file",
+            identifier="market",
+        )
+    named = book or settings.book or terms.book
+    if named and generated_book_size(named) is not None:
+        raise ParameterError(
+            f"book {named!r}: whose accounts at venues are is known; leave the book out",
+            identifier="book",
+            value=named,
+        )
+    return f"{CONNECTIONS}{_absolute(below)}", named
+
+
 def _book(book: str | None, market: str) -> str:
     if not book:
         return market
@@ -143,6 +186,9 @@ def _default_market() -> str:
 
 
 def _absolute(location: str) -> str:
+    if location.startswith(CONNECTIONS):
+        below = location.removeprefix(CONNECTIONS)
+        return f"{CONNECTIONS}{_absolute(below)}" if below else location
     if "://" not in location:
         return str(Path(location).expanduser().resolve())
     # Locations are recorded and shown on pages; a password must not come along.

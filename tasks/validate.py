@@ -13,6 +13,7 @@ from data_contracts.validation import faults, validate
 from engine.errors import ContractViolation
 from engine.times import close_of
 from infra.market.daily import DATASETS
+from infra.market.readings import reading_faults
 from infra.report.markdown import dataset_table, quality_table
 from infra.telemetry import Step, progress
 from tasks import artifacts
@@ -67,6 +68,8 @@ def _validate(place: Workplace, run_id: str) -> Achievement:
         found = validate(contract(name), raw, run.business_date)
         kept[name] = found
         parts.append(faults(contract(name), found, run.business_date))
+        if name == "readings":
+            parts.append(reading_faults(found.accepted))
         quarantine = f"{run_folder(run_id)}/quarantine/{name}.parquet"
         hashes[quarantine] = place.store.write_frame(quarantine, found.quarantined)
         accepted = accepted_path(run_id, name)
@@ -91,7 +94,7 @@ def _validate(place: Workplace, run_id: str) -> Achievement:
             "refusals": {
                 dataset.name: str(kept[dataset.name].refusal)
                 for dataset in DATASETS
-                if dataset.required and kept[dataset.name].refusal is not None
+                if dataset.stops_when_refused and kept[dataset.name].refusal is not None
             },
         },
         joint_hash(hashes),

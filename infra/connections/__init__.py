@@ -1,9 +1,17 @@
 """Which venues an installation is connected to, opened behind the ports of the engine."""
 
-from infra.connections.document import AccountConnection, ConnectionsFile, read_connections
+from infra.connections.close_terms import CloseTerms
+from infra.connections.document import (
+    AccountConnection,
+    ConnectionsFile,
+    OmsConnection,
+    OmsFix,
+    read_connections,
+)
 from infra.connections.venues import (
     Connections,
     CustodyAdapter,
+    Holdings,
     VenueAdapter,
     has_connections,
     open_connections,
@@ -12,9 +20,13 @@ from infra.connections.venues import (
 
 __all__ = [
     "AccountConnection",
+    "CloseTerms",
     "Connections",
     "ConnectionsFile",
     "CustodyAdapter",
+    "Holdings",
+    "OmsConnection",
+    "OmsFix",
     "VenueAdapter",
     "has_connections",
     "open_connections",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from engine.errors import MissingDataError, ParameterError
 from engine.ids import IDENTIFIER_PATTERN
+from infra.connections.close_terms import CloseTerms
 from infra.refusals import refusal
 from infra.venues.networks import Network
 
@@ -28,12 +29,21 @@ class _Part(BaseModel):
 
 
 class AccountConnection(_Part):
-    """One account: our name of it, the place at the venue, and whose it is."""
+    """One account: our name of it, the place at the venue, and whose it is.
+
+    ``account_mode`` is the rule book's name of the venue's margin mode, ``leverage`` what the
+    account has chosen; without a mode its margin is not replicated. An account of the house's own
+    (``role = "house"``) is reconciled, attested and moved from like any other, and is part of no
+    client's margin.
+    """
 
     account_id: Identifier
     place: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+/[A-Za-z0-9._@-]+$")]
     client_id: Identifier
     netting_set_id: Identifier
+    role: Literal["client", "house"] = "client"
+    account_mode: Identifier | None = None
+    leverage: Annotated[float, Field(gt=0.0, le=1000.0)] | None = None
 
 
 class DeribitConnection(_Part):
@@ -108,15 +118,49 @@ class FireblocksConnection(_Part):
     workspace_id: str = ""
 
 
+class OmsFix(_Part):
+    """A drop copy by FIX 4.4: where the order management listens, and the names of both sides.
+
+    TLS ends in a proxy on this machine; ``credential`` is sent with the logon where there is one.
+    """
+
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    sender: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+    target: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+    heartbeat_seconds: Annotated[int, Field(ge=1, le=300)] = 30
+    credential: SecretName | None = None
+
+
+class OmsConnection(_Part):
+    """Order management: its name, the ways it is heard by, and how it calls accounts and venues.
+
+    ``folder`` is where files are dropped (``<home>/oms/inbox`` without it), ``webhook`` the names
+    of the secrets that messages are signed with, two of them while a key is being changed.
+    ``accounts`` and ``exchanges`` translate its names; what is not there is taken as it is.
+    ``execution_lag_seconds`` is how long an execution may be in one book only.
+    """
+
+    name: Identifier
+    folder: str = ""
+    webhook: Annotated[tuple[SecretName, ...], Field(max_length=4)] = ()
+    accounts: dict[str, Identifier] = Field(default_factory=dict)
+    exchanges: dict[str, Identifier] = Field(default_factory=dict)
+    execution_lag_seconds: Annotated[float, Field(ge=0.0, le=300.0)] = 5.0
+    fix: OmsFix | None = None
+
+
 class ConnectionsFile(_Part):
     """What an installation is connected to."""
 
     network: Network = "sim"
     is_live_meant: bool = False
+    close: CloseTerms = CloseTerms()
     deribit: DeribitConnection | None = None
     binance: BinanceConnection | None = None
     okx: OkxConnection | None = None
     fireblocks: FireblocksConnection | None = None
+    oms: OmsConnection | None = None
     account: tuple[AccountConnection, ...] = Field(default=(), alias="account")
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from engine.day_ports import DayFeed
 from engine.errors import MissingDataError
 from engine.order_ports import RiskActions
 from engine.ports import (
@@ -20,6 +21,8 @@ from engine.ports import (
     VenueLedgerPage,
     WhatIf,
 )
+from infra.clock import Clock, utc_now
+from infra.connections.close_terms import CloseTerms
 from infra.connections.document import (
     AccountConnection,
     BinanceConnection,
@@ -43,6 +46,8 @@ class VenueAdapter(Protocol):
     def market(self) -> MarketFeed: ...
     @property
     def accounts(self) -> AccountFeed: ...
+    @property
+    def day(self) -> DayFeed: ...
     @property
     def what_if(self) -> WhatIf: ...
     @property
@@ -97,6 +102,7 @@ class Connections:
     venues: Mapping[str, VenueAdapter] = field(default_factory=dict)
     accounts: Mapping[str, AccountConnection] = field(default_factory=dict)
     custodians: Mapping[str, CustodyAdapter] = field(default_factory=dict)
+    close: CloseTerms = field(default_factory=CloseTerms)
 
     def venue_of(self, place: str) -> VenueAdapter:
         """Return the adapter of a place; raises MissingDataError if its venue is not connected."""
@@ -117,7 +123,9 @@ class Connections:
 
 
 @asynccontextmanager
-async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
+async def open_connections(
+    settings: Settings, clock: Clock = utc_now
+) -> AsyncIterator[Connections]:
     """Yield the connections of an installation, closed afterwards.
 
     Raises
@@ -132,15 +140,16 @@ async def open_connections(settings: Settings) -> AsyncIterator[Connections]:
     require_network(found.network, setting=allowed, is_live_meant=found.is_live_meant)
     async with AsyncExitStack() as stack:
         venues: dict[str, VenueAdapter] = {}
-        for name, adapter in _adapters(found).items():
+        for name, adapter in _adapters(found, clock).items():
             venues[name] = await stack.enter_async_context(adapter)
         custodians: dict[str, CustodyAdapter] = {}
         if found.fireblocks is not None:
             # What has left a vault has arrived when the venue says so.
             histories = {name: venue.deposits for name, venue in venues.items()}
-            opened = _fireblocks(found.fireblocks, found.network, histories)
+            opened = _fireblocks(found.fireblocks, found.network, histories, clock)
             custodians["fireblocks"] = await stack.enter_async_context(opened)
-        yield Connections(venues, {each.place: each for each in found.account}, custodians)
+        accounts = {each.place: each for each in found.account}
+        yield Connections(venues, accounts, custodians, found.close)
 
 
 @asynccontextmanager
@@ -158,18 +167,18 @@ def has_connections(settings: Settings) -> bool:
     return settings.connections_path.is_file()
 
 
-def _adapters(found: ConnectionsFile) -> dict[str, Opened]:
+def _adapters(found: ConnectionsFile, clock: Clock) -> dict[str, Opened]:
     adapters: dict[str, Opened] = {}
     if found.deribit is not None:
-        adapters["deribit"] = _deribit(found.deribit, found.network)
+        adapters["deribit"] = _deribit(found.deribit, found.network, clock)
     if found.binance is not None:
-        adapters["binance"] = _binance(found.binance, found.network)
+        adapters["binance"] = _binance(found.binance, found.network, clock)
     if found.okx is not None:
-        adapters["okx"] = _okx(found.okx, found.network)
+        adapters["okx"] = _okx(found.okx, found.network, clock)
     return adapters
 
 
-def _deribit(wanted: DeribitConnection, network: Network) -> Opened:
+def _deribit(wanted: DeribitConnection, network: Network, clock: Clock) -> Opened:
     from infra.venues.deribit import Deribit, DeribitConfiguration, DeribitHosts
 
     hosts = DeribitHosts(rest=wanted.rest, stream=wanted.stream, network=network)
@@ -178,10 +187,10 @@ def _deribit(wanted: DeribitConnection, network: Network) -> Opened:
         credential=read_credential(wanted.credential),
         main_account=wanted.main_account,
     )
-    return Deribit(configuration)
+    return Deribit(configuration, clock)
 
 
-def _binance(wanted: BinanceConnection, network: Network) -> Opened:
+def _binance(wanted: BinanceConnection, network: Network, clock: Clock) -> Opened:
     from infra.venues.binance import (
         Binance,
         BinanceAccount,
@@ -215,10 +224,10 @@ def _binance(wanted: BinanceConnection, network: Network) -> Opened:
             futures=wanted.futures, wallet=wanted.wallet, stream=wanted.stream, network=network
         ),
     )
-    return Binance(configuration)
+    return Binance(configuration, clock)
 
 
-def _okx(wanted: OkxConnection, network: Network) -> Opened:
+def _okx(wanted: OkxConnection, network: Network, clock: Clock) -> Opened:
     from infra.venues.okx import Okx, OkxAccount, OkxConfiguration, OkxHosts, WithdrawalTerms
 
     accounts = [
@@ -244,11 +253,14 @@ def _okx(wanted: OkxConnection, network: Network) -> Opened:
         ],
         is_client_id_once=wanted.is_client_id_once,
     )
-    return Okx(configuration)
+    return Okx(configuration, clock)
 
 
 def _fireblocks(
-    wanted: FireblocksConnection, network: Network, deposits: Mapping[str, DepositHistory]
+    wanted: FireblocksConnection,
+    network: Network,
+    deposits: Mapping[str, DepositHistory],
+    clock: Clock,
 ) -> AbstractAsyncContextManager[CustodyAdapter]:
     from infra.custody.fireblocks import (
         LIVE_ASSETS,
@@ -265,4 +277,4 @@ def _fireblocks(
         assets=TEST_ASSETS if network == "test" else LIVE_ASSETS,
         deposits=deposits,
     )
-    return Fireblocks(configuration)
+    return Fireblocks(configuration, clock)

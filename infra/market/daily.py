@@ -21,11 +21,19 @@ class DailyDataset:
         ``market``: read from the market directory or database; ``book``: from the book's.
     required : bool
         A required dataset without rows for the date stops the run; an optional one is empty.
+    is_binding : bool
+        An optional dataset that says what is missing: if it is refused, the run stops.
     """
 
     name: str
     origin: Literal["market", "book"]
     required: bool
+    is_binding: bool = False
+
+    @property
+    def stops_when_refused(self) -> bool:
+        """Return whether a run cannot go on without believing what is there."""
+        return self.required or self.is_binding
 
 
 DATASETS: Final[tuple[DailyDataset, ...]] = (
@@ -45,6 +53,7 @@ DATASETS: Final[tuple[DailyDataset, ...]] = (
     DailyDataset("open_orders", "book", required=False),
     DailyDataset("accounts", "book", required=False),
     DailyDataset("venue_margin", "book", required=False),
+    DailyDataset("readings", "book", required=False, is_binding=True),
 )
 """In the order in which a run ingests them."""
 

@@ -51,8 +51,10 @@ class DatabaseSource:
 
         return make_url(self.url).render_as_string(hide_password=True)
 
-    def read(self, dataset: str, business_date: date) -> RawRows:
-        """Return the rows that the date needs.
+    def read(
+        self, dataset: str, business_date: date, *, is_required: bool | None = None
+    ) -> RawRows:
+        """Return the rows that the date needs; see ``MarketSource``.
 
         Raises
         ------
@@ -62,7 +64,7 @@ class DatabaseSource:
             If the database is locked or cannot be reached.
         """
         definition = contract(dataset)
-        required = daily_dataset(dataset).required
+        required = daily_dataset(dataset).required if is_required is None else is_required
         with _connected(self.url, self.location) as connection:
             table, columns = _find_table(connection, definition)
             if table is None:

@@ -59,8 +59,10 @@ class FolderSource:
             return read_parquet(path), path.name
         return read_text_file(path), path.name
 
-    def read(self, dataset: str, business_date: date) -> RawRows:
-        """Return the rows that the date needs.
+    def read(
+        self, dataset: str, business_date: date, *, is_required: bool | None = None
+    ) -> RawRows:
+        """Return the rows that the date needs; see ``MarketSource``.
 
         Raises
         ------
@@ -70,7 +72,7 @@ class FolderSource:
             If a file cannot be read at all, or two files hold the same dataset.
         """
         definition = contract(dataset)
-        required = daily_dataset(dataset).required
+        required = daily_dataset(dataset).required if is_required is None else is_required
         path = self.file(definition)
         if path is None:
             if required:

@@ -41,8 +41,12 @@ class MarketSource(Protocol):
         """Return where it is, without passwords."""
         ...
 
-    def read(self, dataset: str, business_date: date) -> RawRows:
+    def read(
+        self, dataset: str, business_date: date, *, is_required: bool | None = None
+    ) -> RawRows:
         """Return the rows of ``dataset`` that the date needs.
+
+        ``is_required`` says whether rows of the date must be there; None is as for every close.
 
         Raises
         ------

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import MissingDataError
 from infra.market.raw import MarketSource, RawRows
 
-__all__ = ["MarketSource", "RawRows", "open_source"]
+if TYPE_CHECKING:
+    from infra.market.connected import Installation
+
+__all__ = ["CONNECTIONS", "MarketSource", "RawRows", "open_source"]
 
 
-def open_source(location: str) -> MarketSource:
+CONNECTIONS: Final = "connections:"
+"""How a location begins that is read through the adapters of venues; a market below may follow."""
+
+
+def open_source(
+    location: str, installation: Installation | None = None, book: str | None = None
+) -> MarketSource:
     """Return the source at ``location``.
 
     A directory holds ``<dataset>.parquet`` or ``<dataset>.csv`` files; one that has a price
     history and neither instruments nor marks nor index prices is taken for history alone, and
     the other datasets are derived from it (``infra/market/history``). A URL of SQLite or
-    PostgreSQL names a database with one table per dataset.
+    PostgreSQL names a database with one table per dataset. ``connections:<market>`` is read from
+    venues and custodians by an installation, over the market of that name and a ``book``, which is
+    the market's own where it is not named (``infra/market/connected``).
 
     Raises
     ------
     MissingDataError
         If there is no such directory, or the URL is no database that can be read.
     """
+    if location.startswith(CONNECTIONS):
+        return _connected(location, installation, book)
     if "://" in location and not location.startswith("file://"):
         return _database(location)
     folder = Path(unquote(urlsplit(location).path) if location.startswith("file://") else location)
@@ -41,6 +55,18 @@ def open_source(location: str) -> MarketSource:
 
         return HistorySource(source)
     return source
+
+
+def _connected(location: str, installation: Installation | None, book: str | None) -> MarketSource:
+    if installation is None:
+        raise MissingDataError(
+            f"{location}: venues are read by a close alone; name a market directory or a run",
+            identifier="market",
+            value=location,
+        )
+    from infra.market.connected import connected_source
+
+    return connected_source(location, installation, book)
 
 
 def _database(location: str) -> MarketSource:

@@ -19,7 +19,12 @@ _LINE_SHOWN_MAX = 200
 
 
 def read_text_file(path: Path) -> pd.DataFrame:
-    """Return the records of a CSV file as text, with ``_row``, the number of their line.
+    """Return the records of a CSV file; see ``parse_text``."""
+    return parse_text(path.name, path.read_bytes())
+
+
+def parse_text(name: str, content: bytes) -> pd.DataFrame:
+    """Return the records of a CSV text, with ``_row``, the number of their line.
 
     An empty cell is missing, every other text stays as it is. A line with too few or too many
     fields is kept with its ``_line_fault``; bytes that are no UTF-8 become U+FFFD, which no
@@ -30,14 +35,14 @@ def read_text_file(path: Path) -> pd.DataFrame:
     ContractViolation
         If the file has no header or is no CSV at all.
     """
-    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    text = content.decode("utf-8-sig", errors="replace")
     header = next(csv.reader(io.StringIO(text)), [])
-    if not any(name.strip() for name in header):
+    if not any(label.strip() for label in header):
         raise ContractViolation(
-            f"{path.name} has no header line", identifier=path.name, limit="a header line"
+            f"{name} has no header line", identifier=name, limit="a header line"
         )
     faults: list[tuple[int, str]] = []
-    table = _parse(path, text, len(header), faults)
+    table = _parse(name, text, len(header), faults)
     frame = pd.DataFrame(
         {
             place: pd.Series(table.column(place).to_pandas(), dtype="str")
@@ -56,7 +61,7 @@ def read_text_file(path: Path) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _parse(path: Path, text: str, n_fields: int, faults: list[tuple[int, str]]) -> Any:
+def _parse(name: str, text: str, n_fields: int, faults: list[tuple[int, str]]) -> Any:
     def keep_fault(row: Any) -> str:
         faults.append((int(row.number), str(row.text)))
         return "skip"
@@ -81,7 +86,7 @@ def _parse(path: Path, text: str, n_fields: int, faults: list[tuple[int, str]]) 
         )  # fmt: skip
     except pa.ArrowInvalid as error:
         raise ContractViolation(
-            f"{path.name} cannot be read as CSV: {error}", identifier=path.name
+            f"{name} cannot be read as CSV: {error}", identifier=name
         ) from error
 
 

@@ -41,7 +41,9 @@ class HistorySource:
         """Return the directory."""
         return self.folder.location
 
-    def read(self, dataset: str, business_date: date) -> RawRows:
+    def read(
+        self, dataset: str, business_date: date, *, is_required: bool | None = None
+    ) -> RawRows:
         """Return the rows of the date, read or derived; the origin says which.
 
         Raises
@@ -50,13 +52,14 @@ class HistorySource:
             If the history has no close on the date, or nothing can be derived from it.
         """
         if dataset not in DERIVED or self.folder.holds(dataset):
-            return self.folder.read(dataset, business_date)
+            return self.folder.read(dataset, business_date, is_required=is_required)
         if dataset == "basis_history":
             frame, origin = basis_history_of(self.folder, business_date)
             return raw_rows(frame, f"derived: {origin}")
         day = self._day(business_date)
         frame, rule = self._derived(dataset, day)
-        if frame.empty and daily_dataset(dataset).required:
+        required = daily_dataset(dataset).required if is_required is None else is_required
+        if frame.empty and required:
             raise MissingDataError(
                 f"{self.location}: no {dataset} can be derived for {business_date}: no close is "
                 "in USD, nor in a currency with a close in USD on that date",

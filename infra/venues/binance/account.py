@@ -94,6 +94,7 @@ class BinanceAccounts:
                     asset=one.asset,
                     quantity=one.wallet_balance,
                     available=one.max_withdraw_amount,
+                    equity=one.margin_balance,
                 )
                 for one in held.assets
                 if one.wallet_balance or one.unrealized_profit

@@ -14,6 +14,7 @@ from infra.secrets import Credential
 from infra.venues.binance.account import BinanceAccounts
 from infra.venues.binance.actions import BinanceActions
 from infra.venues.binance.client import VENUE, BinanceClient, BinanceHosts
+from infra.venues.binance.day import BinanceDay
 from infra.venues.binance.deposits import BinanceDeposits
 from infra.venues.binance.instruments import BinanceCatalog
 from infra.venues.binance.market import STALE_SECONDS, BinanceMarket
@@ -75,6 +76,7 @@ class Binance:
             limits=configuration.stream_limits,
             clock=clock,
         )
+        self.day = BinanceDay(self._public)
         self.accounts = BinanceAccounts(places, limits=configuration.stream_limits, clock=clock)
         self.what_if = NoWhatIf()
         self.actions = BinanceActions(places, clock)

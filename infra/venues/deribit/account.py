@@ -185,7 +185,10 @@ def balances_of(summaries: Sequence[wire.Summary]) -> tuple[HeldBalance, ...]:
     """Return the wallets of all currencies that hold or owe anything."""
     return tuple(
         HeldBalance(
-            asset=one.currency, quantity=one.balance, available=one.available_withdrawal_funds
+            asset=one.currency,
+            quantity=one.balance,
+            available=one.available_withdrawal_funds,
+            equity=one.equity,
         )
         for one in summaries
         if one.balance or one.equity

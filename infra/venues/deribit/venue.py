@@ -11,6 +11,7 @@ from infra.secrets import Credential
 from infra.venues.deribit.account import DeribitAccounts
 from infra.venues.deribit.actions import DeribitActions
 from infra.venues.deribit.client import DeribitClient
+from infra.venues.deribit.day import DeribitDay
 from infra.venues.deribit.deposits import DeribitDeposits
 from infra.venues.deribit.hosts import DeribitHosts
 from infra.venues.deribit.instruments import DeribitCatalog
@@ -56,10 +57,11 @@ class Deribit:
         self.market = DeribitMarket(
             self.client, stale_seconds=c.stale_seconds, limits=c.stream_limits, clock=clock
         )
+        self.day = DeribitDay(self.client)
         self.accounts = DeribitAccounts(
             self.client, self.catalog, limits=c.stream_limits, clock=clock
         )
-        self.actions = DeribitActions(self.client, self.catalog)
+        self.actions = DeribitActions(self.client, self.catalog, request_expiry=c.request_expiry)
         self.what_if = self.actions
         self.transfers = DeribitTransfers(self.client, request_expiry=c.request_expiry)
         self.deposits = DeribitDeposits(self.client)

@@ -38,6 +38,7 @@ def balances_of(held: wire.AccountBalance) -> tuple[HeldBalance, ...]:
             asset=row.ccy,
             quantity=exact_decimal(row.cash_bal, name),
             available=optional_decimal(row.avail_eq or row.avail_bal, name),
+            equity=optional_decimal(row.eq, name),
         )
         for row in held.details
     )

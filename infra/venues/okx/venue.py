@@ -13,6 +13,7 @@ from infra.venues.okx.account import OkxAccounts
 from infra.venues.okx.account_stream import PRIVATE_STALE_SECONDS
 from infra.venues.okx.actions import OkxActions
 from infra.venues.okx.client import VENUE, OkxClient, OkxHosts
+from infra.venues.okx.day import OkxDay
 from infra.venues.okx.deposits import OkxDeposits
 from infra.venues.okx.instruments import OPTION_FAMILIES, OkxCatalog
 from infra.venues.okx.market import STALE_SECONDS, OkxMarket
@@ -63,6 +64,7 @@ class Okx:
         self.market = OkxMarket(
             self._public, stale_seconds=c.stale_seconds, limits=c.stream_limits, clock=clock
         )
+        self.day = OkxDay(self._public)
         self.accounts = OkxAccounts(
             places, stale_seconds=c.private_stale_seconds, limits=c.stream_limits, clock=clock
         )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from infra.simulator.venues.binance.contracts import brackets, exchange_info, figure
+from infra.simulator.venues.binance.contracts import (
+    WALLET_ASSETS,
+    brackets,
+    exchange_info,
+    figure,
+)
 from infra.simulator.venues.binance.errors import (
     DUPLICATE_ORDER,
     MARGIN_INSUFFICIENT,
@@ -29,6 +34,7 @@ from infra.simulator.venues.core.faults import FaultKind, Scope
 from infra.simulator.venues.core.listings import Listing
 from infra.simulator.venues.core.margins import position_margin
 from infra.simulator.venues.core.market import Quote
+from infra.simulator.venues.core.paid import full_intervals
 from infra.simulator.venues.core.trading import OrderRequest, cancel_all, place
 
 _FUNDING_MS: Final = 8 * 3_600_000
@@ -49,6 +55,9 @@ class Futures:
             Endpoint("GET", "/fapi/v1/exchangeInfo", "public", 1, self._exchange_info),
             Endpoint("GET", "/fapi/v1/premiumIndex", "public", 10, self._premium_index),
             Endpoint("GET", "/fapi/v1/fundingRate", "public", 1, self._funding_rate),
+            Endpoint("GET", "/fapi/v1/fundingInfo", "public", 1, lambda _: []),
+            Endpoint("GET", "/fapi/v1/assetIndex", "public", 10, self._asset_index),
+            Endpoint("GET", "/futures/data/delivery-price", "public", 1, self._delivery_price),
             Endpoint("GET", "/fapi/v1/ticker/24hr", "public", 40, self._ticker),
             Endpoint("GET", "/fapi/v1/leverageBracket", "signed", 1, self._brackets),
             Endpoint("GET", "/fapi/v2/account", "signed", 5, self._account),
@@ -117,12 +126,43 @@ class Futures:
     def _funding_rate(self, call: Call) -> object:
         listing = self._book.listing(call.text("symbol", "BTCUSDT"))
         quote, now = self._book.quote(listing.symbol), self._book.clock.wall_ms()
+        last = now // _FUNDING_MS * _FUNDING_MS
+        first = call.whole("startTime", last)
+        paid = full_intervals(first, min(call.whole("endTime", now), now), _FUNDING_MS)
+        if listing.kind != "perpetual":
+            paid = []
         return [
             {
-                "symbol": listing.symbol, "fundingTime": now // _FUNDING_MS * _FUNDING_MS,
+                "symbol": listing.symbol, "fundingTime": at,
                 "fundingRate": figure(quote.funding_rate or ZERO),
                 "markPrice": figure(quote.mark_price),
             }
+            for at in paid[: call.whole("limit", 100)]
+        ]  # fmt: skip
+
+    def _asset_index(self, call: Call) -> object:
+        now, market = self._book.clock.wall_ms(), self._book.market
+        return [
+            {
+                "symbol": f"{asset}USD", "time": now,
+                "index": figure(market.usd_price(asset, self._book.venue)),
+                "bidBuffer": "0.00010000", "askBuffer": "0.00010000",
+            }
+            for asset in WALLET_ASSETS
+            if asset in market.assets
+        ]  # fmt: skip
+
+    def _delivery_price(self, call: Call) -> object:
+        pair, now = call.text("pair"), self._book.clock.now()
+        return [
+            {
+                "deliveryTime": int(listing.expiry_utc.timestamp() * 1000),
+                "deliveryPrice": float(self._book.quote(listing.symbol).index_price),
+            }
+            for listing in self._book.listings.values()
+            if listing.expiry_utc is not None
+            and listing.expiry_utc <= now
+            and f"{listing.underlying}{listing.quote_asset}" == pair
         ]  # fmt: skip
 
     def _ticker(self, call: Call) -> object:

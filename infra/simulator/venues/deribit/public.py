@@ -8,12 +8,14 @@ from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.faults import FaultKind, Scope
 from infra.simulator.venues.core.listings import Listing
 from infra.simulator.venues.core.market import Quote
+from infra.simulator.venues.core.paid import full_intervals
 from infra.simulator.venues.deribit import contracts
 from infra.simulator.venues.deribit.errors import RpcError, invalid
 from infra.simulator.venues.deribit.rpc import Call, Method
 
 _BOOK_AMOUNT = Decimal(100000)
 _FIRST_INSTRUMENT = 100_000
+_HOUR_MS = 3_600_000
 
 
 class PublicMethods:
@@ -37,6 +39,8 @@ class PublicMethods:
             "public/ticker": lambda call: self.ticker(call.text("instrument_name")),
             "public/get_index_price": self.index_price,
             "public/get_order_book": self.order_book,
+            "public/get_funding_rate_history": self.funding_history,
+            "public/get_delivery_prices": self.delivery_prices,
         }
 
     def instruments(self, call: Call) -> object:
@@ -89,6 +93,43 @@ class PublicMethods:
         venue = self._book.venue
         price = market.usd_price(asset, venue) / market.usd_price(quote, venue)
         return {"index_price": price, "estimated_delivery_price": price}
+
+    def funding_history(self, call: Call) -> object:
+        """Return the funding of every full hour asked for, at the present rate."""
+        listing = self._book.listing(call.text("instrument_name"))
+        if listing.kind != "perpetual":
+            raise invalid("instrument_name", f"{listing.symbol} pays no funding")
+        quote = self._book.quote(listing.symbol)
+        rate = quote.funding_rate or Decimal(0)
+        first, last = call.whole("start_timestamp", 0), call.whole("end_timestamp", 0)
+        last = min(last, self._book.clock.wall_ms())
+        return [
+            {
+                "timestamp": stamp, "index_price": quote.index_price,
+                "prev_index_price": quote.index_price, "interest_8h": rate,
+                "interest_1h": rate / 8,
+            }
+            for stamp in full_intervals(first, last, _HOUR_MS)
+        ]  # fmt: skip
+
+    def delivery_prices(self, call: Call) -> object:
+        """Return the price at which expired listings of an index were delivered: the present."""
+        name = call.text("index_name")
+        now = self._book.clock.now()
+        days = {
+            f"{one.expiry_utc:%Y-%m-%d}"
+            for one in self._book.listings.values()
+            if one.expiry_utc is not None
+            and one.expiry_utc <= now
+            and contracts.index_name(one) == name
+        }
+        price = Decimal(0)
+        if days:
+            index = self.index_price(call)
+            assert isinstance(index, dict)
+            price = index["index_price"]
+        rows = [{"date": day, "delivery_price": price} for day in sorted(days, reverse=True)]
+        return {"data": rows, "records_total": len(rows)}
 
     def order_book(self, call: Call) -> object:
         """Return the best level of each side, and what the ticker shows."""

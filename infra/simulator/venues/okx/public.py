@@ -9,6 +9,7 @@ from infra.simulator.venues.core.accounts import ZERO
 from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.faults import FaultKind, Scope
 from infra.simulator.venues.core.listings import Listing
+from infra.simulator.venues.core.paid import full_intervals
 from infra.simulator.venues.okx.contracts import INST_TYPES, family, instrument, plain, tiers
 from infra.simulator.venues.okx.requests import Call, Endpoint
 
@@ -29,6 +30,8 @@ class Public:
             Endpoint("GET", f"{base}public/instruments", False, 20, self._instruments),
             Endpoint("GET", f"{base}public/mark-price", False, 10, self._marks),
             Endpoint("GET", f"{base}public/funding-rate", False, 20, self._funding),
+            Endpoint("GET", f"{base}public/funding-rate-history", False, 10, self._paid),
+            Endpoint("GET", f"{base}public/delivery-exercise-history", False, 40, self._expired),
             Endpoint("GET", f"{base}public/position-tiers", False, 10, self._tiers),
             Endpoint("GET", f"{base}public/opt-summary", False, 20, self._options),
             Endpoint("GET", f"{base}market/index-tickers", False, 20, self._indices),
@@ -114,6 +117,33 @@ class Public:
             swaps = [one for one in swaps if one.symbol == self._book.listing(wanted).symbol]
         return [self.funding(one) for one in swaps]
 
+    def _paid(self, call: Call) -> list[Any]:
+        listing = self._book.listing(call.text("instId"))
+        rate = plain(self._book.quote(listing.symbol).funding_rate or ZERO)
+        # Both ends are outside.
+        first, now = call.whole("before", 0) + 1, self._book.clock.wall_ms()
+        last = min(call.whole("after", now + 1) - 1, now)
+        paid = full_intervals(first, last, _FUNDING_MS) if listing.kind == "perpetual" else []
+        return [
+            {
+                "instType": "SWAP", "instId": listing.symbol, "fundingRate": rate,
+                "realizedRate": rate, "fundingTime": str(at), "method": "current_period",
+            }
+            for at in paid[::-1][: call.whole("limit", 100)]
+        ]  # fmt: skip
+
+    def _expired(self, call: Call) -> list[Any]:
+        now, rows = self._book.clock.now(), []
+        for one in self._chosen(call):
+            if one.expiry_utc is None or one.expiry_utc > now:
+                continue
+            price = plain(self._book.quote(one.symbol).index_price)
+            kind = "exercised" if one.kind == "option" else "delivery"
+            detail = {"type": kind, "insId": one.symbol, "px": price}
+            stamp = str(int(one.expiry_utc.timestamp() * 1000))
+            rows.append({"ts": stamp, "details": [detail]})
+        return rows
+
     def _tiers(self, call: Call) -> list[Any]:
         return [tiers(one) for one in self._chosen(call) if one.kind != "spot"]
 
@@ -143,7 +173,15 @@ class Public:
             name = family(one)
             if wanted in (None, name) and quote in (None, one.quote_asset):
                 rows[name] = self.index(one)
-        return list(rows.values())
+        return list(rows.values()) or self._dollar_index(wanted)
+
+    def _dollar_index(self, name: str | None) -> list[Any]:
+        asset, _, quote = (name or "").partition("-")
+        if quote != "USD" or asset not in self._book.market.assets:
+            return []
+        price = plain(self._book.market.usd_price(asset, self._book.venue))
+        told = dict.fromkeys(("idxPx", "high24h", "low24h", "open24h", "sodUtc0", "sodUtc8"), price)
+        return [{"instId": name, **told, "ts": self._now()}]
 
     def _chosen(self, call: Call) -> list[Listing]:
         kind, wanted = call.parameters.get("instType"), call.parameters.get("instId")
