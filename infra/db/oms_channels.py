@@ -6,12 +6,12 @@ latest one that it has not applied, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from engine.errors import ParameterError
 from infra.db.oms_tables import ChannelEventRow, ChannelRow, TakenFileRow
@@ -25,6 +25,7 @@ ChannelEventKind: TypeAlias = Literal[
 ]  # fmt: skip
 ORDERED: Final = "sequence_ordered"
 APPLIED: Final = "sequence_applied"
+TOO_LOW: Final = "too_low"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,15 +180,7 @@ class OmsChannels:
 
     def pending_order(self, source: str) -> SequenceOrder | None:
         """Return the latest decision on sequence numbers that was not applied yet."""
-        query = (
-            select(ChannelEventRow.__table__)
-            .where(ChannelEventRow.source == source)
-            .where(ChannelEventRow.event.in_((ORDERED, APPLIED)))
-            .order_by(ChannelEventRow.position.desc())
-            .limit(1)
-        )
-        with self._database.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+        row = self._latest(source, (ORDERED, APPLIED))
         if row is None or row["event"] == APPLIED:
             return None
         numbers = row["details"]
@@ -196,3 +189,21 @@ class OmsChannels:
             next_sender=numbers.get("next_sender"),
             next_target=numbers.get("next_target"),
         )
+
+    def needs_decision(self, source: str) -> bool:
+        """Return whether sequence numbers were too low and nobody has decided since.
+
+        An engine that is left alone counts up with every logon that is refused, until it gets in.
+        """
+        row = self._latest(source, (TOO_LOW, ORDERED, APPLIED))
+        return row is not None and row["event"] == TOO_LOW
+
+    def _latest(self, source: str, events: Sequence[str]) -> RowMapping | None:
+        query = (
+            select(ChannelEventRow.__table__)
+            .where(ChannelEventRow.source == source, ChannelEventRow.event.in_(events))
+            .order_by(ChannelEventRow.position.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return connection.execute(query).mappings().one_or_none()

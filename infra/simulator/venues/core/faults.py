@@ -95,6 +95,16 @@ class FaultKind(StrEnum):
     KEY_ROTATED = "key_rotated"
     KEY_SPENT_BY_ERROR = "key_spent_by_error"  # after an internal error the same key is refused
     STUCK_FEE = "stuck_fee"  # the chain does not confirm
+    # Order management; `channel` is the symbol, `endpoint` is "execution".
+    EXECUTION_MISSING = "execution_missing"  # never told
+    EXECUTION_DUPLICATED = "execution_duplicated"  # told again under another name
+    EXECUTION_REPEATED = "execution_repeated"  # told again under the same name
+    EXECUTION_LATE = "execution_late"  # told `seconds` of town time later
+    EXECUTION_WRONG_QUANTITY = "execution_wrong_quantity"  # times `factor`
+    EXECUTION_WRONG_SIDE = "execution_wrong_side"
+    EXECUTION_UNKNOWN_INSTRUMENT = "execution_unknown_instrument"
+    EXECUTION_REWRITTEN = "execution_rewritten"  # told again, same name, other quantity
+    EXECUTION_BUSTED_ASTRAY = "execution_busted_astray"  # a bust of a name that never was
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""A simulated order management: it hears of every fill of a town, and tells it with faults."""
