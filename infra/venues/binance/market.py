@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -17,6 +16,7 @@ from infra.clock import Clock, utc_now
 from infra.venues.binance import wire
 from infra.venues.binance.client import VENUE, BinanceClient, Call
 from infra.venues.binance.instruments import instrument_id, symbol_of
+from infra.venues.freshness import ExpectedMarks
 from infra.venues.marks import require_mark
 from infra.venues.payloads import decode, instant, optional_decimal
 from infra.venues.streams import StreamLimits, follow
@@ -77,18 +77,13 @@ class _MarkStream:
         self, market: BinanceMarket, host: str, symbols: tuple[str, ...], stale_seconds: float
     ) -> None:
         self._market, self._host, self._symbols = market, host, symbols
-        self._stale_seconds = stale_seconds
-        self._missing: tuple[str, ...] = ()
-        self._stamps: dict[str, int] = {}
-        self._fresh_at: dict[str, float] = {}
+        self._expected = ExpectedMarks(_SOURCE, symbols, stale_seconds)
 
     async def open(self) -> str:
         # The venue confirms a stream of a symbol that it does not list, and is silent on it.
         listed = {symbol_of(one.instrument_id) for one in await self._market.marks(self._symbols)}
-        self._missing = tuple(symbol for symbol in self._symbols if symbol not in listed)
-        self._stamps = dict.fromkeys((s for s in self._symbols if s in listed), 0)
-        self._fresh_at = dict.fromkeys(self._stamps, time.monotonic())
-        streams = "/".join(f"{symbol.lower()}@markPrice@1s" for symbol in self._stamps)
+        self._expected.begin(listed)
+        streams = "/".join(f"{symbol.lower()}@markPrice@1s" for symbol in self._expected.names)
         return f"{self._host}/market/stream?streams={streams}"
 
     async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -99,20 +94,12 @@ class _MarkStream:
         content = decode(_FRAME, frame, f"{VENUE} mark stream")
         if content.error is not None:
             raise VenueUnavailable(f"{VENUE} mark stream: {content.error}", identifier=VENUE)
-        if self._missing:
-            told, self._missing = ", ".join(self._missing), ()
-            yield FeedEvent(
-                source=_SOURCE, received_at=self._market.clock(), reason=f"not listed: {told}"
-            )
+        yield from self._expected.unlisted(self._market.clock)
         if "@markPrice" not in content.stream:
             return
         update = decode(_UPDATE, bytes(content.data), f"{VENUE} {content.stream}")
-        stamp = self._stamps.get(update.symbol)
-        # Older or the same again: a repeat or a late frame is no fresher than what is known.
-        if stamp is None or update.event_time <= stamp:
+        if not self._expected.is_fresher(update.symbol, update.event_time):
             return
-        self._stamps[update.symbol] = update.event_time
-        self._fresh_at[update.symbol] = time.monotonic()
         now = self._market.clock()
         reading = Reading(source=VENUE, received_at=now, venue_time=instant(update.event_time))
         mark = Mark(
@@ -125,9 +112,7 @@ class _MarkStream:
         yield FeedEvent(source=_SOURCE, received_at=now, marks=(require_mark(mark),))
 
     def silent_after(self) -> float | None:
-        if not self._fresh_at:
-            return None
-        return min(self._fresh_at.values()) + self._stale_seconds
+        return self._expected.overdue_at()
 
     async def attend(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         # Nothing to renew; the venue closes after a day and the stream comes back by itself.

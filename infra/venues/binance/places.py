@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from engine.errors import Unsupported
 from infra.secrets import Credential
 from infra.venues.binance.client import VENUE, BinanceClient
+from infra.venues.known_places import KnownPlaces
 
 Wallet: TypeAlias = Literal["SPOT", "USDT_FUTURE"]
-_PREFIX: Final = f"{VENUE}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,29 +43,10 @@ class WithdrawalTerms:
     amount_min: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class BinancePlaces:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinancePlaces(KnownPlaces[BinanceAccount, BinanceClient]):
     """The accounts that are known, each with the client of its credential."""
 
-    accounts: Mapping[str, BinanceAccount]
-    clients: Mapping[str, BinanceClient]
+    venue: str = VENUE
     master: BinanceClient | None = None
-    withdrawals: tuple[WithdrawalTerms, ...] = field(default=())
-
-    def account(self, place: str) -> BinanceAccount:
-        """Return the account of a place or name; raises Unsupported if there is none."""
-        found = self.accounts.get(place.removeprefix(_PREFIX))
-        if found is None:
-            known = ", ".join(sorted(self.accounts)) or "none"
-            raise Unsupported(
-                f"{VENUE} has no account {place}; known: {known}", identifier=place, limit=known
-            )
-        return found
-
-    def client(self, place: str) -> BinanceClient:
-        """Return the client of an account's credential."""
-        return self.clients[self.account(place).credential.name]
-
-    def holds(self, place: str) -> bool:
-        """Return whether a place is one of these accounts."""
-        return place.startswith(_PREFIX) and place.removeprefix(_PREFIX) in self.accounts
+    withdrawals: tuple[WithdrawalTerms, ...] = ()

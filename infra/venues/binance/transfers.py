@@ -11,17 +11,15 @@ developers.binance.com, "Sub-account Universal Transfer", "User Universal Transf
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from engine.errors import NotSent, OutcomeUnknown, Unsupported
+from engine.errors import NotSent, Unsupported
 from engine.ports import (
     HeldBalance,
-    Reading,
     RouteGuarantees,
     TransferOrder,
     TransferReport,
@@ -32,6 +30,7 @@ from infra.venues.binance.account import spot_balances
 from infra.venues.binance.client import VENUE, WINDOW, Answered, Call
 from infra.venues.binance.places import BinanceAccount, BinancePlaces, WithdrawalTerms
 from infra.venues.payloads import plain, to_milliseconds
+from infra.venues.transfer_reports import Seen, of_another, report_of
 
 LOOKUP_KEPT: Final = timedelta(days=30)
 WITHDRAWAL_LOOKUP_KEPT: Final = timedelta(days=90)
@@ -129,13 +128,8 @@ class BinanceTransfers:
         made = await self._places.master.write(call, _MADE)
         # An answer that names another transfer says nothing of this one.
         if made.content.client_tran_id not in ("", order.key):
-            raise OutcomeUnknown(
-                f"{VENUE} transfer {order.key}: the answer is of {made.content.client_tran_id}; "
-                "look it up by its key, do not send it anew",
-                identifier=order.key,
-                value=made.content.client_tran_id,
-            )
-        return _report(order, str(made.content.tran_id), "done", _paid(made))
+            raise of_another(VENUE, order, made.content.client_tran_id)
+        return report_of(VENUE, order, str(made.content.tran_id), "done", _paid(made))
 
     async def find(self, order: TransferOrder) -> TransferReport | None:
         """Return the transfer of a key; None is "not found", which proves nothing alone.
@@ -167,13 +161,13 @@ class BinanceTransfers:
         if status == "done":
             is_credited = await self._is_credited(order, row)
             status = "credited" if is_credited else "done"
-        seen = _Seen(
+        seen = Seen(
             received_at=listed.received_at,
             quantity=row.amount,
             is_debited=status in ("done", "credited"),
             is_credited=is_credited,
         )
-        return _report(order, str(row.tran_id), status, seen)
+        return report_of(VENUE, order, str(row.tran_id), status, seen)
 
     async def balance(self, place: str, asset: str) -> HeldBalance:
         """Return what a wallet holds of an asset, and what of it may leave."""
@@ -223,7 +217,7 @@ class BinanceTransfers:
             method="POST", path="/sapi/v1/asset/transfer", parameters=parameters, weight=900
         )
         made = await client.write(call, _MADE)
-        return _report(order, str(made.content.tran_id), "done", _paid(made))
+        return report_of(VENUE, order, str(made.content.tran_id), "done", _paid(made))
 
     async def _withdraw(self, order: TransferOrder) -> TransferReport:
         self._terms(order)
@@ -249,8 +243,8 @@ class BinanceTransfers:
             weight=900,
         )
         made = await self._places.client(order.source).write(call, _WITHDRAWN)
-        seen = _Seen(received_at=made.received_at)
-        return _report(order, made.content.id, "pending", seen)
+        seen = Seen(received_at=made.received_at)
+        return report_of(VENUE, order, made.content.id, "pending", seen)
 
     async def _find_withdrawal(self, order: TransferOrder) -> TransferReport | None:
         client = self._places.client(order.source)
@@ -270,7 +264,7 @@ class BinanceTransfers:
             return None
         row = found[0]
         status = _WITHDRAWAL.get(row.status, "pending")
-        seen = _Seen(
+        seen = Seen(
             received_at=listed.received_at,
             # The venue lists what arrives; the source has paid the fee on top.
             quantity=row.amount + row.transaction_fee,
@@ -278,7 +272,7 @@ class BinanceTransfers:
             is_debited=status not in ("rejected", "cancelled"),
             reason=row.info,
         )
-        return _report(order, row.id, status, seen)
+        return report_of(VENUE, order, row.id, status, seen)
 
     def _is_internal(self, order: TransferOrder) -> bool:
         if not self._places.holds(order.source):
@@ -314,22 +308,12 @@ class BinanceTransfers:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    received_at: datetime
-    quantity: Decimal | None = None
-    fee: Decimal = Decimal(0)
-    is_debited: bool | None = None
-    is_credited: bool | None = None
-    reason: str = ""
-
-
 def _is_same_owner(source: BinanceAccount, destination: BinanceAccount) -> bool:
     return source.email == destination.email
 
 
-def _paid(made: Answered[wire.TransferMade]) -> _Seen:
-    return _Seen(received_at=made.received_at, is_debited=True)
+def _paid(made: Answered[wire.TransferMade]) -> Seen:
+    return Seen(received_at=made.received_at, is_debited=True)
 
 
 def _withdrawal_guarantees(terms: WithdrawalTerms) -> RouteGuarantees:
@@ -344,20 +328,4 @@ def _withdrawal_guarantees(terms: WithdrawalTerms) -> RouteGuarantees:
         fee_max=terms.fee_max,
         amount_min=terms.amount_min,
         needs_whitelist=True,
-    )
-
-
-def _report(
-    order: TransferOrder, venue_transfer_id: str, status: TransferStatus, facts: _Seen
-) -> TransferReport:
-    return TransferReport(
-        key=order.key,
-        venue_transfer_id=venue_transfer_id,
-        status=status,
-        quantity=order.quantity if facts.quantity is None else facts.quantity,
-        reading=Reading(source=VENUE, received_at=facts.received_at),
-        fee=facts.fee,
-        is_debited=facts.is_debited,
-        is_credited=facts.is_credited,
-        reason=facts.reason,
     )

@@ -16,6 +16,7 @@ import msgspec
 from engine.errors import ClockSkew, SequenceGap, VenueAccessDenied
 from engine.ports import FeedEvent
 from infra.clock import Clock
+from infra.venues.freshness import Freshness
 from infra.venues.okx import wire
 from infra.venues.okx.client import VENUE, OkxClient
 from infra.venues.okx.codes import verdict
@@ -23,7 +24,6 @@ from infra.venues.okx.holdings import balances_of, held_position, margins_of
 from infra.venues.okx.signing import login_arguments
 from infra.venues.okx.sockets import (
     PONG,
-    Freshness,
     next_text,
     ping_for_ever,
     read_frame,

@@ -14,11 +14,12 @@ import msgspec
 
 from engine.ports import FeedEvent, Mark, Reading
 from infra.clock import Clock, utc_now
+from infra.venues.freshness import ExpectedMarks
 from infra.venues.marks import require_mark
 from infra.venues.okx import wire
 from infra.venues.okx.client import VENUE, Answered, Call, OkxClient
 from infra.venues.okx.instruments import family_of, inst_id_of, inst_type_of, instrument_id
-from infra.venues.okx.sockets import Freshness, ping_for_ever, read_frame, subscribe
+from infra.venues.okx.sockets import ping_for_ever, read_frame, subscribe
 from infra.venues.payloads import decode, exact_decimal, instant, optional_decimal
 from infra.venues.streams import StreamLimits, follow
 
@@ -134,31 +135,23 @@ class _MarkStream:
         self, market: OkxMarket, host: str, names: tuple[str, ...], stale_seconds: float
     ) -> None:
         self._market, self._host, self._names = market, host, names
-        self._stale_seconds = stale_seconds
-        self._missing: tuple[str, ...] = ()
-        self._stamps: dict[str, int] = {}
-        self._fresh = Freshness((), stale_seconds)
+        self._expected = ExpectedMarks(_SOURCE, names, stale_seconds)
         self._early: list[str] = []
 
     async def open(self) -> str:
         # One instrument that is not listed makes the venue refuse the whole subscription.
         listed = {inst_id_of(one.instrument_id) for one in await self._market.marks(self._names)}
-        self._missing = tuple(name for name in self._names if name not in listed)
-        self._stamps = dict.fromkeys((name for name in self._names if name in listed), 0)
+        self._expected.begin(listed)
         return f"{self._host}/public"
 
     async def start(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        channels = [{"channel": "mark-price", "instId": name} for name in self._stamps]
+        channels = [{"channel": "mark-price", "instId": name} for name in self._expected.names]
         self._early = await subscribe(socket, channels, _SOURCE)
-        self._fresh = Freshness(tuple(self._stamps), self._stale_seconds)
+        self._expected.await_first()
 
     def read(self, frame: str) -> Iterable[FeedEvent]:
         frames, self._early = [*self._early, frame], []
-        if self._missing:
-            told, self._missing = ", ".join(self._missing), ()
-            yield FeedEvent(
-                source=_SOURCE, received_at=self._market.clock(), reason=f"not listed: {told}"
-            )
+        yield from self._expected.unlisted(self._market.clock)
         for one in frames:
             content = read_frame(one, _SOURCE)
             if content is None or content.arg is None or content.arg.channel != "mark-price":
@@ -167,18 +160,15 @@ class _MarkStream:
                 yield from self._event(row)
 
     def silent_after(self) -> float | None:
-        return self._fresh.overdue_at()
+        return self._expected.overdue_at()
 
     async def attend(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await ping_for_ever(socket)
 
     def _event(self, row: wire.MarkPrice) -> Iterable[FeedEvent]:
         stamp = int(row.ts) if row.ts.isdecimal() else 0
-        # Older or the same again is no fresher than what is known.
-        if stamp <= self._stamps.get(row.inst_id, stamp):
+        if not self._expected.is_fresher(row.inst_id, stamp):
             return
-        self._stamps[row.inst_id] = stamp
-        self._fresh.note(row.inst_id)
         now = self._market.clock()
         mark = _mark(row, now, _Besides({}, {}, {}))
         yield FeedEvent(source=_SOURCE, received_at=now, marks=(mark,))

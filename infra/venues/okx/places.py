@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from engine.errors import Unsupported
 from infra.secrets import Credential
+from infra.venues.known_places import KnownPlaces
 from infra.venues.okx.client import VENUE, OkxClient
 
 Wallet: TypeAlias = Literal["trading", "funding"]
-_PREFIX: Final = f"{VENUE}/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +46,16 @@ class WithdrawalTerms:
     amount_min: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class OkxPlaces:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OkxPlaces(KnownPlaces[OkxAccount, OkxClient]):
     """The accounts that are known, each with the client of its credential.
 
     ``is_client_id_once``: see ``OkxConfiguration``.
     """
 
-    accounts: Mapping[str, OkxAccount]
-    clients: Mapping[str, OkxClient]
-    withdrawals: tuple[WithdrawalTerms, ...] = field(default=())
+    venue: str = VENUE
+    withdrawals: tuple[WithdrawalTerms, ...] = ()
     is_client_id_once: bool = False
-
-    def account(self, place: str) -> OkxAccount:
-        """Return the account of a place or name; raises Unsupported if there is none."""
-        found = self.accounts.get(place.removeprefix(_PREFIX))
-        if found is None:
-            known = ", ".join(sorted(self.accounts)) or "none"
-            raise Unsupported(
-                f"{VENUE} has no account {place}; known: {known}", identifier=place, limit=known
-            )
-        return found
-
-    def client(self, place: str) -> OkxClient:
-        """Return the client of an account's credential."""
-        return self.clients[self.account(place).credential.name]
 
     def client_of_master(self) -> OkxClient | None:
         """Return the client of the master account, None if it is not known."""
@@ -80,7 +63,3 @@ class OkxPlaces:
             if not account.sub_account:
                 return self.clients[account.credential.name]
         return None
-
-    def holds(self, place: str) -> bool:
-        """Return whether a place is one of these accounts."""
-        return place.startswith(_PREFIX) and place.removeprefix(_PREFIX) in self.accounts

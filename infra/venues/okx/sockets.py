@@ -7,7 +7,6 @@ sends the text ``ping``, which is answered by ``pong``.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -85,20 +84,3 @@ async def ping_for_ever(socket: aiohttp.ClientWebSocketResponse) -> None:
     while True:
         await asyncio.sleep(PING_SECONDS)
         await socket.send_str("ping")
-
-
-class Freshness:
-    """When data of each of several channels came last."""
-
-    def __init__(self, names: Sequence[str], stale_seconds: float) -> None:
-        self._stale_seconds = stale_seconds
-        self._at = dict.fromkeys(names, time.monotonic())
-
-    def note(self, name: str) -> None:
-        """Note that data of a channel came."""
-        if name in self._at:
-            self._at[name] = time.monotonic()
-
-    def overdue_at(self) -> float | None:
-        """Return when the first channel will be overdue."""
-        return min(self._at.values()) + self._stale_seconds if self._at else None

@@ -9,17 +9,15 @@ So routes count as unkeyed unless the installation has proven otherwise
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from engine.errors import NotSent, OutcomeUnknown, Unsupported, VenueAccessDenied, VenueError
+from engine.errors import NotSent, Unsupported, VenueAccessDenied, VenueError
 from engine.ports import (
     HeldBalance,
-    Reading,
     RouteGuarantees,
     TransferOrder,
     TransferReport,
@@ -31,6 +29,7 @@ from infra.venues.okx.client import VENUE, WINDOW, Call, OkxClient
 from infra.venues.okx.holdings import balances_of
 from infra.venues.okx.places import OkxAccount, OkxPlaces, WithdrawalTerms
 from infra.venues.payloads import exact_decimal, optional_decimal, plain
+from infra.venues.transfer_reports import Seen, of_another, report_of
 
 SETTLE_WINDOW: Final = timedelta(seconds=30)
 WITHDRAWAL_SETTLE_WINDOW: Final = timedelta(minutes=10)
@@ -122,9 +121,9 @@ class OkxTransfers:
         made = await client.write(call, _MADE)
         # An answer that names another transfer says nothing of this one.
         if len(made.rows) != 1 or made.rows[0].client_id not in ("", order.key):
-            raise _of_another(order)
-        seen = _Seen(received_at=made.received_at)
-        return _report(order, made.rows[0].trans_id, "pending", seen)
+            raise of_another(VENUE, order, "another transfer")
+        seen = Seen(received_at=made.received_at)
+        return report_of(VENUE, order, made.rows[0].trans_id, "pending", seen)
 
     async def find(self, order: TransferOrder) -> TransferReport | None:
         """Return the transfer of a key; None is "not found", which proves nothing alone.
@@ -148,13 +147,13 @@ class OkxTransfers:
         if status == "done":
             is_credited = await self._is_credited(order)
             status = "credited" if is_credited else "done"
-        seen = _Seen(
+        seen = Seen(
             received_at=answered.received_at,
             quantity=exact_decimal(row.amt, f"{VENUE} transfer {row.trans_id}"),
             is_debited=status in ("done", "credited"),
             is_credited=is_credited,
         )
-        return _report(order, row.trans_id, status, seen)
+        return report_of(VENUE, order, row.trans_id, status, seen)
 
     async def balance(self, place: str, asset: str) -> HeldBalance:
         """Return what a wallet holds of an asset, and what of it may leave."""
@@ -216,9 +215,9 @@ class OkxTransfers:
         call = Call(path="/api/v5/asset/withdrawal", body=body, weight=5)
         made = await client.write(call, _WITHDRAWN)
         if len(made.rows) != 1 or made.rows[0].client_id not in ("", order.key):
-            raise _of_another(order)
-        seen = _Seen(received_at=made.received_at, fee=fee)
-        return _report(order, made.rows[0].wd_id, "pending", seen)
+            raise of_another(VENUE, order, "another transfer")
+        seen = Seen(received_at=made.received_at, fee=fee)
+        return report_of(VENUE, order, made.rows[0].wd_id, "pending", seen)
 
     async def _fee(
         self, client: OkxClient, terms: WithdrawalTerms, order: TransferOrder
@@ -261,14 +260,14 @@ class OkxTransfers:
         row, name = found[0], f"{VENUE} withdrawal {found[0].wd_id}"
         status = _WITHDRAWAL.get(row.state, "pending")
         fee = optional_decimal(row.fee, name) or Decimal(0)
-        seen = _Seen(
+        seen = Seen(
             received_at=answered.received_at,
             quantity=exact_decimal(row.amt, name) + fee,
             fee=fee,
             is_debited=status not in ("rejected", "cancelled"),
             reason="" if row.state in ("2", "0", "1") else f"state {row.state}",
         )
-        return _report(order, row.wd_id, status, seen)
+        return report_of(VENUE, order, row.wd_id, status, seen)
 
     def _is_internal(self, order: TransferOrder) -> bool:
         if not self._places.holds(order.source):
@@ -311,37 +310,3 @@ class OkxTransfers:
             identifier=order.key,
             value=order.network,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    received_at: datetime
-    quantity: Decimal | None = None
-    fee: Decimal = Decimal(0)
-    is_debited: bool | None = None
-    is_credited: bool | None = None
-    reason: str = ""
-
-
-def _of_another(order: TransferOrder) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"{VENUE} transfer {order.key}: the answer is of another transfer; look it up by its key, "
-        "do not send it anew",
-        identifier=order.key,
-    )
-
-
-def _report(
-    order: TransferOrder, venue_transfer_id: str, status: TransferStatus, seen: _Seen
-) -> TransferReport:
-    return TransferReport(
-        key=order.key,
-        venue_transfer_id=venue_transfer_id,
-        status=status,
-        quantity=order.quantity if seen.quantity is None else seen.quantity,
-        reading=Reading(source=VENUE, received_at=seen.received_at),
-        fee=seen.fee,
-        is_debited=seen.is_debited,
-        is_credited=seen.is_credited,
-        reason=seen.reason,
-    )
