@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Final
 
 import pandas as pd
@@ -18,14 +19,23 @@ _WITH_BRACKETS: Final = ("binance", "bybit")
 def shipped_rules(business_date: date) -> VenueRules:
     """Return the shipped sets in force on the date: of each key the last one."""
     found: dict[tuple[str, str, str], ParameterSet] = {}
-    for file in parameter_files(DEFAULT_PARAMETERS):
-        for each in venue_sets(file.text, file.name):
-            known = found.get(each.key)
-            if each.effective_date <= business_date and (
-                known is None or known.effective_date <= each.effective_date
-            ):
-                found[each.key] = each
+    for each in _shipped_sets():
+        known = found.get(each.key)
+        if each.effective_date <= business_date and (
+            known is None or known.effective_date <= each.effective_date
+        ):
+            found[each.key] = each
     return venue_rules(list(found.values()))
+
+
+@cache
+def _shipped_sets() -> tuple[ParameterSet, ...]:
+    # A world asks for each of its dates, and what is shipped stays as it is.
+    return tuple(
+        each
+        for file in parameter_files(DEFAULT_PARAMETERS)
+        for each in venue_sets(file.text, file.name)
+    )
 
 
 def modes_of(rules: VenueRules) -> dict[str, dict[str, AccountMode]]:
