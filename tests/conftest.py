@@ -20,6 +20,7 @@ from tests.databases import (
     sqlite_database,
     sqlite_template,
 )
+from tests.scheduling import pytest_xdist_make_scheduler
 
 __all__ = [
     "database",
@@ -30,6 +31,7 @@ __all__ = [
     "postgresql_database",
     "postgresql_server",
     "postgresql_template",
+    "pytest_xdist_make_scheduler",
     "quick_folder",
     "sqlite_database",
     "sqlite_template",
