@@ -258,17 +258,15 @@ def _own_indices(
 def _marks(day: _Day, terms: pd.DataFrame, off: Mapping[tuple[str, str], str]) -> None:
     inputs = day.inputs
     marks = _joined(inputs, "marks")
-    venue = marks["instrument_id"].str.partition(":")[0]
-    underlying = terms["underlying"].reindex(marks["instrument_id"]).to_numpy(dtype=object)
-    pairs = list(zip(venue, underlying, strict=True))
-    is_off = np.array([pair in off for pair in pairs], dtype=np.bool_)
+    names = marks["instrument_id"].astype(str).tolist()
+    underlying = terms["underlying"].reindex(names).tolist()
+    pairs = [(name.partition(":")[0], asset) for name, asset in zip(names, underlying, strict=True)]
     held = set(day.frames["positions"]["instrument_id"]) | inputs.held
     held |= set(day.frames["open_orders"]["instrument_id"])
-    for name, pair in zip(marks.loc[is_off, "instrument_id"], np.array(pairs, dtype=object)[is_off],
-                          strict=True):  # fmt: skip
-        if name in held:
-            day.withhold(pair[0], "marks", str(name), off[pair[0], pair[1]])
-    marks = marks[~is_off]
+    for name, pair in zip(names, pairs, strict=True):
+        if pair in off and name in held:
+            day.withhold(pair[0], "marks", name, off[pair])
+    marks = marks[np.array([pair not in off for pair in pairs], dtype=np.bool_)]
     _unread_marks(day, held - set(marks["instrument_id"]))
     day.frames["marks"] = _stacked("marks", [marks, _settling(day)])
 

@@ -8,6 +8,9 @@ from typing import Final
 
 import pandas as pd
 
+from data_contracts.contract import Kind
+from data_contracts.preparation import empty_frame
+from data_contracts.registry import contract
 from engine.errors import MissingDataError
 from infra.market.daily import daily_dataset
 from infra.market.folder import FolderSource
@@ -23,6 +26,7 @@ from infra.market.history.marks import (
     zero_marks,
 )
 from infra.market.raw import RawRows, raw_rows
+from infra.market.selection import dates_in
 
 DERIVED: Final = (
     "instruments", "marks", "index_prices", "fx_rates", "liquidity", "basis_history",
@@ -53,12 +57,14 @@ class HistorySource:
         """
         if dataset not in DERIVED or self.folder.holds(dataset):
             return self.folder.read(dataset, business_date, is_required=is_required)
+        required = daily_dataset(dataset).required if is_required is None else is_required
+        if is_required is False and not self._reaches(business_date):
+            return raw_rows(empty_frame(contract(dataset)), f"no close on {business_date}")
         if dataset == "basis_history":
             frame, origin = basis_history_of(self.folder, business_date)
             return raw_rows(frame, f"derived: {origin}")
         day = self._day(business_date)
         frame, rule = self._derived(dataset, day)
-        required = daily_dataset(dataset).required if is_required is None else is_required
         if frame.empty and required:
             raise MissingDataError(
                 f"{self.location}: no {dataset} can be derived for {business_date}: no close is "
@@ -67,6 +73,10 @@ class HistorySource:
                 value=str(business_date),
             )
         return raw_rows(frame, f"derived: {rule}; {_inputs(day)}")
+
+    def _reaches(self, business_date: date) -> bool:
+        rows = self.folder.read("price_history", business_date, is_required=False).frame
+        return business_date in dates_in(rows["date"], Kind.DATE) if len(rows) else False
 
     def _day(self, business_date: date) -> MarketDay:
         if self._last_day is None or self._last_day.business_date != business_date:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 _HEADER: Final = "# Written for a simulated town, whose addresses change with every start.\n"
 
@@ -20,6 +20,7 @@ class TownAccount:
     account_id: str
     client_id: str
     netting_set_id: str
+    role: Literal["client", "house"] = "client"
 
 
 def connect_home(
@@ -93,7 +94,7 @@ def _document(told: Mapping[str, Any], accounts: Sequence[TownAccount]) -> str:
     parts += [
         _table(
             "[[account]]", place=one.place, account_id=one.account_id, client_id=one.client_id,
-            netting_set_id=one.netting_set_id,
+            netting_set_id=one.netting_set_id, role=one.role,
         )
         for one in accounts
     ]  # fmt: skip
