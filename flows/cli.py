@@ -25,6 +25,7 @@ from flows import (
     cli_service,
     cli_study,
     cli_transfers,
+    cli_web,
     cli_whatif,
 )
 from flows.exit_codes import ExitCode, exit_code_of
@@ -61,6 +62,7 @@ cli_reconcile.register(app)
 cli_kill.register(app)
 cli_alerts.register(app)
 cli_service.register(app)
+cli_web.register(app)
 
 
 @app.callback()

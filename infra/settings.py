@@ -60,6 +60,18 @@ class Settings(BaseSettings):
     """``user:password`` of the Prefect server; needed to listen on more than loopback."""
     prefect_port: Annotated[int, Field(ge=0, le=65535)] = 4200
     """Port of `plimsoll serve`; 0 takes any free one."""
+    web_host: str = "127.0.0.1"
+    """Address of the dashboard and the HTTP interface; others than loopback need TLS."""
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 4280
+    """Port of the dashboard; 0 takes any free one."""
+    web_tls_certificate: Path | None = None
+    """PEM file of the certificate chain with which the dashboard speaks TLS itself."""
+    web_tls_key: Path | None = None
+    """PEM file of its private key."""
+    web_behind_tls: bool = False
+    """A proxy on this machine speaks TLS for the dashboard and sets X-Forwarded-For."""
+    web_hosts: str = ""
+    """Names under which browsers reach the dashboard, separated by commas."""
     webhook_url: str | None = None
     """Where events of calls are told, signed with the secret ``WEBHOOK``; nowhere without it."""
     webhook_hosts: str = ""

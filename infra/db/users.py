@@ -132,7 +132,7 @@ class Users:
     def set_password(
         self, username: str, password_hash: str, by: By, *, approver_cool_off: timedelta
     ) -> User:
-        """Set a password and end all sessions; set by another person, approvals wait anew."""
+        """Set a password and end sessions and tokens; set by another, approvals wait anew."""
         changes: dict[str, Any] = {"password_hash": password_hash}
         if by.principal != username:
             changes["approves_from"] = self._database.clock() + approver_cool_off
@@ -258,6 +258,12 @@ class Users:
                 SessionRow.username == username, SessionRow.ended_at.is_(None)
             )
             connection.execute(ending.values(ended_at=now))
+            if "password_hash" in changes:
+                # Whoever knew the old one may have made tokens.
+                tokens = update(TokenRow).where(
+                    TokenRow.username == username, TokenRow.revoked_at.is_(None)
+                )
+                connection.execute(tokens.values(revoked_at=now))
             self._audit(connection, action, username, by.details(), by)
             return _user(connection, username)
 

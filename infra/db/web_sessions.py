@@ -80,8 +80,8 @@ class WebSessions:
             )
         return secret
 
-    def find(self, secret: str, idle: timedelta) -> WebSession | None:
-        """Return the session of a secret if it counts now, and note that it was used."""
+    def find(self, secret: str, idle: timedelta, *, is_used: bool = True) -> WebSession | None:
+        """Return the session of a secret if it counts now, and note that it is used."""
         digest, now = secret_hash(secret), self._database.clock()
         query = select(SessionRow.__table__).where(SessionRow.session_hash == digest)
         with self._database.reading() as connection:
@@ -93,7 +93,7 @@ class WebSessions:
             user = user_within(connection, row["username"])
         if user.is_disabled:
             return None
-        if row["seen_at"] + _SEEN_STEP <= now:
+        if is_used and row["seen_at"] + _SEEN_STEP <= now:
             self._set(digest, {"seen_at": now})
         return WebSession(
             session_hash=digest,

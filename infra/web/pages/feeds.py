@@ -1,0 +1,77 @@
+"""Breaks, feeds and venues, alerts, runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import HTMLResponse
+
+from engine.errors import MissingDataError
+from infra.web.listing import asked_of, listing
+from infra.web.pages.fragments import health_of
+from infra.web.pages.frame import page
+from infra.web.pages.tables import BREAKS, HEALTH
+from infra.web.state import caller_of, web_of
+from infra.web.views.lists import alerts_of, breaks_of
+from infra.web.views.totals import by_venue
+
+router = APIRouter(include_in_schema=False)
+_ALERTS_SHOWN = 100
+_RUNS_SHOWN = 60
+# In a sandbox without an origin its scripts reach neither cookies nor this server.
+_REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+    "sandbox allow-scripts allow-downloads; frame-ancestors 'none'"
+)
+
+
+@router.get("/breaks")
+def breaks(request: Request) -> HTMLResponse:
+    """Return open differences between the books."""
+    asked = asked_of(request.query_params, "-age")
+    rows = breaks_of(web_of(request), caller_of(request))
+    names = ("kind", "netting_set_id", "account_id", "item", "owner", "break_id")
+    table = listing(
+        "breaks", "/breaks", rows, BREAKS, asked,
+        lambda row: " ".join(str(row.get(name) or "") for name in names),
+    )  # fmt: skip
+    return page(request, "breaks.html", live="breaks", table=table)
+
+
+@router.get("/health")
+def health(request: Request) -> HTMLResponse:
+    """Return what is to be trusted and how old it is."""
+    web, who = web_of(request), caller_of(request)
+    asked = asked_of(request.query_params, "state")
+    rows = health_of(web, who)
+    table = listing(
+        "health", "/health", rows, HEALTH, asked, lambda row: f"{row.scope} {row.name} {row.reason}"
+    )
+    venues = by_venue(web.database, web.live.book().run_id, who.clients)
+    return page(request, "health.html", live="health", table=table, venues=venues)
+
+
+@router.get("/alerts")
+def alerts(request: Request) -> HTMLResponse:
+    """Return what people have to hear of, newest first."""
+    found = alerts_of(web_of(request), caller_of(request), _ALERTS_SHOWN)
+    return page(request, "alerts.html", live="alerts", alerts=found)
+
+
+@router.get("/runs")
+def runs(request: Request) -> HTMLResponse:
+    """Return the latest runs, with links to their reports and to the orchestrator's pages."""
+    found = web_of(request).database.runs.list(_RUNS_SHOWN)
+    return page(request, "runs.html", runs=found)
+
+
+@router.get("/runs/{run_id}/report")
+def report(request: Request, run_id: Annotated[str, Path(max_length=120)]) -> HTMLResponse:
+    """Return the report of a run: one file with scripts of its own, shut in a sandbox."""
+    web = web_of(request)
+    run = web.database.runs.get(run_id)
+    found = web.services.report(run.run_id)
+    if found is None:
+        raise MissingDataError(f"{run.run_id} has no report", identifier=run.run_id)
+    return HTMLResponse(found, headers={"Content-Security-Policy": _REPORT_POLICY})
