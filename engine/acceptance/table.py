@@ -134,7 +134,7 @@ def acceptance_table(
         sources=sources,
         asset=asset,
         source=source,
-        quote=_quotes(listed, asset_row, n_index),
+        quote=_quotes(listed, asset_row, pairs),
         is_option=is_option,
         at_least=np.where(is_option, 0.0, _TINY),
         at_most=np.full(n + n_index, _HUGE),
@@ -157,11 +157,19 @@ def _padded(marks: pd.DataFrame, name: str, n_index: int) -> Float64Array1D:
     return np.append(known, np.full(n_index, np.nan))
 
 
-def _quotes(listed: pd.DataFrame, asset_row: Mapping[str, int], n_index: int) -> Int64Array1D:
+def _quotes(
+    listed: pd.DataFrame, asset_row: Mapping[str, int], pairs: Sequence[tuple[str, str]]
+) -> Int64Array1D:
     # A coin that quotes itself, as inverse options do, has its forward in dollars.
-    pairs = zip(listed["quote_asset"], listed["underlying"], strict=True)
-    rows = [-1 if quote == coin else asset_row.get(str(quote), -1) for quote, coin in pairs]
-    return np.array(rows + [-1] * n_index, dtype=np.int64)
+    columns = zip(listed["quote_asset"], listed["underlying"], strict=True)
+    rows = [-1 if quote == coin else asset_row.get(str(quote), -1) for quote, coin in columns]
+    # An index is in what the source quotes the asset in, in dollars where that is not one thing.
+    quoted: dict[tuple[str, str], set[int]] = {}
+    names = zip(listed["venue"], listed["underlying"], rows, strict=True)
+    for venue, underlying, row in names:
+        quoted.setdefault((str(venue), str(underlying)), set()).add(row)
+    index = [next(iter(quoted[pair])) if len(quoted[pair]) == 1 else -1 for pair in pairs]
+    return np.array([*rows, *index], dtype=np.int64)
 
 
 def _candidates(

@@ -101,6 +101,8 @@ class LoopBatch:
     """Open calls to take back, and why."""
     messages: Sequence[InboxMessage] = ()
     events: Sequence[IntradayEvent] = ()
+    tag: int = 0
+    """The caller's own mark, to know the batch again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,13 @@ class IntradayCommits:
         self._database = database
 
     def commit(self, batch: LoopBatch) -> Committed:
-        """Record a batch; a repetition after a commit of unknown fate finds the first one.
+        """Record a batch; see ``commit_all``."""
+        return self.commit_all([batch])[0]
+
+    def commit_all(self, batches: Sequence[LoopBatch]) -> list[Committed]:
+        """Record batches in one transaction: all of them or none.
+
+        A repetition after a commit of unknown fate finds what the first one recorded.
 
         Raises
         ------
@@ -142,13 +150,14 @@ class IntradayCommits:
         """
         crashpoint("loop:commit:start")
         with self._database.writing() as connection:
-            found = self._commit(connection, Direct(connection), batch)
+            direct = Direct(connection)
+            self._database.loop_leases.renew_within(direct, batches[0].lead)
+            found = [self._commit(connection, direct, batch) for batch in batches]
             crashpoint("loop:commit:before-commit")
         crashpoint("loop:commit:after-commit")
         return found
 
     def _commit(self, connection: Connection, direct: Direct, batch: LoopBatch) -> Committed:
-        self._database.loop_leases.renew_within(direct, batch.lead)
         now = self._database.clock()
         inbox_position = _keep_messages(direct, batch)
         n_events = _keep_events(direct, batch.events, now)

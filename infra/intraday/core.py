@@ -1,0 +1,330 @@
+"""The loop without its sockets: prices, reports and states in, decisions out.
+
+One writer, no I/O, no clock: instants are passed, so that the same inputs give the same decisions
+and a test needs neither a venue nor time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
+from engine.acceptance.state import Ticks
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
+from engine.intraday import LiveBook, LiveFigures
+from engine.policies.ladder import (
+    LadderMoves,
+    LadderState,
+    Readings,
+    at_rest,
+    restored,
+    step_ladder,
+    sweep,
+)
+from engine.policies.ladder_parameters import CALL, LEVEL_NAMES
+from engine.policies.ladder_terms import ladder_terms
+from engine.policies.utilisation import utilisation
+from engine.times import to_nanoseconds
+from infra.db.intraday_commits import LoopCall
+from infra.db.intraday_events import IntradayEvent
+from infra.intraday.base import Base
+from infra.intraday.calling import CallContext, CallMaker, OpenAmount
+from infra.intraday.events import level_events, trust_events
+from infra.intraday.market import LoopMarket
+from infra.intraday.packing import pack
+from infra.intraday.reports import Incoming, apply
+from infra.intraday.trusting import TrustKeeper
+
+SWEEP_NS: Final = 250_000_000
+"""How often waits of the ladder may run out without a new figure."""
+_NONE: Final = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """Now, by both clocks: durations by the monotonic one, records by the wall."""
+
+    monotonic_ns: int
+    wall: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Decision:
+    """What one round of the loop found, and what has to become durable of it.
+
+    Attributes
+    ----------
+    number : int
+        Number of the decision if it has calls or takes some back, else 0.
+    rows : Int64Array1D
+        Netting sets whose figures were looked at.
+    marks : bytes
+        Prices that the journal has not had yet, where the decision has a number.
+    oldest_ns : int
+        Monotonic instant at which the oldest price of this round came in, 0 for none.
+    """
+
+    instant: Instant
+    number: int = 0
+    rows: Int64Array1D = field(default_factory=lambda: _NONE)
+    figures: LiveFigures | None = None
+    calls: list[LoopCall] = field(default_factory=list)
+    withdrawals: dict[str, str] = field(default_factory=dict)
+    events: list[IntradayEvent] = field(default_factory=list)
+    reports: list[Incoming] = field(default_factory=list)
+    marks: bytes = b""
+    facts: dict[str, object] = field(default_factory=dict)
+    oldest_ns: int = 0
+
+    @property
+    def is_durable(self) -> bool:
+        """Return whether anything of it has to be committed."""
+        return bool(self.calls or self.withdrawals or self.events or self.reports)
+
+
+class LoopCore:
+    """The state of the loop between two closes."""
+
+    def __init__(
+        self,
+        base: Base,
+        run_id: str,
+        *,
+        book: LiveBook | None = None,
+        levels: Int64Array1D | None = None,
+        number: int = 0,
+        parameters: AcceptanceParameters = DEFAULTS,
+    ) -> None:
+        self.base, self.run_id, self.number = base, run_id, number
+        self.book = book or LiveBook.open(
+            base.snapshot, base.positions, base.collateral, base.rules, base.last_fresh
+        )
+        self.names = self.book.netting_set_id
+        self.row_of = {name: row for row, name in enumerate(self.names)}
+        self.market = LoopMarket(base, self.book, parameters)
+        self.trust = TrustKeeper()
+        self.terms = ladder_terms(base.rules, self.names)
+        self.ladder: LadderState = at_rest(len(self.names)) if levels is None else _at(levels)
+        agreements = [base.rules.agreements[name] for name in self.names]
+        self._threshold = np.array([one.threshold for one in agreements], dtype=np.float64)
+        self._independent = np.array([one.independent_amount for one in agreements], np.float64)
+        self.clients = tuple(one.client_id for one in agreements)
+        self.currencies = tuple(one.currency for one in agreements)
+        self.open_amounts: dict[str, OpenAmount] = {}
+        self.in_flight: set[str] = set()
+        """Netting sets whose call is on its way into the database."""
+        self._reports: list[Incoming] = []
+        self._again: set[int] = set()
+        self._cause = ""
+        self._doubted: set[int] = set()
+        self._swept_ns = 0
+        self._watched: BoolArray1D = np.zeros(
+            self.market.acceptance.table.n_instruments, dtype=np.bool_
+        )
+
+    def take_ticks(self, ticks: Ticks) -> Int64Array1D:
+        """Take prices as they came in; see ``PriceAcceptance.take``."""
+        return self.market.acceptance.take(ticks)
+
+    def take_report(self, incoming: Incoming) -> None:
+        """Take a report into the book; it is durable with the next decision."""
+        apply(self.book, incoming.report)
+        self._reports.append(incoming)
+
+    def replay_report(self, incoming: Incoming) -> None:
+        """Take a report that the inbox has already."""
+        apply(self.book, incoming.report)
+
+    def look_again(self, names: Sequence[str]) -> None:
+        """Let netting sets be decided in the next round, whatever moved."""
+        self._again.update(self.row_of[name] for name in names if name in self.row_of)
+
+    def decide(self, instant: Instant, *, may_call: bool = True) -> Decision:
+        """Settle prices, hand them to the book, and decide what follows.
+
+        ``may_call`` is off while the first snapshots are still on their way: figures are kept,
+        nothing is called.
+        """
+        decision = Decision(instant=instant)
+        decision.reports, self._reports = self._reports, []
+        self._settle(decision)
+        self._tell_trust(decision)
+        rows = np.union1d(self.book.screened(), np.array(sorted(self._again), dtype=np.int64))
+        self._again.clear()
+        rows = rows.astype(np.int64)
+        now_ns = instant.monotonic_ns
+        if rows.size:
+            figures = self.book.figures(rows)
+            decision.rows, decision.figures = rows, figures
+            ratio = self.ratios(rows, figures)
+            readings = Readings(rows, ratio, figures.is_releasable)
+            moves = step_ladder(self.terms, self.ladder, readings, now_ns)
+            self._note(decision, moves)
+        if may_call:
+            if now_ns - self._swept_ns >= SWEEP_NS:
+                self._swept_ns = now_ns
+                self._note(decision, sweep(self.terms, self.ladder, now_ns))
+            self._call(decision)
+        decision.events += trust_events(self.trust, instant.wall, self.run_id)
+        return decision
+
+    def ratios(self, rows: Int64Array1D, figures: LiveFigures) -> Float64Array1D:
+        """Return the utilisation of netting sets, losses since the last settlement included."""
+        found: Float64Array1D = utilisation(
+            figures.owed, figures.cover, self._threshold[rows], self._independent[rows]
+        )
+        return found
+
+    def committed(self, calls: Sequence[LoopCall], issued: Sequence[str]) -> None:
+        """Take note of which calls of a decision are durable."""
+        went = set(issued)
+        for one in calls:
+            name = str(one.wanted.call["netting_set_id"])
+            self.in_flight.discard(name)
+            if one.wanted.call["call_id"] in went:
+                self.open_amounts[name] = OpenAmount(
+                    call_id=one.wanted.call["call_id"],
+                    amount=one.wanted.call["amount"],
+                    is_call=True,
+                    is_untouched=True,
+                )
+        self.look_again([str(one.wanted.call["netting_set_id"]) for one in calls])
+
+    def know_open(self, open_amounts: Mapping[str, OpenAmount]) -> None:
+        """Take over which calls are open, as the database has them."""
+        changed = [
+            name
+            for name in {*self.open_amounts, *open_amounts}
+            if self.open_amounts.get(name) != open_amounts.get(name)
+        ]
+        self.open_amounts = dict(open_amounts)
+        self.look_again(sorted(changed))
+
+    def level_names(self, rows: Int64Array1D) -> list[str]:
+        """Return the words of the levels that netting sets stand at."""
+        return [LEVEL_NAMES[level] for level in self.ladder.level[rows].tolist()]
+
+    def _settle(self, decision: Decision) -> None:
+        acceptance = self.market.acceptance
+        now_ns = decision.instant.monotonic_ns
+        accepted = acceptance.settle(now_ns)
+        decision.oldest_ns = accepted.oldest_ns if accepted.instruments.size else 0
+        doubted = set(accepted.doubted.tolist())
+        for row in sorted(doubted | self._doubted):
+            name = acceptance.table.assets[row]
+            if row in doubted:
+                reason = f"{int(acceptance.state.n_sources[row])} sources of {name} disagree"
+                self.trust.distrust("underlying", name, "no_quorum", now_ns, reason, "quorum")
+            else:
+                self.trust.heal("underlying", name, now_ns, "quorum")
+        self._doubted = doubted
+        changes = self.market.changes(accepted, to_nanoseconds(decision.instant.wall))
+        if changes is not None:
+            self._cause = self._named(accepted.assets, accepted.instruments)
+            self.book.apply_marks(changes)
+
+    def _named(self, assets: Int64Array1D, instruments: Int64Array1D) -> str:
+        table = self.market.acceptance.table
+        moved = np.union1d(assets, table.asset[instruments])
+        return ", ".join(table.assets[row] for row in moved[:3].tolist())
+
+    def _tell_trust(self, decision: Decision) -> None:
+        for degradation in self.trust.degradations(decision.instant.monotonic_ns):
+            self.book.degrade(degradation)
+
+    def _note(self, decision: Decision, moves: LadderMoves) -> None:
+        if not len(moves):
+            return
+        figures = self.book.figures(moves.rows)
+        decision.events += level_events(self, moves, figures, self._cause, decision.instant.wall)
+        fell = (moves.from_level >= CALL) & (moves.to_level < CALL)
+        for row in moves.rows[fell].tolist():
+            known = self.open_amounts.get(self.names[row])
+            if known is not None and known.is_call and known.is_untouched:
+                decision.withdrawals[known.call_id] = "covered again within the day"
+        # A level may be entered without a new figure, by a wait that ran out.
+        self._again.update(moves.rows[moves.to_acting >= CALL].tolist())
+
+    def _call(self, decision: Decision) -> None:
+        acting = self.ladder.acting_level >= CALL
+        looked = np.union1d(decision.rows, np.array(sorted(self._again), dtype=np.int64))
+        self._again.clear()
+        rows = np.array(
+            [
+                row
+                for row in looked.tolist()
+                if acting[row] and self.names[row] not in self.in_flight
+            ],
+            dtype=np.int64,
+        )
+        if rows.size or decision.withdrawals:
+            number = self.number + 1
+            decision.calls = self._made(rows, number, decision) if rows.size else []
+        if not decision.calls and not decision.withdrawals:
+            return
+        self.number += 1
+        decision.number = self.number
+        self.in_flight.update(str(one.wanted.call["netting_set_id"]) for one in decision.calls)
+        unkept = self.market.unkept()
+        decision.marks = pack(unkept)
+        self.market.note_kept(unkept)
+        decision.facts = self._facts(decision.instant)
+
+    def _made(self, rows: Int64Array1D, number: int, decision: Decision) -> list[LoopCall]:
+        context = CallContext(
+            run_id=self.run_id,
+            snapshot_id=self.base.snapshot.snapshot_id,
+            business_date=self.base.business_date,
+            rules=self.base.rules,
+            number=number,
+            decided_at=decision.instant.wall,
+        )
+        names = [self.names[row] for row in rows.tolist()]
+        return CallMaker(context).calls(self.book.figures(rows), names, self.open_amounts)
+
+    def _facts(self, instant: Instant) -> dict[str, object]:
+        return {
+            "as_of": self.book.as_of.isoformat(),
+            "distrusted": [
+                {
+                    "scope": one.scope,
+                    "name": one.name,
+                    "state": one.state,
+                    "age_seconds": repr(one.age_seconds(instant.monotonic_ns)),
+                }
+                for one in self.trust.current()
+            ],
+        }
+
+    def stale_assets(self, now_ns: int) -> dict[str, float]:
+        """Return assets of which a watched instrument is stale, and since how long. [s]"""
+        acceptance = self.market.acceptance
+        stale: BoolArray1D = acceptance.stale(now_ns) & self.watched
+        age = acceptance.age_seconds(now_ns)
+        found: dict[str, float] = {}
+        for row in np.flatnonzero(stale).tolist():
+            name = acceptance.table.assets[int(acceptance.table.asset[row])]
+            found[name] = max(found.get(name, 0.0), float(age[row]))
+        return found
+
+    @property
+    def watched(self) -> BoolArray1D:
+        """Return which instruments are held, hence have to be priced."""
+        return self._watched
+
+    def watch(self, instruments: Sequence[str]) -> None:
+        """Say which instruments a feed was asked for: only those can be stale."""
+        mask = np.zeros(self.market.acceptance.table.n_instruments, dtype=np.bool_)
+        mask[[self.market.row_of[name] for name in instruments if name in self.market.row_of]] = (
+            True
+        )
+        self._watched = mask
+
+
+def _at(levels: Int64Array1D) -> LadderState:
+    return restored(levels)

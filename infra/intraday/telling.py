@@ -1,0 +1,129 @@
+"""What the loop tells of itself: the board, its own states, and the file that needs no database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from engine.policies.ladder_parameters import LEVEL_NAMES
+from infra.intraday.boarding import BoardRows, health_frame
+from infra.intraday.clock import LoopClock
+from infra.intraday.core import LoopCore
+from infra.intraday.metrics import LoopMetrics
+from infra.intraday.status import write_status
+
+
+@dataclass(slots=True)
+class _Own:
+    """A state of the loop itself, as the board shows it."""
+
+    state: str
+    since: datetime
+    reason: str = ""
+    next_action: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What only the session knows at the moment of telling.
+
+    Attributes
+    ----------
+    facts : mapping
+        Joins the status file as it is.
+    n_waiting : int
+        Batches that are not durable yet.
+    waiting_seconds : float
+        Age of the oldest of them. [s]
+    """
+
+    facts: Mapping[str, object]
+    n_waiting: int
+    waiting_seconds: float
+
+
+class Teller:
+    """Tells of one loop."""
+
+    def __init__(self, core: LoopCore, clock: LoopClock, metrics: LoopMetrics, home: Path) -> None:
+        self._core, self._clock, self._metrics, self._home = core, clock, metrics, home
+        self.board = BoardRows(core)
+        self._own: dict[str, _Own] = {}
+        self._shown: set[tuple[str, str]] = set()
+
+    def say(self, name: str, state: str, reason: str = "", next_action: str = "") -> None:
+        """Say how a part of the loop itself is."""
+        known = self._own.get(name)
+        since = known.since if known and known.state == state else self._clock.now().wall
+        self._own[name] = _Own(state, since, reason, next_action)
+
+    def follow(self, scopes: Iterable[tuple[str, str]]) -> None:
+        """Name what is shown as live while nothing is held against it."""
+        self._shown |= set(scopes)
+
+    def health(self) -> pd.DataFrame:
+        """Return all states as the board shows them."""
+        now, distrusted = self._clock.now(), self._core.trust.current()
+        self._metrics.degraded.set(len(distrusted))
+        self._shown |= {(one.scope, one.name) for one in distrusted}
+        own = [
+            {
+                "scope": "system", "name": name, "state": one.state, "since": one.since,
+                "reason": one.reason, "next_action": one.next_action,
+            }
+            for name, one in self._own.items()
+        ]  # fmt: skip
+        trusted = [(scope, name, now.wall) for scope, name in sorted(self._shown)]
+        return health_frame(now, distrusted, trusted, own)
+
+    def write(self, health: pd.DataFrame, present: Present) -> None:
+        """Write the status file; what the disk does not take is a state of its own."""
+        self._metrics.waiting.set(present.n_waiting)
+        self._metrics.outbox_age.set(present.waiting_seconds)
+        core = self._core
+        content: dict[str, Any] = {
+            "at": self._clock.now().wall.isoformat(),
+            "role": "leader",
+            "run_id": core.run_id,
+            "close": core.base.close_id,
+            "decisions": core.number,
+            "changes": core.book.n_changes,
+            "netting_sets": len(core.names),
+            "open_calls": len(core.open_amounts),
+            "levels": _counts(core),
+            "waiting": present.n_waiting,
+            "seconds": self._timings(),
+            "health": [
+                {**row, "since": pd.Timestamp(row["since"]).isoformat()}
+                for row in health.to_dict(orient="records")
+                if row["state"] != "live"
+            ],
+            **present.facts,
+        }
+        if not write_status(self._home, content, self._metrics.text()):
+            self.say("disk", "down", "the home's disk takes no file", "free space below the home")
+        elif "disk" in self._own:
+            self.say("disk", "live")
+
+    def _timings(self) -> dict[str, dict[str, float | None]]:
+        timings = {
+            "frame_to_decision": self._metrics.to_decision,
+            "frame_to_durable": self._metrics.to_durable,
+            "commit": self._metrics.commit,
+        }
+        shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+        return {
+            name: {label: timing.quantile(share) for label, share in shares.items()}
+            for name, timing in timings.items()
+        }
+
+
+def _counts(core: LoopCore) -> dict[str, int]:
+    counts = np.bincount(core.ladder.level, minlength=len(LEVEL_NAMES))
+    return {name: int(counts[level]) for level, name in enumerate(LEVEL_NAMES)}

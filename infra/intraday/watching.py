@@ -1,0 +1,171 @@
+"""What others write that the loop has to hear of: executions, transfers, acts on calls, closes.
+
+Read by the writer's thread once a second. Positions of what was read are kept here; the inbox
+makes sure that a report which is read twice counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import func, select
+
+from engine.intraday import AccountOwner, Fill, PositionReport, TransferReport
+from infra.db.tables import CallEventRow
+from infra.db.transfer_tables import TransferEventRow, TransferRow
+from infra.intraday.base import Base, Bases
+from infra.intraday.reports import Incoming, Report
+
+if TYPE_CHECKING:
+    from infra.db import Database
+    from infra.db.execution_book import RecordedExecution
+    from infra.db.intraday_journal import OpenCall
+
+OMS: Final = "oms"
+DESK: Final = "transfers"
+_STATES: Final[Mapping[str, str]] = {
+    "unknown": "sent", "done": "debited", "credited": "credited", "reconciled": "credited",
+    "rejected": "rejected", "cancelled": "rejected",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was new at one look; ``open_calls`` is None where nothing of them changed."""
+
+    reports: Sequence[Incoming]
+    open_calls: Mapping[str, OpenCall] | None
+    close_id: str | None
+
+
+class Watch:
+    """Cursors over what others write; ``places`` gives account and netting set of each place."""
+
+    def __init__(
+        self,
+        database: Database,
+        run_id: str,
+        base: Base,
+        bases: Bases,
+        places: Mapping[str, tuple[str, str]],
+    ) -> None:
+        self._database, self._base, self._bases = database, base, bases
+        self._places = places
+        self._executions = 0
+        self._transfers = 0
+        self._call_events = -1
+        self._known = {
+            (message.source, message.message_id)
+            for message in database.intraday_journal.messages(run_id)
+            if message.source in (OMS, DESK)
+        }
+        self._owner = _owners(base)
+
+    def look(self) -> Seen:
+        """Return what is new since the last look."""
+        return Seen(
+            reports=[*self._new_executions(), *self._new_transfers()],
+            open_calls=self._changed_calls(),
+            close_id=self._bases.latest_id(),
+        )
+
+    def _new_executions(self) -> list[Incoming]:
+        found = []
+        for one in self._database.executions.after(self._executions):
+            self._executions = one.position
+            execution = one.execution
+            key = (OMS, f"{one.source}/{execution.execution_id}")
+            # What was traded before the close is in the close's positions.
+            if key in self._known or execution.executed_at <= self._base.snapshot.as_of:
+                continue
+            self._known.add(key)
+            found.append(Incoming(*key, self._report(one), one.received_at))
+        return found
+
+    def _report(self, one: RecordedExecution) -> Report:
+        execution = one.execution
+        owner = self._owner.get(execution.account_id)
+        if execution.kind == "trade":
+            sign = 1.0 if execution.side == "buy" else -1.0
+            return Fill(
+                execution.account_id, execution.instrument_id, sign * float(execution.quantity),
+                float(execution.execution_price), (OMS,), owner,
+            )  # fmt: skip
+        # A bust or a correction: what order management holds now, as it stands.
+        from infra.oms import oms_positions
+
+        held = {
+            (each.account_id, each.instrument_id): each.quantity
+            for each in oms_positions(self._database)
+        }
+        quantity = held.get((execution.account_id, execution.instrument_id), 0)
+        return PositionReport(
+            execution.account_id, execution.instrument_id, float(quantity), (OMS,), owner=owner
+        )
+
+    def _new_transfers(self) -> list[Incoming]:
+        query = (
+            select(
+                TransferEventRow.position, TransferEventRow.number, TransferEventRow.state,
+                TransferEventRow.recorded_at, TransferRow.transfer_key, TransferRow.source,
+                TransferRow.asset, TransferRow.amount, TransferRow.scale,
+            )
+            .join(TransferRow, TransferRow.transfer_key == TransferEventRow.transfer_key)
+            .where(TransferEventRow.position > self._transfers)
+            .order_by(TransferEventRow.position)
+            .limit(1_000)
+        )  # fmt: skip
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for row in rows:
+            self._transfers = row.position
+            key = (DESK, f"{row.transfer_key}/{row.number}")
+            report = self._transfer(row.transfer_key, row.source, row)
+            is_old = _before(row.recorded_at, self._base)
+            if report is None or key in self._known or is_old:
+                continue
+            self._known.add(key)
+            found.append(Incoming(*key, report, row.recorded_at))
+        return found
+
+    def _transfer(self, key: str, source: str, row: object) -> TransferReport | None:
+        state = _STATES.get(getattr(row, "state", ""))
+        account = self._places.get(source)
+        if state is None or account is None:
+            return None
+        quantity = float(getattr(row, "amount", 0)) / 10 ** int(getattr(row, "scale", 0))
+        return TransferReport(
+            key,
+            account[1],
+            str(getattr(row, "asset", "")),
+            account[0],
+            quantity,
+            state,  # type: ignore[arg-type]
+        )
+
+    def _changed_calls(self) -> Mapping[str, OpenCall] | None:
+        with self._database.reading() as connection:
+            last = connection.execute(select(func.max(CallEventRow.position))).scalar_one() or 0
+        if last == self._call_events:
+            return None
+        self._call_events = last
+        return self._database.intraday_journal.open_calls()
+
+
+def _before(at: datetime, base: Base) -> bool:
+    return at <= base.snapshot.as_of
+
+
+def _owners(base: Base) -> dict[str, AccountOwner]:
+    held = base.positions.positions.drop_duplicates("account_id")
+    columns = ("account_id", "netting_set_id", "client_id", "venue")
+    return {
+        str(account): AccountOwner(str(netting_set), str(client), str(venue))
+        for account, netting_set, client, venue in zip(
+            *(held[name] for name in columns), strict=True
+        )
+    }
