@@ -23,7 +23,8 @@ from engine.intraday.lasting import Lasting
 from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket, Moved
 from engine.intraday.pledged import capped
-from engine.intraday.reported import set_holdings
+from engine.intraday.pledges import Pledges
+from engine.intraday.reported import pledges_of, set_holdings
 from engine.intraday.set_books import books_of_set
 from engine.intraday.trust import Trust, members_of, places_of, scopes_of
 from engine.reconciliation import SOURCES
@@ -38,6 +39,7 @@ class Bookkeeping:
     holdings : Holdings
     layout : Layout
     trust : Trust
+    pledges : Pledges
     """
 
     def __init__(
@@ -46,10 +48,13 @@ class Bookkeeping:
         holdings: Holdings,
         layout: Layout,
         trust: Trust,
+        pledges: Pledges,
         lasting: Lasting,
     ) -> None:
         self.market, self.holdings, self.layout, self.trust = market, holdings, layout, trust
+        self.pledges = pledges
         self._lasting = lasting
+        self._asset_row = {asset: row for row, asset in enumerate(market.prepared.assets)}
         names = market.prepared.instrument_id
         self._row_of: Mapping[str, int] = {str(name): row for row, name in enumerate(names)}
 
@@ -110,16 +115,28 @@ class Bookkeeping:
         """Take in how far a transfer is and return its netting set."""
         _require_amount(report.netting_set_id, report.asset, report.quantity)
         netting_set = self.known(report.netting_set_id)
-        in_flight = self.holdings.in_flight
-        if report.state == "sent":
-            in_flight[report.transfer_key] = InFlight(
-                netting_set,
-                self.holdings.locations.code(report.source),
-                self.holdings.assets.code(report.asset),
-                report.quantity,
+        holdings = self.holdings
+        said = InFlight(
+            netting_set,
+            holdings.locations.code(report.source),
+            holdings.assets.code(report.asset),
+            report.quantity,
+        )
+        known = holdings.in_flight.get(report.transfer_key)
+        if known is not None and known != said:
+            raise ModelInputError(
+                f"transfer {report.transfer_key} was of {known.quantity:g} "
+                f"{holdings.assets[known.asset]} of {holdings.netting_sets[known.netting_set]}, now "
+                f"reported as {report.quantity:g} {report.asset} of {report.netting_set_id}: a key "
+                "stands for one transfer for ever",
+                identifier=report.transfer_key,
+                value=report.quantity,
+                limit=f"{known.quantity:g}",
             )
+        if report.state == "sent":
+            holdings.in_flight[report.transfer_key] = said
         else:
-            in_flight.pop(report.transfer_key, None)
+            holdings.in_flight.pop(report.transfer_key, None)
         return self._changed(netting_set)
 
     def members(self, degradation: Degradation) -> Int64Array1D:
@@ -185,6 +202,7 @@ class Bookkeeping:
         books = books_of_set(found, self.market.prepared, self._row_of)
         lasting, layout = self._lasting, self.layout
         layout.replace(netting_set, books)
+        self.pledges.replace(netting_set, pledges_of(found, self._asset_row))
         texts = (books.hold, lasting.hold.get(netting_set, ""))
         layout.hold[netting_set] = "; ".join(text for text in texts if text)
         texts = (books.failure, lasting.failure.get(netting_set, ""))

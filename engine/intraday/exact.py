@@ -9,17 +9,26 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.assessment import COMPONENT_COLUMNS
 from engine.binding import venue_columns
 from engine.collateral.valuation import value_collateral
 from engine.decisions import with_calls
 from engine.intraday.layout import Layout
-from engine.kernels.tail import nested_expected_shortfall
+from engine.intraday.live_market import LiveMarket
+from engine.kernels.tail import TiledPnl, nested_expected_shortfall
 from engine.margin.block import Block
 from engine.margin.book_figures import figures_of
 from engine.margin.book_margins import book_margins, governing_books
 from engine.market import PreparedMarket
-from engine.requirements import GoverningMargins, margin_components, requirement_frame
-from engine.rules import RuleBook
+from engine.requirements import (
+    ASSESSED,
+    FAILED,
+    HELD,
+    GoverningMargins,
+    margin_components,
+    requirement_frame,
+)
+from engine.rules import Hold, RuleBook
 from engine.snapshot import LastFresh
 
 
@@ -57,19 +66,36 @@ def tail_sizes(confidence: Float64Array1D, n_historical: int) -> Float64Array1D:
 
 
 def governing_of(
-    market: PreparedMarket, block: Block, labels: tuple[str, ...], rules: RuleBook
-) -> GoverningMargins:
-    """Return the margins of the governing book of each netting set of ``block``. [USD]"""
+    market: PreparedMarket, tiled: TiledPnl, block: Block, rules: RuleBook
+) -> tuple[Int64Array1D, dict[str, Float64Array1D]]:
+    """Return the governing book of each netting set of ``block`` and its margins. [USD]"""
     k_max = int(np.ceil(block.n_tail.max(initial=1.0)))
-    tail = nested_expected_shortfall(market.historical, block.rows, block.n_tail, k_max)
+    tail = nested_expected_shortfall(tiled, block.rows, block.n_tail, k_max)
     legs, books = figures_of(market, block.rows, block.leg_asset, tail)
     margins = book_margins(market, rules.house, legs, books)
     governing = governing_books(margins.total, block.group_netting_set, block.n_netting_sets)
     components = margin_components(margins, rules.house)
-    return GoverningMargins(
-        book=tuple(labels[book] for book in governing.tolist()),
-        components={name: values[governing] for name, values in components.items()},
-    )
+    return governing, {name: values[governing] for name, values in components.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fresh:
+    """Last fresh requirement of each netting set and what it is multiplied by while held."""
+
+    requirement: Float64Array1D
+    factor: Float64Array1D
+
+
+def fresh_of(
+    last_fresh: LastFresh, names: tuple[str, ...], hold: Hold, business_date: date
+) -> Fresh:
+    """Return the last fresh requirements in the order of ``names``; NaN without one."""
+    known = last_fresh.requirements.set_index("netting_set_id")
+    requirement = known["requirement"].reindex(list(names)).to_numpy(dtype=np.float64)
+    dates = known["business_date"].reindex(list(names)).to_numpy()
+    age = (np.datetime64(business_date, "D") - dates.astype("datetime64[D]")).astype(np.float64)
+    days = np.maximum(np.nan_to_num(age) - 1.0, 0.0)
+    return Fresh(requirement, 1.0 + hold.add_on + hold.add_on_per_day * days)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +107,7 @@ class Standing:
     rules: RuleBook
     last_fresh: LastFresh
     business_date: date
+    fresh: Fresh
 
     def sets(self, chosen: Int64Array1D, market: PreparedMarket) -> pd.DataFrame:
         """Return ``Portfolio.netting_sets`` of the chosen ones."""
@@ -104,7 +131,7 @@ class Standing:
 
 def requirements_of(
     standing: Standing,
-    market: PreparedMarket,
+    live: LiveMarket,
     chosen: Int64Array1D,
     holdings: pd.DataFrame,
     demanded: pd.DataFrame | None,
@@ -118,14 +145,77 @@ def requirements_of(
     demanded : pandas.DataFrame or None
         ``VenueMargins.margins`` of their accounts; None where no venue account is known at all.
     """
-    rules = standing.rules
+    market, rules = live.prepared, standing.rules
     sets = standing.sets(chosen, market)
-    n_tail = tail_sizes(standing.terms.confidence, market.scenarios.n_historical)
-    block, labels = standing.layout.block(chosen, n_tail, rules.house)
-    governing = governing_of(market, block, labels, rules)
-    frame = requirement_frame(sets, governing, rules, standing.last_fresh, standing.business_date)
+    governing, components = governing_margins(standing, live, chosen)
+    frame = requirement_frame(
+        sets,
+        GoverningMargins(book=governing, components=components),
+        rules,
+        standing.last_fresh,
+        standing.business_date,
+    )
     rates = market.known_rates
     valued = value_collateral(holdings, rates, rules, rates)
     fx_rate = sets["fx_rate"].to_numpy(dtype=np.float64)
     venue = None if demanded is None else venue_columns(frame, demanded, fx_rate, rules)
     return with_calls(frame, valued, sets["has_break"], rules, venue)
+
+
+def governing_margins(
+    standing: Standing, live: LiveMarket, chosen: Int64Array1D
+) -> tuple[tuple[str, ...], dict[str, Float64Array1D]]:
+    """Return name and margins of the governing book of each chosen netting set. [USD]"""
+    market = live.prepared
+    n_tail = tail_sizes(standing.terms.confidence, market.scenarios.n_historical)
+    names = np.full(len(chosen), "", dtype=object)
+    joined: dict[str, Float64Array1D] = {}
+    for places, block in standing.layout.blocks(chosen, n_tail, standing.rules.house):
+        governing, components = governing_of(market, live.tiled, block, standing.rules)
+        labels = np.array(standing.layout.book_names(chosen[places]), dtype=object)
+        names[places] = labels[governing]
+        for name, values in components.items():
+            joined.setdefault(name, np.zeros(len(chosen)))[places] = values
+    return tuple(names.tolist()), joined
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Requirements:
+    """What the house requires of chosen netting sets, in the agreement's currency."""
+
+    requirement: Float64Array1D
+    status: ObjectArray1D
+    reason: ObjectArray1D
+
+
+def required(standing: Standing, live: LiveMarket, chosen: Int64Array1D) -> Requirements:
+    """Return what ``engine.requirements.requirement_frame`` finds, without a frame."""
+    market, layout = live.prepared, standing.layout
+    n_tail = tail_sizes(standing.terms.confidence, market.scenarios.n_historical)
+    fx_rate = market.usd_rate[standing.terms.currency_row[chosen]]
+    usable = np.zeros(len(chosen))
+    for places, block in layout.blocks(chosen, n_tail, standing.rules.house):
+        _, components = governing_of(market, live.tiled, block, standing.rules)
+        summed = np.zeros(len(places))
+        for name in COMPONENT_COLUMNS:
+            if name in components:
+                part = components[name] / fx_rate[places]
+                summed = summed + np.where(np.isnan(part), 0.0, part)
+        usable[places] = summed
+    hold, failure = layout.hold[chosen], layout.failure[chosen].copy()
+    is_held = hold != ""
+    held_at = np.maximum(standing.fresh.requirement[chosen], np.nan_to_num(usable))
+    held_at = np.where(
+        np.isfinite(standing.fresh.requirement[chosen]), held_at * standing.fresh.factor[chosen],
+        np.nan,
+    )  # fmt: skip
+    for place in np.flatnonzero(is_held & ~np.isfinite(held_at) & (failure == "")).tolist():
+        failure[place] = f"{hold[place]}; no earlier fresh requirement to hold it at"
+    is_failed = failure != ""
+    is_held = is_held & ~is_failed
+    owed = np.where(is_held, held_at, usable)
+    return Requirements(
+        requirement=np.where(is_failed, np.nan, owed),
+        status=np.where(is_failed, FAILED, np.where(is_held, HELD, ASSESSED)).astype(object),
+        reason=np.where(is_failed, failure, np.where(is_held, hold, "")).astype(object),
+    )

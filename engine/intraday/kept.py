@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.binding import HOUSE, UNKNOWN, VENUE
+from engine.intraday.exact import Requirements
 from engine.intraday.figures import LiveFigures
 from engine.intraday.trust import Trust
+from engine.intraday.venue_demands import Demanded
 from engine.requirements import ASSESSED, FAILED, HELD
 
 
@@ -44,22 +45,23 @@ class Kept:
             is_current=np.zeros(n, dtype=np.bool_),
         )
 
-    def store(self, rows: Int64Array1D, frame: pd.DataFrame, unsettled: Float64Array1D) -> None:
-        """Keep the figures of ``rows`` from their frame of requirements."""
-        has_venue = "owed" in frame
-        self.requirement[rows] = frame["requirement"].to_numpy(dtype=np.float64)
-        self.collateral_value[rows] = frame["collateral_value"].to_numpy(dtype=np.float64)
-        self.owed[rows] = frame["owed" if has_venue else "requirement"].to_numpy(dtype=np.float64)
-        self.venue_initial_margin[rows] = (
-            frame["venue_initial_margin"].to_numpy(dtype=np.float64) if has_venue else 0.0
-        )
-        self.is_demand_unknown[rows] = (
-            frame["n_venue_accounts_unknown"].to_numpy() > 0 if has_venue else False
-        )
-        self.status[rows] = frame["status"].to_numpy(dtype=object)
-        self.reason[rows] = frame["reason"].to_numpy(dtype=object)
-        self.unsettled[rows] = unsettled
-        self.is_current[rows] = True
+    def store(
+        self,
+        rows: Int64Array1D,
+        house: Requirements,
+        collateral_value: Float64Array1D,
+        demanded: Demanded,
+        takes_larger: BoolArray1D,
+    ) -> None:
+        """Keep the figures of ``rows``; what is owed is the larger side where agreed."""
+        exceeds = np.isfinite(house.requirement) & (demanded.initial > house.requirement)
+        self.requirement[rows] = house.requirement
+        self.status[rows], self.reason[rows] = house.status, house.reason
+        self.collateral_value[rows] = collateral_value
+        self.venue_initial_margin[rows] = demanded.initial
+        self.is_demand_unknown[rows] = demanded.is_unknown
+        larger = np.where(exceeds & takes_larger, demanded.initial, house.requirement)
+        self.owed[rows] = larger
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.intraday.ranges import ranges_of
 from engine.intraday.set_books import SetBooks
 from engine.kernels.tail import LegRows
 from engine.margin.block import Block
@@ -99,30 +100,61 @@ class Layout:
         )
         return rows, self._leg_asset[legs], self._labels[groups]
 
-    def block(
+    def blocks(
         self, netting_sets: Int64Array1D, n_tail: Float64Array1D, house: HouseParameters
-    ) -> tuple[Block, tuple[str, ...]]:
-        """Return chosen netting sets as a block, with the names of its books.
+    ) -> list[tuple[Int64Array1D, Block]]:
+        """Return chosen netting sets as blocks, each with the places of its netting sets.
 
         Parameters
         ----------
         n_tail : Float64Array1D, shape (n_netting_sets,)
             Scenarios in the tail, of all netting sets.
         """
+        is_changed = np.array([n in self._changed for n in netting_sets.tolist()], dtype=np.bool_)
+        found = []
+        for places in (np.flatnonzero(~is_changed), np.flatnonzero(is_changed)):
+            if len(places):
+                chosen = netting_sets[places]
+                rows, leg_asset, n_books = (
+                    self._one_by_one(chosen) if is_changed[places[0]] else self._gathered(chosen)
+                )
+                block = Block(
+                    first_netting_set=0,
+                    first_group=0,
+                    n_netting_sets=len(chosen),
+                    group_netting_set=np.repeat(np.arange(len(chosen)), n_books),
+                    rows=rows,
+                    leg_asset=leg_asset,
+                    n_tail=np.repeat(n_tail[chosen], n_books),
+                    house=house,
+                )
+                found.append((places, block))
+        return found
+
+    def _one_by_one(self, netting_sets: Int64Array1D) -> tuple[LegRows, Int64Array1D, Int64Array1D]:
         parts = [self.books_of(netting_set) for netting_set in netting_sets.tolist()]
-        rows = joined([part[0] for part in parts])
-        n_books = [len(part[2]) for part in parts]
-        block = Block(
-            first_netting_set=0,
-            first_group=0,
-            n_netting_sets=len(netting_sets),
-            group_netting_set=np.repeat(np.arange(len(parts)), n_books),
-            rows=rows,
-            leg_asset=np.concatenate([part[1] for part in parts]),
-            n_tail=np.repeat(n_tail[netting_sets], n_books),
-            house=house,
+        n_books = np.array([len(part[2]) for part in parts], dtype=np.int64)
+        return joined([part[0] for part in parts]), np.concatenate([p[1] for p in parts]), n_books
+
+    def _gathered(self, netting_sets: Int64Array1D) -> tuple[LegRows, Int64Array1D, Int64Array1D]:
+        base = self._rows
+        first, stop = self._first_group[netting_sets], self._first_group[netting_sets + 1]
+        groups, _ = ranges_of(first, stop)
+        legs, group_ptr = ranges_of(base.group_ptr[groups], base.group_ptr[groups + 1])
+        positions, leg_ptr = ranges_of(base.leg_ptr[legs], base.leg_ptr[legs + 1])
+        rows = LegRows(
+            group_ptr=group_ptr,
+            leg_ptr=leg_ptr,
+            leg_role=base.leg_role[legs],
+            index=base.index[positions],
+            weight=base.weight[positions],
         )
-        return block, tuple(label for part in parts for label in part[2])
+        return rows, self._leg_asset[legs], stop - first
+
+    def book_names(self, netting_sets: Int64Array1D) -> tuple[str, ...]:
+        """Return the names of the books of chosen netting sets, one after the other."""
+        found = [self.books_of(n)[2] for n in netting_sets.tolist()]
+        return tuple(name for names in found for name in names)
 
     def holders(self, is_chosen: BoolArray1D) -> Int64Array1D:
         """Return the netting sets that hold anything on the chosen underlyings, ascending.

@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Int64Array1D, ObjectArray1D
 from engine.intraday.bookkeeping import Bookkeeping
 from engine.intraday.changes import (
     CollateralReport,
@@ -25,7 +25,7 @@ from engine.intraday.changes import (
     TransferReport,
     VenueReport,
 )
-from engine.intraday.exact import Standing, requirements_of, terms_of
+from engine.intraday.exact import Standing, fresh_of, required, requirements_of, terms_of
 from engine.intraday.figures import LiveFigures
 from engine.intraday.frames import NO_COLLATERAL, collateral_frame, position_set
 from engine.intraday.holdings import Holdings
@@ -34,7 +34,7 @@ from engine.intraday.lasting import Lasting
 from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket, Moved
 from engine.intraday.pledged import counted_quantities
-from engine.intraday.reported import confirmed_collateral
+from engine.intraday.reported import all_pledges, confirmed_collateral
 from engine.intraday.state import (
     VERSION,
     State,
@@ -47,7 +47,7 @@ from engine.intraday.state import (
 )
 from engine.intraday.trust import Trust
 from engine.intraday.unsettled import unsettled_usd
-from engine.intraday.venue_demands import VenueReports, demanded
+from engine.intraday.venue_demands import VenueReports, demanded, demands_of
 from engine.portfolio import portfolio
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
@@ -133,8 +133,7 @@ class LiveBook:
         holdings = Holdings(nothing, CollateralSet(NO_COLLATERAL), names, known)
         restore_holdings(holdings, state, len(known))
         layout = Layout.restored(state)
-        book = cls._of(market, holdings, layout, (rules, last_fresh), positions)
-        restore_trust(book._book.trust, state)
+        book = cls._of(market, holdings, layout, (rules, last_fresh), positions, state)
         book._reports.restore(state, pd.Timestamp(snapshot.business_date))
         book._n_changes = int(state["n_changes"][0])
         return book
@@ -147,23 +146,29 @@ class LiveBook:
         layout: Layout,
         terms_in_force: tuple[RuleBook, LastFresh | None],
         positions: PositionSet,
+        state: State | None = None,
     ) -> LiveBook:
         rules, last_fresh = terms_in_force
-        names = holdings.netting_sets.texts
+        names, fresh = holdings.netting_sets.texts, last_fresh or LastFresh()
         terms = terms_of(names, rules, market.prepared)
+        trust = Trust(len(names), rules.house.degraded)
+        if state is not None:
+            restore_trust(trust, state)
         book = Bookkeeping(
             market=market,
             holdings=holdings,
             layout=layout,
-            trust=Trust(len(names), rules.house.degraded),
+            trust=trust,
+            pledges=all_pledges(holdings, trust, rules, market.prepared.assets),
             lasting=Lasting.of(market.prepared, names, terms),
         )
         standing = Standing(
             terms=terms,
             layout=layout,
             rules=rules,
-            last_fresh=last_fresh or LastFresh(),
+            last_fresh=fresh,
             business_date=market.business_date,
+            fresh=fresh_of(fresh, names, rules.house.hold, market.business_date),
         )
         return cls(market, book, standing, positions)
 
@@ -291,7 +296,7 @@ class LiveBook:
         rows = np.asarray(rows, dtype=np.int64)
         old = np.unique(rows[~self._kept.is_current[rows]])
         if len(old):
-            self._kept.store(old, self._frame(old), self._unsettled(old))
+            self._compute(old)
         self._in_doubt[rows] = False
         return figures_of(self._kept, rows, self._book.trust, self._circumstances())
 
@@ -317,6 +322,7 @@ class LiveBook:
     def rebuild(self) -> Drift:
         """Build everything that is kept anew and return how far it had drifted."""
         self._book.layout.compact()
+        self._book.pledges.compact()
         return Drift(n_rebuilt=0, largest=0.0)
 
     def _snapshot(self) -> Snapshot:
@@ -345,24 +351,40 @@ class LiveBook:
             self._doubt(np.unique(pledged["owner"][np.isin(pledged["asset"], codes)]))
             self._doubt(np.flatnonzero(np.isin(self._standing.terms.currency_row, moved.asset)))
 
-    def _unsettled(self, rows: Int64Array1D) -> Float64Array1D:
-        owned = [self._book.holdings.positions.rows_of(row) for row in rows.tolist()]
-        market = self._market.prepared
-        usd = unsettled_usd(self._market, self._book.holdings, owned)
-        return usd / market.usd_rate[self._standing.terms.currency_row[rows]]
+    def _compute(self, rows: Int64Array1D) -> None:
+        """Compute and keep the figures of ``rows``, ascending."""
+        standing, market, book = self._standing, self._market.prepared, self._book
+        currency = standing.terms.currency_row[rows]
+        fx_rate = market.usd_rate[currency]
+        demand = demands_of(self._demanded(rows), standing.terms.netting_set_id[rows], fx_rate)
+        house = required(standing, self._market, rows)
+        value = book.pledges.values(rows, market.usd_rate, currency)
+        self._kept.store(rows, house, value, demand, standing.terms.takes_larger[rows])
+        self._kept.unsettled[rows] = unsettled_usd(self._market, book.holdings, rows) / fx_rate
+        self._kept.is_current[rows] = True
 
-    def _circumstances(self) -> Circumstances:
-        return Circumstances(self._book.layout.has_break, self._standing.terms.takes_larger)
-
-    def _frame(self, rows: Int64Array1D) -> pd.DataFrame:
-        confirmed = confirmed_collateral(self._book.holdings, self._book.trust, rows)
-        demand = demanded(
+    def _demanded(
+        self, rows: Int64Array1D, confirmed: pd.DataFrame | None = None
+    ) -> pd.DataFrame | None:
+        if self._positions.accounts.empty:
+            return None
+        book = self._book
+        if confirmed is None:
+            confirmed = confirmed_collateral(book.holdings, book.trust, rows)
+        return demanded(
             self._snapshot(),
-            self._book.holdings,
+            book.holdings,
             self._positions,
             self._reports.frame(),
             confirmed,
             rows,
             self._rules,
         )
-        return requirements_of(self._standing, self._market.prepared, rows, confirmed, demand)
+
+    def _circumstances(self) -> Circumstances:
+        return Circumstances(self._book.layout.has_break, self._standing.terms.takes_larger)
+
+    def _frame(self, rows: Int64Array1D) -> pd.DataFrame:
+        confirmed = confirmed_collateral(self._book.holdings, self._book.trust, rows)
+        demand = self._demanded(rows, confirmed)
+        return requirements_of(self._standing, self._market, rows, confirmed, demand)

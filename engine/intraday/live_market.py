@@ -24,6 +24,7 @@ from engine.intraday.market_rows import (
     usability,
     writable,
 )
+from engine.kernels.tail import TiledPnl, tile_pnl
 from engine.market import (
     PreparedMarket,
     asset_liquidity,
@@ -74,6 +75,7 @@ class LiveMarket:
         self.prepared: PreparedMarket = prepare(self._snapshot, rules)
         self._instruments = self._priced()
         market = self.prepared
+        self.tiled: TiledPnl = tile_pnl(market.historical)
         self._spread = asset_liquidity(snapshot, market.assets, rules.house).spread[
             market.underlying
         ]
@@ -281,6 +283,13 @@ class LiveMarket:
             np.negative(
                 rate * self._unit_excess[asset], out=market.historical[market.n_instruments + asset]
             )
+            self._tile(np.array([market.n_instruments + asset]))
+
+    def _tile(self, rows: Int64Array1D) -> None:
+        """Copy rows of the historical matrix into their tiles, run by run."""
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1):
+            first = int(run[0])
+            self.tiled.fill(first, self.prepared.historical[first : first + len(run)])
 
     def _with_faults_again(self, rows: Int64Array1D) -> Int64Array1D:
         """Judge rows that have a fault anew; return those whose usability changed."""
@@ -321,6 +330,7 @@ class LiveMarket:
             self._rules.house,
         )  # fmt: skip
         market.historical[rows] = units.historical
+        self._tile(rows)
         market.special[rows] = units.special
         market.unit_value[rows] = units.unit_value
         market.delta_notional[rows] = units.delta_notional

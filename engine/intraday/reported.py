@@ -9,9 +9,11 @@ from engine.arrays import Float64Array1D, Int64Array1D
 from engine.intraday.frames import collateral_frame
 from engine.intraday.holdings import Holdings
 from engine.intraday.pledged import counted_quantities
+from engine.intraday.pledges import Pledges, SetPledges, set_pledges
 from engine.intraday.set_books import SetHoldings
 from engine.intraday.trust import Trust
 from engine.reconciliation import SOURCES, smallest_confirmed
+from engine.rules import RuleBook
 
 
 def set_holdings(holdings: Holdings, trust: Trust, netting_set: int) -> SetHoldings:
@@ -47,6 +49,32 @@ def set_holdings(holdings: Holdings, trust: Trust, netting_set: int) -> SetHoldi
         collateral=collateral,
         sources=sources,
     )
+
+
+def pledges_of(held: SetHoldings, asset_row: dict[str, int]) -> SetPledges:
+    """Return the collateral of a netting set at what every source confirms."""
+    rows = [
+        (asset, state, float(quantities.min()))
+        for (_, asset, state), quantities in held.collateral.items()
+    ]
+    return set_pledges(rows, asset_row)
+
+
+def all_pledges(
+    holdings: Holdings, trust: Trust, rules: RuleBook, assets: tuple[str, ...]
+) -> Pledges:
+    """Return the collateral of all netting sets, laid out at once."""
+    every = np.arange(holdings.n_netting_sets)
+    frame = confirmed_collateral(holdings, trust, every)
+    asset_row = {asset: row for row, asset in enumerate(assets)}
+    by_set: dict[int, list[tuple[str, str, float]]] = {}
+    for name, asset, state, quantity in zip(
+        frame["netting_set_id"], frame["asset"], frame["state"], frame["quantity"], strict=True
+    ):
+        row = (str(asset), str(state), float(quantity))
+        by_set.setdefault(holdings.netting_sets.find(str(name)), []).append(row)
+    sets = [set_pledges(by_set.get(n, []), asset_row) for n in every.tolist()]
+    return Pledges(sets, rules.house, assets)
 
 
 def confirmed_collateral(holdings: Holdings, trust: Trust, chosen: Int64Array1D) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.arrays import Int64Array1D
+from engine.intraday.ranges import ranges_of
 
 Column: TypeAlias = np.ndarray[tuple[int], np.dtype[Any]]
 
@@ -48,6 +49,14 @@ class OwnedTable:
             rows = np.zeros(0, dtype=np.int64)
         later = self._later.get(owner)
         return rows if later is None else np.append(rows, np.array(later, dtype=np.int64))
+
+    def rows_of_many(self, owners: Int64Array1D) -> tuple[Int64Array1D, Int64Array1D]:
+        """Return the rows of many owners one after the other, and where each owner's begin."""
+        if not any(owner in self._later for owner in owners.tolist()):
+            return ranges_of(self._first[owners], self._first[owners + 1])
+        parts = [self.rows_of(owner) for owner in owners.tolist()]
+        ptr = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+        return np.concatenate(parts), ptr.astype(np.int64)
 
     def find(self, owner: int, key: Mapping[str, int]) -> int:
         """Return the row of ``owner`` whose columns have the values of ``key``, or -1."""

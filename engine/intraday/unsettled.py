@@ -16,19 +16,15 @@ from engine.settlement.variation import is_quoted_in_reciprocal, variation_margi
 SETTLEMENT_SOURCES: Final = ("venue", "clearing", "oms")
 
 
-def unsettled_usd(
-    market: LiveMarket, holdings: Holdings, rows_of: list[Int64Array1D]
-) -> Float64Array1D:
-    """Return the unsettled variation margin of netting sets, given their position rows. [USD]
+def unsettled_usd(market: LiveMarket, holdings: Holdings, chosen: Int64Array1D) -> Float64Array1D:
+    """Return the unsettled variation margin of chosen netting sets. [USD]
 
     As ``engine.settlement.day.settle_day`` settles them, each amount at the newest rate of its
     settlement asset. A position without a usable mark, rate or settled price counts nothing here:
     its netting set is held.
     """
-    if not rows_of:
-        return np.zeros(0)
-    rows = np.concatenate(rows_of)
-    owner = np.repeat(np.arange(len(rows_of)), [len(each) for each in rows_of])
+    rows, ptr = holdings.positions.rows_of_many(chosen)
+    owner = np.repeat(np.arange(len(chosen)), np.diff(ptr))
     table, one, prepared = holdings.positions, market.instruments, market.prepared
     source = settlement_source(holdings)
     n = prepared.n_instruments
@@ -46,7 +42,7 @@ def unsettled_usd(
         is_quoted_in_reciprocal(one.kind[at], one.payoff[at]),
     )
     worth = np.where(usable, amount * np.where(usable, rate, 0.0), 0.0)
-    return np.bincount(owner, weights=worth, minlength=len(rows_of)).astype(np.float64)
+    return np.bincount(owner, weights=worth, minlength=len(chosen)).astype(np.float64)
 
 
 def settlement_source(holdings: Holdings) -> int:

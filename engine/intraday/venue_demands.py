@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from engine.arrays import Int64Array1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.intraday.changes import VenueReport
 from engine.intraday.frames import order_frame, position_frame
 from engine.intraday.holdings import Holdings
@@ -81,6 +82,39 @@ class VenueReports:
             kinds = {name: kind for name, kind in self._base.dtypes.items() if name in frame}
             self._frame = frame.astype(kinds)
         return self._frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demanded:
+    """What the venues demand of chosen netting sets. [agreement currency]
+
+    ``initial`` sums what is known; ``is_unknown`` says whether any account's demand is not.
+    """
+
+    initial: Float64Array1D
+    is_unknown: BoolArray1D
+
+
+def demands_of(
+    margins: pd.DataFrame | None, names: ObjectArray1D, fx_rate: Float64Array1D
+) -> Demanded:
+    """Return the demands of netting sets from those of their accounts, as ``engine.binding`` does.
+
+    Parameters
+    ----------
+    margins : pandas.DataFrame or None
+        From ``demanded``.
+    names : ObjectArray1D of str
+        The netting sets.
+    """
+    n = len(names)
+    if margins is None or margins.empty:
+        return Demanded(np.zeros(n), np.zeros(n, dtype=np.bool_))
+    by_set = margins["demand"].groupby(margins["netting_set_id"], sort=True).sum()
+    unknown = margins["demand"].isna().groupby(margins["netting_set_id"], sort=True).sum()
+    initial = by_set.reindex(names).fillna(0.0).to_numpy(dtype=np.float64) / fx_rate
+    is_unknown = unknown.reindex(names).fillna(0.0).to_numpy(dtype=np.float64) > 0.0
+    return Demanded(initial, is_unknown)
 
 
 def demanded(

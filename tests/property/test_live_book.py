@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.intraday import (
@@ -26,7 +26,10 @@ TRADED = tuple(small.instruments()["instrument_id"].astype(str))
 MARKS = small.marks(small.instruments()).set_index("instrument_id")["mark_price"].to_dict()
 SOURCES = ((), (), ("venue",), ("oms", "clearing"))
 Change = Callable[[LiveBook], object]
-quick = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)  # fmt: skip
 moves = st.floats(0.7, 1.4).map(lambda value: round(value, 4))
 sets = st.sampled_from("ABCD")
 
@@ -80,11 +83,11 @@ def deposits(draw: st.DrawFn) -> Change:
 
 @st.composite
 def transfers(draw: st.DrawFn) -> Change:
-    report = TransferReport(
-        draw(st.sampled_from(("k1", "k2"))), draw(sets), draw(st.sampled_from(("BTC", "USDT"))),
-        "custodian", draw(st.sampled_from((0.4, 1.0, 2_000.0))),
-        draw(st.sampled_from(("sent", "debited", "credited", "rejected"))),
-    )  # fmt: skip
+    owner, asset = draw(sets), draw(st.sampled_from(("BTC", "USDT")))
+    quantity = draw(st.sampled_from((0.4, 1.0, 2_000.0)))
+    state = draw(st.sampled_from(("sent", "sent", "debited", "credited", "rejected")))
+    key = f"{owner}-{asset}-{quantity}"
+    report = TransferReport(key, owner, asset, "custodian", quantity, state)
     return lambda book: book.apply_transfer(report)
 
 
@@ -135,7 +138,7 @@ def test_figures_equal_the_assessment_of_what_is_held(
 def test_state_survives_a_restart_and_depends_on_the_changes_alone(
     before: list[Change], after: list[Change]
 ) -> None:
-    """I-37, I-38: a saved state is the same bytes once loaded, and goes on as if nothing had been."""
+    """I-37, I-38: a saved state is the same bytes once loaded, and goes on as before."""
     book, rules = live.opened()
     twin, _ = live.opened()
     for change in before:
