@@ -39,7 +39,7 @@ test: check ## what CI runs: checks and the default tests
 	$(BIN)/python -m pytest -n 2
 
 test-all: check ## the default tests and the slow ones
-	$(BIN)/python -m pytest -n 2 -m 'not fault and not benchmark'
+	PLIMSOLL_EXAMPLES=all $(BIN)/python -m pytest -n 2 -m 'not fault and not benchmark'
 
 fault: setup ## kill at every crash point, race and starve: lose and double nothing; resumes
 	$(BIN)/python -m tests.fault

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from infra.compute import CALCULATION_NAMES, answer_line
 from infra.compute.description import FieldDescription, describe
+from tests.examples import examples
 
-quick = settings(max_examples=300, deadline=None)
+quick = settings(max_examples=examples(100, of=300), deadline=None)
 NUMBERS = st.one_of(
     st.floats(),
     st.integers(-(10**400), 10**400),
@@ -114,7 +115,7 @@ def bodies(draw: st.DrawFn, fields: tuple[FieldDescription, ...], prefix: str = 
     return body
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(250, of=1_000), deadline=None)
 @given(st.data())
 def test_body_that_is_nearly_right_gets_one_answer(data: st.DataObject) -> None:
     described = data.draw(st.sampled_from(describe()), label="calculation")
@@ -141,7 +142,7 @@ def leaves(body: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield from leaves(value, (*path, key))
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(250, of=1_000), deadline=None)
 @given(st.data())
 def test_published_request_with_one_value_changed_gets_one_answer(data: st.DataObject) -> None:
     case = copy.deepcopy(data.draw(st.sampled_from(PUBLISHED), label="case"))

@@ -18,11 +18,14 @@ from engine.rules import RuleBook
 from engine.snapshot import PositionSet, Snapshot
 from engine.venue_accounts import VenueMargins, venue_margins
 from engine.whatif import Candidate, Order, prepare_book, what_if
+from tests.examples import examples
 from tests.worlds import derive, small, venues
 from tests.worlds.applied import with_orders
 from tests.worlds.derive_models import model_portfolio, model_standard
 
-SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(
+    max_examples=examples(8, of=12), deadline=None, suppress_health_check=list(HealthCheck)
+)
 OPTIONS = (derive.CALL, derive.PUT, derive.HIGH_CALL, derive.LOW_PUT, derive.NEAR_CALL)
 TRADED = (derive.PERP, *OPTIONS)
 QUANTITIES = st.floats(-50.0, 50.0).map(lambda q: round(q, 3)).filter(lambda q: q != 0.0)

@@ -15,6 +15,7 @@ from engine.assessment import Assessment
 from engine.market import PreparedMarket
 from engine.rules import RuleBook
 from engine.snapshot import PositionSet, Snapshot
+from tests.examples import examples
 from tests.worlds import small
 
 HELD = (
@@ -28,7 +29,9 @@ HELD = (
 )
 quantities = st.floats(-50.0, 50.0).map(lambda value: round(value, 3))
 books = st.dictionaries(st.sampled_from(HELD), quantities, min_size=1, max_size=5)
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=examples(12, of=25), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @cache

@@ -32,8 +32,9 @@ from engine.margin.tiered import (
     tiered_margins,
 )
 from engine.ticks import round_each_to_tick, round_to_tick
+from tests.examples import examples
 
-quick = settings(max_examples=200, deadline=None)
+quick = settings(max_examples=examples(100, of=200), deadline=None)
 # Relative size of binary noise in notional x rate - deduction, whose terms may nearly cancel.
 NOISE = 1e-12
 

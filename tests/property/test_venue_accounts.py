@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from engine.snapshot import PositionSet
 from engine.venue_accounts import VenueMargins, venue_margins
+from tests.examples import examples
 from tests.worlds import clearing, small, venues
 
-SETTINGS = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(
+    max_examples=examples(8, of=12), deadline=None, suppress_health_check=list(HealthCheck)
+)
 RULES, MARKET = clearing.rules(), clearing.snapshot()
 MODES = (
     ("binance", "usdm_cross", ("binance:BTCUSDT", "binance:ETHUSDT")),

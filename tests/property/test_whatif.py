@@ -13,6 +13,7 @@ from engine.assess import assess, portfolio, prepare
 from engine.market import PreparedMarket
 from engine.rules import RuleBook
 from engine.whatif import Candidate, Order, PreparedBook, Transfer, prepare_book, what_if
+from tests.examples import examples
 from tests.worlds import small
 from tests.worlds.applied import with_orders, with_transfers
 
@@ -43,7 +44,9 @@ SAME = (
     "requirement", "stress_grid_margin", "collateral_value", "requirement_amount",
     "call_amount", "call_action",
 )  # fmt: skip
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=examples(12, of=25), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 @cache
