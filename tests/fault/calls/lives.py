@@ -90,6 +90,9 @@ def _live(database: Database, life: Life) -> None:
     part = str(dice.randint(1, 40))
     acts.settle(one, came(part, first.number), by("part"))
     acts.withdraw_dispute(two, by("withdraw"))
+    half = Decimal(part) / 2
+    worse = acts.propose_substitution(one, first.number, half, btc(str(half), "9"), by("worse"))
+    acts.move_substitution(one, worse.number, "rejected", by("rejected"))
     instead = btc(part, "1.6")
     other = acts.propose_substitution(one, first.number, Decimal(part), instead, by("instead"))
     for step in ("agreed", "received", "released"):
