@@ -14,6 +14,7 @@ from flows import (
     cli_alerts,
     cli_calls,
     cli_compare,
+    cli_intraday,
     cli_kill,
     cli_ledger,
     cli_paying,
@@ -48,6 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli_run.register(app)
+cli_intraday.register(app)
 cli_study.register(app)
 cli_whatif.register(app)
 cli_reduce.register(app)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
 from engine.errors import StateError
@@ -67,6 +68,8 @@ class LoopProcess:
     metrics: LoopMetrics = field(default_factory=LoopMetrics)
     holder: str = field(default_factory=this_process)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    on_told: Callable[[Mapping[str, Any]], None] | None = None
+    """Hears what the loop tells of itself, each second."""
 
     def stop(self) -> None:
         """Let the loop end after what it has decided is durable."""
@@ -120,6 +123,8 @@ class LoopProcess:
             "epoch": seen.epoch,
         }
         write_status(self.options.home, content, b"", name="standby")
+        if self.on_told is not None:
+            self.on_told(content)
 
 
 __all__ = ["Fenced", "LoopOptions", "LoopProcess"]

@@ -328,7 +328,9 @@ class Session:
             n_waiting=len(self._submitted),
             waiting_seconds=(now.monotonic_ns - oldest) / SECOND,
         )
-        self._teller.write(health, present)
+        told = self._teller.write(health, present)
+        if self._process.on_told is not None:
+            self._process.on_told(told)
 
     def _keep_checkpoint(self) -> None:
         # What the inbox does not have yet must not be in it: the book would be ahead of it.

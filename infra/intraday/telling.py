@@ -82,8 +82,8 @@ class Teller:
         trusted = [(scope, name, now.wall) for scope, name in sorted(self._shown)]
         return health_frame(now, distrusted, trusted, own)
 
-    def write(self, health: pd.DataFrame, present: Present) -> None:
-        """Write the status file; what the disk does not take is a state of its own."""
+    def write(self, health: pd.DataFrame, present: Present) -> Mapping[str, Any]:
+        """Write the status file and return it; what the disk does not take is a state too."""
         self._metrics.waiting.set(present.n_waiting)
         self._metrics.outbox_age.set(present.waiting_seconds)
         core = self._core
@@ -110,6 +110,7 @@ class Teller:
             self.say("disk", "down", "the home's disk takes no file", "free space below the home")
         elif "disk" in self._own:
             self.say("disk", "live")
+        return content
 
     def _timings(self) -> dict[str, dict[str, float | None]]:
         timings = {

@@ -1,0 +1,158 @@
+"""Commands of the intraday loop: run it, ask how it is, recompute what it decided."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from flows.exit_codes import ExitCode
+
+_PANEL = "Close the day"
+_JSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+_RUN = Annotated[str | None, typer.Argument(help="A run of the loop; the last one without it.")]
+
+intraday = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.add_typer(intraday, name="intraday", rich_help_panel=_PANEL)
+
+
+@intraday.callback()
+def run(
+    context: typer.Context,
+    relay: Annotated[
+        list[str] | None,
+        typer.Option(help="Address of one's own feed handler, ws://host:port/; may be repeated."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write a line of JSON each second.")
+    ] = False,
+) -> None:
+    """Watch margin between closes: prices in, calls out, in milliseconds.
+
+    Runs until it is stopped, upon the last close, and follows what is connected. One
+    process leads; a second one stands by and takes over when the first shows no life. Calls of the
+    loop are durable before anybody is told. Ends with 5 if another process has taken over.
+
+    Examples:
+
+        plimsoll intraday
+
+        plimsoll intraday --relay ws://127.0.0.1:9000/
+
+        plimsoll intraday status
+
+        plimsoll intraday verify
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from tasks.intraday import run_loop, status_line
+
+    def tell(told: Mapping[str, Any]) -> None:
+        if as_json:
+            sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+            sys.stdout.flush()
+        elif sys.stderr.isatty():
+            sys.stderr.write(f"\r\033[2K{status_line(told)}"[:400])
+            sys.stderr.flush()
+
+    run_loop(relay or (), tell)
+    if not as_json and sys.stderr.isatty():
+        sys.stderr.write("\n")
+
+
+@intraday.command()
+def status(as_json: _JSON = False) -> None:
+    """Say how the loop of this home is, also with the database down.
+
+    Ends with 8 if it shows no life.
+
+    Examples:
+
+        plimsoll intraday status
+
+        plimsoll intraday status --json
+    """
+    from flows.terminal import show, show_json
+    from tasks.intraday import loop_status, status_line
+
+    found = loop_status()
+    if as_json:
+        show_json(found)
+    else:
+        show(status_line(found))
+        for row in found.get("health", []):
+            show(f"  {row['scope']} {row['name']} is {row['state']}: {row['reason']}")
+            show(f"    next: {row['next_action']}")
+    if not found["is_alive"]:
+        if not as_json:
+            show(f"no sign of life for {found['age_seconds']:,.0f} s: start `plimsoll intraday`")
+        raise typer.Exit(ExitCode.OVERDUE)
+
+
+@intraday.command()
+def decisions(run_id: _RUN = None, as_json: _JSON = False) -> None:
+    """List what the loop decided: calls, what was taken back, what was not trusted.
+
+    Examples:
+
+        plimsoll intraday decisions
+
+        plimsoll intraday decisions intraday-2026-11-21-1 --json
+    """
+    from flows.terminal import show, show_json
+    from tasks.intraday import decisions_of
+
+    found = decisions_of(run_id)
+    if as_json:
+        show_json(found)
+        return
+    for one in found:
+        show(
+            f"{one['number']:>6}  {one['decided_at']}  {one['calls']:,} calls, "
+            f"{one['withdrawn']:,} taken back, {len(one['distrusted'])} not trusted"
+        )
+    if not found:
+        show("no decision with calls so far")
+
+
+@intraday.command()
+def verify(
+    run_id: _RUN = None,
+    decision: Annotated[int | None, typer.Option(help="One decision; all without it.")] = None,
+    as_json: _JSON = False,
+) -> None:
+    """Compute recorded amounts again from close, reports and prices, with the engine of the close.
+
+    Ends with 9 if an amount does not follow from what its decision had.
+
+    Examples:
+
+        plimsoll intraday verify
+
+        plimsoll intraday verify intraday-2026-11-21-1 --decision 3
+    """
+    from flows.terminal import show, show_json
+    from tasks.intraday import verify_decisions
+
+    found = verify_decisions(run_id, decision)
+    if as_json:
+        show_json([one.as_json() for one in found])
+    else:
+        for one in found:
+            word = "sound" if one.is_sound else "NOT SOUND"
+            show(f"decision {one.number} of {one.run_id}: {len(one.calls):,} calls, {word}")
+            for call in one.calls:
+                if call.verdict != "equal":
+                    show(
+                        f"  {call.call_id} of {call.netting_set_id}: called {call.called:,}, "
+                        f"inputs give {call.recomputed:,} ({call.verdict})"
+                    )
+    if not all(one.is_sound for one in found):
+        raise typer.Exit(ExitCode.DIFFERENT)

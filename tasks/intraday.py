@@ -1,0 +1,218 @@
+"""The intraday loop, put together from settings; no orchestrator here, nor in what it imports."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import MissingDataError
+from infra.clock import utc_now
+from infra.connections import Connections, has_connections, open_connections
+from infra.db.runs import FINISHED
+from infra.intraday.base import Base
+from infra.intraday.status import read_status
+from infra.telemetry import code_version
+from tasks.closes import load_basis
+from tasks.kinds import KIND
+from tasks.records import facts_of
+from tasks.workplace import Workplace, workplace
+
+if TYPE_CHECKING:
+    from infra.intraday.recomputing import DecisionVerdict
+
+Told = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBases:
+    """Closes of this installation, as the loop builds upon them."""
+
+    place: Workplace
+
+    def latest_id(self) -> str | None:
+        """Return the last finished close, or None."""
+        runs = self.place.database.runs.list(limit=20, kind=KIND)
+        found = [run for run in runs if run.status in FINISHED]
+        if not found:
+            return None
+        return str(max(found, key=lambda run: (run.business_date, run.sequence)).run_id)
+
+    def latest(self) -> Base:
+        """Return the base of the last finished close.
+
+        Raises
+        ------
+        MissingDataError
+            If there is none.
+        """
+        found = self.latest_id()
+        if found is None:
+            raise MissingDataError(
+                "the loop builds upon a close, and none has finished: run `plimsoll eod` first",
+                identifier=KIND,
+            )
+        return self.load(found)
+
+    def load(self, close_id: str) -> Base:
+        """Return the base of a close, each part verified against its hash."""
+        from engine.snapshot import LastFresh
+
+        basis = load_basis(self.place, close_id)
+        database, close = self.place.database, basis.close
+        frozen = facts_of(close_id, "freeze")
+        known = database.records.rule_book(frozen["rule_book_hash"])
+        hashes = database.records.snapshot(frozen["snapshot_id"]).content_hashes
+        base = Base(
+            close_id=close_id,
+            snapshot=close.snapshot,
+            positions=close.positions,
+            collateral=close.collateral,
+            rules=close.rules,
+            last_fresh=basis.last_fresh,
+            content_hashes={name: str(value) for name, value in hashes.items()},
+            rule_book=(known.effective_date, known.source, known.content),
+        )
+        fresh = LastFresh(database.requirements.last_fresh(base.business_date))
+        return Base(
+            **{name: getattr(base, name) for name in Base.__slots__ if name != "last_fresh"},
+            last_fresh=fresh,
+        )
+
+
+def run_loop(relays: Sequence[str] = (), on_told: Told | None = None) -> None:
+    """Run the loop until SIGINT or SIGTERM.
+
+    Raises
+    ------
+    MissingDataError
+        If nothing is connected, or there is no close to build upon.
+    Fenced
+        If another process has taken the lead.
+    """
+    import uvloop
+
+    place = workplace()
+    place.database.prepare()
+    if not relays and not has_connections(place.settings):
+        raise MissingDataError(
+            f"nothing to follow: there is no {place.settings.connections_path}; write one, name "
+            "a feed handler with --relay, or try `plimsoll demo --life`",
+            identifier=str(place.settings.connections_path),
+        )
+    bases = StoredBases(place)
+    if bases.latest_id() is None:
+        bases.latest()
+    uvloop.run(_run(place, bases, tuple(relays), on_told))
+
+
+async def _run(
+    place: Workplace, bases: StoredBases, relays: tuple[str, ...], on_told: Told | None
+) -> None:
+    from infra.intraday.process import LoopOptions, LoopProcess
+
+    async with AsyncExitStack() as stack:
+        connections = Connections()
+        if has_connections(place.settings):
+            connections = await stack.enter_async_context(open_connections(place.settings))
+        options = LoopOptions(
+            home=place.settings.home_path, code_version=code_version(), relays=relays
+        )
+        process = LoopProcess(place.database, bases, connections, options, on_told=on_told)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, process.stop)
+        await process.run()
+
+
+def loop_status() -> Mapping[str, Any]:
+    """Return what the loop of this home said last, and whether it lives.
+
+    Raises
+    ------
+    MissingDataError
+        If no loop has ever run here.
+    """
+    home = workplace().settings.home_path
+    found = read_status(home, utc_now())
+    if found is None:
+        raise MissingDataError(
+            f"no loop has run in {home}: start one with `plimsoll intraday`", identifier=str(home)
+        )
+    return {
+        **found.content,
+        "age_seconds": round(found.age_seconds, 3),
+        "is_alive": found.is_alive,
+    }
+
+
+def status_line(told: Mapping[str, Any]) -> str:
+    """Return what a loop says of itself in one line."""
+    if told.get("role") == "standby":
+        return f"standing by: {told['leader']} leads with epoch {told['epoch']}"
+    levels = told["levels"]
+    high = ", ".join(
+        f"{levels[name]:,} {name}" for name in levels if name != "none" and levels[name]
+    )
+    durable = told["seconds"]["frame_to_durable"]["p99"]
+    worst = [f"{row['scope']} {row['name']} {row['state']}" for row in told["health"]]
+    parts = [
+        f"{told['run_id']} (epoch {told['epoch']})",
+        f"{told['netting_sets']:,} netting sets" + (f": {high}" if high else ""),
+        f"{told['open_calls']:,} open calls",
+        f"{told['changes']:,} changes",
+        "p99 to durable " + ("-" if durable is None else f"{durable * 1e3:.1f} ms"),
+        "; ".join(worst[:3]) + (f" and {len(worst) - 3} more" if len(worst) > 3 else "")
+        if worst
+        else "all live",
+    ]
+    if told["waiting"]:
+        parts.append(f"{told['waiting']:,} decisions wait for the database")
+    return " | ".join(parts)
+
+
+def decisions_of(run_id: str | None) -> list[dict[str, Any]]:
+    """Return the decisions of a run of the loop, the last one without a name, as JSON values."""
+    database = workplace().database
+    return [
+        {
+            "run_id": name,
+            "number": one.number,
+            "decided_at": one.decided_at.isoformat(),
+            "epoch": one.epoch,
+            "calls": one.n_calls,
+            "withdrawn": one.n_withdrawn,
+            "distrusted": one.facts.get("distrusted", []),
+        }
+        for name in [_chosen(run_id)]
+        for one in database.intraday_journal.decisions(name)
+    ]
+
+
+def verify_decisions(run_id: str | None, number: int | None) -> list[DecisionVerdict]:
+    """Return how recorded amounts compare with what their inputs give; all of a run by default."""
+    from infra.intraday.recomputing import recompute
+
+    place = workplace()
+    name = _chosen(run_id)
+    run = place.database.runs.get(name)
+    base = StoredBases(place).load(str(run.inputs["close"]))
+    journal = place.database.intraday_journal
+    numbers = [number] if number is not None else [one.number for one in journal.decisions(name)]
+    return [recompute(place.database, base, name, each) for each in numbers]
+
+
+def _chosen(run_id: str | None) -> str:
+    from infra.intraday.restarting import KIND as LOOP
+
+    database = workplace().database
+    database.check_schema()
+    if run_id is not None:
+        return str(database.runs.get(run_id).run_id)
+    runs = database.runs.list(limit=1, kind=LOOP)
+    if not runs:
+        raise MissingDataError("no loop has run here: start one with `plimsoll intraday`")
+    return str(runs[0].run_id)
