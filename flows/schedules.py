@@ -39,8 +39,11 @@ class Round:
 
 
 CALLS_ROUND: Final = Round("calls", "*/10 * * * *", "ages open calls: past due, escalated")
+EVENTS: Final = "events"
+"""Deployment that events of the day start."""
 VENUE_ROUNDS: Final = (
     Round("settle", "* * * * *", "sends approved transfers and resolves open ones"),
+    Round("reduce", "* * * * *", "sends slices of approved reductions and resolves open orders"),
     Round("reconcile", "*/5 * * * *", "compares the ledger with the connected venues"),
 )
 """Only where venues are connected."""

@@ -14,13 +14,17 @@ from prefect.types.entrypoint import EntrypointType
 from flows.end_of_day import end_of_day
 from flows.margin_call import margin_call
 from flows.reconcile import reconcile
-from flows.schedules import CALLS_ROUND, CUT_OFFS, ON_DEMAND, VENUE_ROUNDS, Round
+from flows.reduce import reduce
+from flows.schedules import CALLS_ROUND, CUT_OFFS, EVENTS, ON_DEMAND, VENUE_ROUNDS, Round
 from flows.settle import settle
+from tasks.alerting import AlertService
 from tasks.catch_up import missed_dates
 from tasks.deadman import overdue
+from tasks.emitting import TRIGGERING, Emitter, EmitterService
 from tasks.orders import scheduled_inputs
 from tasks.reconcile_now import is_connected
 from tasks.serving import StartNow
+from tasks.workplace import workplace
 
 _ONE_AT_A_TIME = ConcurrencyLimitConfig(
     limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -47,14 +51,47 @@ def deployments() -> list[RunnerDeployment]:
         parameters=scheduled_inputs(latest=True),
         description="Closes a date that you choose; the date offered is the last one with data.",
     )
-    return [*scheduled, by_hand, *_rounds()]
+    return [*scheduled, by_hand, *_rounds(), _on_events()]
+
+
+def _on_events() -> RunnerDeployment:
+    """Return the deployment that events of the loop start, bursts of them once.
+
+    Runs are not limited in number: one that waited would be cancelled, and its events with it.
+    They take their turn by a lease of their own.
+    """
+    from prefect.events import DeploymentEventTrigger
+
+    trigger = DeploymentEventTrigger(
+        name="within-the-day",
+        expect={f"plimsoll.{kind}" for kind in TRIGGERING},
+        match={"prefect.resource.id": "plimsoll.*"},
+        # Read as JSON: a template alone yields a text, and the run would silently not be made.
+        parameters={
+            "event": {
+                "__prefect_kind": "json",
+                "value": {
+                    "__prefect_kind": "jinja",
+                    "template": "{{ event.payload.parameter }}",
+                },
+            }
+        },
+    )
+    made = margin_call.to_deployment(
+        EVENTS,
+        triggers=[trigger],
+        description="Answers breaches, recoveries, degraded states and missing signs of life.",
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        tags=["events"],
+    )
+    return cast(RunnerDeployment, made)
 
 
 def _rounds() -> list[RunnerDeployment]:
     """Return the rounds of the day: calls always, transfers and books where venues are there."""
     flows: list[tuple[Flow[..., Any], Round]] = [(margin_call, CALLS_ROUND)]
     if is_connected():
-        flows += list(zip((settle, reconcile), VENUE_ROUNDS, strict=True))
+        flows += list(zip((settle, reduce, reconcile), VENUE_ROUNDS, strict=True))
     return [
         cast(
             RunnerDeployment,
@@ -106,15 +143,22 @@ def missed(tell: Callable[[str], None]) -> list[StartNow]:
 
 
 class Watch:
-    """Asks beside the schedules whether the date that is due was closed, and complains once."""
+    """Looks beside the schedules: is the date that is due closed, who has to be told of what.
+
+    Alerts go out by our own database alone; events are handed to Prefect for its pages and flows.
+    """
 
     def __init__(self, complain: Callable[[str], None]) -> None:
         self._complain = complain
         self._last = ""
+        self._alerts = AlertService(complain)
+        self._events = EmitterService(lambda: Emitter(workplace()), complain)
 
     def look(self) -> None:
-        """Complain if the dead-man check has something new to say."""
+        """Complain if the dead-man check has something new to say; tell and emit what is new."""
         found = overdue()
         if found and found != self._last:
             self._complain(f"DEAD-MAN: {found}")
         self._last = found
+        self._alerts.round()
+        self._events.round()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -36,6 +37,7 @@ _WATCH_SECONDS: Final = 5.0
 _SCHEDULED_SECONDS_MAX: Final = 120.0
 _STOP_SECONDS_MAX: Final = 20.0
 _RUNS_AT_ONCE_MAX: Final = 4
+_ELSEWHERE_SECONDS_MAX: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class NextRun:
 def served(host: str, port: int | None) -> Iterator[ServedAt]:
     """Run server and Dask cluster for the duration of the block, and say where they are.
 
+    A Prefect server or a Dask scheduler that is configured is used instead of an own one.
     Afterwards every child process has ended.
 
     Raises
@@ -72,7 +75,7 @@ def served(host: str, port: int | None) -> Iterator[ServedAt]:
     )
     require_safe_host(options)
     place.database.prepare()
-    with _sole_server(place), start_server(options) as server:
+    with _sole_server(place), _server(place, options) as server:
         if options.auth:
             os.environ["PREFECT_API_AUTH_STRING"] = options.auth
         apply_prefect_environment(settings.home_path, server.api_url)
@@ -86,6 +89,43 @@ def served(host: str, port: int | None) -> Iterator[ServedAt]:
         finally:
             forget_served_at(settings.home_path)
             close_clusters()
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerElsewhere:
+    """A Prefect server that somebody else runs, as PLIMSOLL_PREFECT_API_URL names it."""
+
+    api_url: str
+    auth: str | None = field(repr=False)
+
+    @property
+    def base_url(self) -> str:
+        """Return the address of its pages."""
+        return self.api_url.removesuffix("/api")
+
+    def wait_until_healthy(self) -> None:
+        """Return when it answers; raise InfrastructureError when it does not in time."""
+        deadline = time.monotonic() + _ELSEWHERE_SECONDS_MAX
+        while not is_healthy(self.api_url, self.auth):
+            if time.monotonic() > deadline:
+                raise InfrastructureError(
+                    f"no Prefect API answers at {self.api_url} within "
+                    f"{_ELSEWHERE_SECONDS_MAX:g} s; start it, or unset PLIMSOLL_PREFECT_API_URL to "
+                    "run one here",
+                    identifier=self.api_url,
+                )
+            time.sleep(1.0)
+
+
+@contextmanager
+def _server(place: Workplace, options: ServerOptions) -> Iterator[PrefectServer | _ServerElsewhere]:
+    """Yield the Prefect server of the service: the one that is configured, else its own."""
+    configured = place.settings.prefect_api_url
+    if configured:
+        yield _ServerElsewhere(configured, options.auth)
+        return
+    with start_server(options) as server:
+        yield server
 
 
 @dataclass(frozen=True, slots=True)

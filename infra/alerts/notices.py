@@ -16,7 +16,7 @@ _PREFIX: Final = "plimsoll."
 # How grave an event is that states no level of the ladder: as the rung whose people are to hear it.
 _RANKS: Final[Mapping[str, int]] = {
     "degraded": 2,
-    "healed": 2,
+    "restored": 2,
     "dead-man": 4,
     "alive": 4,
     "delivery-given-up": 3,

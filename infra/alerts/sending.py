@@ -28,7 +28,7 @@ SecretOf: TypeAlias = Callable[[str], "SecretStr"]
 _LOGGERS: Final = ("apprise", "urllib3.connectionpool")
 _PART_MIN: Final = 4
 """Shorter parts of an address are no secrets, and would blot out half of every sentence."""
-_SUCCESS: Final = frozenset({"recovery", "healed", "alive"})
+_SUCCESS: Final = frozenset({"recovery", "restored", "alive"})
 
 
 def attempt(

@@ -22,7 +22,7 @@ _MANY: Final[Mapping[str, str]] = {
     "breach": "breaches",
     "recovery": "recoveries",
     "degraded": "degraded states",
-    "healed": "healed states",
+    "restored": "restored states",
     "dead-man": "missing signs of life",
     "alive": "signs of life",
     "any": "notices",

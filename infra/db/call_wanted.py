@@ -16,6 +16,9 @@ from engine.errors import InvariantBroken, ModelInputError
 if TYPE_CHECKING:
     from infra.db.runs import RunHandle
 
+# Calls of runs within the day bear numbers of their own, beyond those of closes of the date and of
+# the loop.
+_SEQUENCE_FROM = {"margin-call": 2_000_000}
 _ROW_COLUMNS = ("netting_set_id", "margin_type", "amount", "currency", "due_at")
 
 
@@ -71,12 +74,13 @@ def _wanted(row: Mapping[Any, Any], run: RunHandle) -> WantedCall:
         )
     key = (str(row["netting_set_id"]), str(row["margin_type"]))
     due_at = _instant("due_at", row["due_at"])
+    sequence = _SEQUENCE_FROM.get(run.kind, 0) + run.sequence
     call = {
-        "call_id": call_id(*key, run.business_date, run.sequence),
+        "call_id": call_id(*key, run.business_date, sequence),
         "netting_set_id": key[0],
         "margin_type": key[1],
         "business_date": run.business_date,
-        "sequence": run.sequence,
+        "sequence": sequence,
         "direction": "call" if amount > 0 else "return",
         # Not abs(), which rounds to the precision of the thread.
         "amount": amount.copy_abs(),

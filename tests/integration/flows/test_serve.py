@@ -149,8 +149,8 @@ def test_scheduled_runs_exist_and_a_restart_neither_pauses_nor_deletes_them(
         due = {run["expected_start_time"] for run in before}
         assert due <= {run["expected_start_time"] for run in after}
         deployments = service.ask("deployments/filter", {})
-        # By hand, and the round of open calls; no venue is connected here.
-        assert len(deployments) == len(CUT_OFFS) + 2
+        # By hand, by events, and the round of open calls; no venue is connected here.
+        assert len(deployments) == len(CUT_OFFS) + 3
         assert not any(found["paused"] for found in deployments)
         schedules = {
             found["name"]: found["schedules"] for found in deployments if found["schedules"]
