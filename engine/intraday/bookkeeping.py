@@ -126,8 +126,8 @@ class Bookkeeping:
         if known is not None and known != said:
             raise ModelInputError(
                 f"transfer {report.transfer_key} was of {known.quantity:g} "
-                f"{holdings.assets[known.asset]} of {holdings.netting_sets[known.netting_set]}, now "
-                f"reported as {report.quantity:g} {report.asset} of {report.netting_set_id}: a key "
+                f"{holdings.assets[known.asset]} of {holdings.netting_sets[known.netting_set]}, "
+                f"now of {report.quantity:g} {report.asset} of {report.netting_set_id}: a key "
                 "stands for one transfer for ever",
                 identifier=report.transfer_key,
                 value=report.quantity,

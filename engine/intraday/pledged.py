@@ -10,8 +10,6 @@ from engine.intraday.degraded import is_end
 from engine.intraday.holdings import Holdings
 from engine.intraday.trust import Trust, places_of
 
-_SETTLED = 0
-
 
 def counted_quantities(holdings: Holdings, trust: Trust, rows: Int64Array1D) -> Float64Array1D:
     """Return the quantity of each collateral row that counts: never more than is reported.
@@ -40,7 +38,7 @@ def _present(holdings: Holdings, rows: Int64Array1D) -> Float64Array1D:
             (table["owner"][rows] == each.netting_set)
             & (table["location"][rows] == each.location)
             & (table["asset"][rows] == each.asset)
-            & (table["state"][rows] == _SETTLED)
+            & (table["state"][rows] == holdings.states.find("settled"))
         )
         present[leaves] = np.maximum(present[leaves] - each.quantity, 0.0)
     return present
