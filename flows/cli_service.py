@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=_PANEL)(deadman)
     database = typer.Typer(help="The database of business facts.", no_args_is_help=True)
     database.command("upgrade")(upgrade)
+    database.command("backup")(backup)
     app.add_typer(database, name="db", rich_help_panel=_PANEL)
 
 
@@ -30,8 +32,16 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="Port; 4200 if empty, 0 for any.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Local Dask workers.")] = None,
+    web_host: Annotated[
+        str | None,
+        typer.Option(help="Address of the dashboard; others than loopback need TLS."),
+    ] = None,
+    web_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of the dashboard; 4280 if empty, 0 for any."),
+    ] = None,
 ) -> None:
-    """Run the Prefect server and the scheduled closes until Ctrl-C.
+    """Run the Prefect server, the scheduled closes and the dashboard until Ctrl-C.
 
     Schedules survive a restart. Dates that were due meanwhile are closed at the start.
 
@@ -43,6 +53,7 @@ def serve(
     """
     from flows.terminal import show, tell
     from tasks.serving import run_deployments, served
+    from tasks.web import dashboard
     from tasks.workplace import use_workers
 
     use_workers(workers)
@@ -51,12 +62,14 @@ def serve(
         from flows.tables import next_runs_table
 
         tell(f"pages     {place.ui_url}\napi       {place.api_url}\ndask      {place.dask_address}")
-        run_deployments(
-            deployments(),
-            missed(tell),
-            lambda found: show(next_runs_table(found)),
-            Watch(tell).look,
-        )
+        with dashboard(web_host, web_port) as address:
+            tell(f"dashboard {address}")
+            run_deployments(
+                deployments(),
+                missed(tell),
+                lambda found: show(next_runs_table(found)),
+                Watch(tell).look,
+            )
 
 
 def doctor(as_json: Json = False) -> None:
@@ -121,3 +134,18 @@ def upgrade() -> None:
 
     database = workplace().database
     tell(f"{database.label} is at schema {database.upgrade()}")
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="File to write; it must not be there yet.")],
+) -> None:
+    """Copy the embedded database as it is at one instant, while others go on working.
+
+    Examples:
+
+        plimsoll db backup /backup/plimsoll-2026-11-20.db
+    """
+    from flows.terminal import tell
+    from tasks.workplace import back_up_database
+
+    tell(f"{target}: {back_up_database(target):,} bytes, checked")

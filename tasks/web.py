@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -18,9 +19,9 @@ from engine.errors import MarginPlatformError, MissingDataError, ParameterError,
 from infra.settings import Settings
 from infra.web.configuration import WebSettings, is_loopback, require_safe_address
 from tasks.closes import load_basis, usd_rates_of
-from tasks.overview import explained_as_json
+from tasks.prefect_environment import apply_prefect_environment
 from tasks.records import run_folder
-from tasks.session import served_at
+from tasks.session import auth_of, served_at
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
@@ -42,13 +43,19 @@ _APPROVAL_FLOW: Final = "approve-transfer"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Prepared:
-    """A close made ready for questions."""
+class _Closed:
+    """A close as it was computed."""
 
     close: Close
+    assessment: Assessment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Market:
+    """A close made ready for questions."""
+
     market: PreparedMarket
     book: Portfolio
-    assessment: Assessment
 
 
 class HouseServices:
@@ -58,22 +65,36 @@ class HouseServices:
         self._place = place
         self._lock = threading.Lock()
         # One close at a time is asked about by nearly everybody: the last one.
-        self._prepared = lru_cache(maxsize=1)(self._prepare)
-        self._explained = lru_cache(maxsize=64)(explained_as_json)
+        self._closed = lru_cache(maxsize=2)(self._read_closed)
+        self._market = lru_cache(maxsize=1)(self._prepare)
         self._rates = lru_cache(maxsize=4)(self._read_rates)
 
     def explanation(self, netting_set_id: str, run_id: str) -> dict[str, Any]:
         """Return why a netting set owes what it owes."""
-        return self._explained(netting_set_id, run_id or None)
+        from infra.report import explain_json
+
+        found = self._close(run_id)
+        snapshot, rules = found.close.snapshot, found.close.rules
+        return {
+            "run_id": run_id,
+            **explain_json(found.assessment, snapshot, rules, netting_set_id),
+        }
 
     def what_if(self, question: Question) -> dict[str, Any]:
-        """Return what orders and transfers would do."""
-        from tasks.whatif import answered_as_json, ask, candidates_from
+        """Return what orders and transfers would do, by the parts that `plimsoll whatif` uses."""
+        from engine.whatif import prepare_book
+        from tasks.whatif import answer_of, answered_as_json, candidates_from
 
         candidates = candidates_from(
             question.orders, question.transfers, None, each_alone=question.each_alone
         )
-        return answered_as_json(ask(question.netting_set_id, candidates, question.run_id))
+        run_id = question.run_id or self._last_run()
+        close, ready = self._close(run_id).close, self._ready(run_id)
+        held = prepare_book(
+            close.snapshot, ready.market, ready.book, close.positions, close.rules,
+            question.netting_set_id,
+        )  # fmt: skip
+        return answered_as_json(answer_of(run_id, close, held, candidates))
 
     def stress_library(self) -> list[dict[str, Any]]:
         """Return the house's stress days."""
@@ -81,7 +102,7 @@ class HouseServices:
             run_id = self._last_run()
         except MissingDataError:
             return []
-        days = load_basis(self._place, run_id).close.rules.house.stress
+        days = self._close(run_id).close.rules.house.stress
         return [
             {
                 "name": day.name,
@@ -101,15 +122,13 @@ class HouseServices:
         from infra.report.stress_day import stress_day_json
 
         run_id = self._last_run()
-        with self._lock:
-            ready = self._prepared(run_id)
-        scenario = _scenario(question, ready.close)
-        found = stress_day(
-            ready.close, ready.market, ready.book, ready.assessment.requirements,
-            ready.assessment.collateral, scenario,
-        )  # fmt: skip
-        before = ready.assessment.requirements
-        return stress_day_json(run_id, ready.close, scenario, found, before, self.usd_rates(run_id))
+        found, ready = self._close(run_id), self._ready(run_id)
+        scenario = _scenario(question, found.close)
+        before = found.assessment.requirements
+        after = stress_day(
+            found.close, ready.market, ready.book, before, found.assessment.collateral, scenario
+        )
+        return stress_day_json(run_id, found.close, scenario, after, before, self.usd_rates(run_id))
 
     def usd_rates(self, run_id: str) -> Mapping[str, float]:
         """Return USD per unit of each currency at a run's close."""
@@ -141,8 +160,12 @@ class HouseServices:
 
     def transfer_decided(self, key: str, approver: str, state: str) -> str:
         """Resume the paused runs that wait for a transfer; say what became of it."""
-        if served_at(self._place.settings) is None and not self._place.settings.prefect_api_url:
+        address = self._prefect_address()
+        if address is None:
             return ""
+        # Prefect reads its environment once, when it is imported: here, in a process without it.
+        if "PREFECT_API_URL" not in os.environ:
+            apply_prefect_environment(self._place.settings.home_path, address)
         try:
             resumed = asyncio.run(
                 asyncio.wait_for(_resume(key, approver, state), _RESUME_SECONDS_MAX)
@@ -172,25 +195,54 @@ class HouseServices:
 
         return client_sender(client_id)
 
+    def _prefect_address(self) -> str | None:
+        settings = self._place.settings
+        found = None if settings.prefect_api_url else served_at(settings)
+        if found is None and not settings.prefect_api_url:
+            return None
+        auth = auth_of(settings)
+        if auth:
+            os.environ["PREFECT_API_AUTH_STRING"] = auth
+        return settings.prefect_api_url or (found.api_url if found else None)
+
     def _last_run(self) -> str:
         from tasks.lookup import chosen_run
 
         return str(chosen_run(None).run_id)
 
-    def _prepare(self, run_id: str) -> _Prepared:
+    def _close(self, run_id: str) -> _Closed:
+        # The first who asks reads; the others wait for it instead of reading as well.
+        with self._lock:
+            return self._closed(run_id)
+
+    def _ready(self, run_id: str) -> _Market:
+        close = self._close(run_id).close
+        with self._lock:
+            return self._market(run_id, close)
+
+    def _read_closed(self, run_id: str) -> _Closed:
+        from tasks.assessments import read_assessment
+
+        found = self._place.database.runs.step_result(run_id, "require")
+        if found is None:
+            run = self._place.database.runs.get(run_id)
+            raise MissingDataError(
+                f"{run_id} is {run.status} and has no requirements yet", identifier=run_id
+            )
+        hashes = dict(found.result["hashes"])
+        close = load_basis(self._place, run_id).close
+        return _Closed(close, read_assessment(self._place.store, run_id, hashes))
+
+    def _prepare(self, run_id: str, close: Close) -> _Market:
         from engine.market import prepare
         from engine.portfolio import portfolio
-        from tasks.assessments import read_assessment
-        from tasks.records import facts_of
 
-        close = load_basis(self._place, run_id).close
         market = prepare(close.snapshot, close.rules)
         book = portfolio(market, close.positions, close.collateral, close.rules)
-        hashes = dict(facts_of(run_id, "require")["hashes"])
-        return _Prepared(close, market, book, read_assessment(self._place.store, run_id, hashes))
+        return _Market(market, book)
 
     def _read_rates(self, run_id: str) -> dict[str, float]:
-        return usd_rates_of(load_basis(self._place, run_id).close.snapshot)
+        return usd_rates_of(self._close(run_id).close.snapshot)
 
 
 def web_settings_of(
@@ -228,9 +280,21 @@ def serve_web(host: str | None, port: int | None, ready: Callable[[str], None]) 
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    with web_served(place, web_settings_of(place.settings, host, port)) as address:
+    with dashboard(host, port) as address:
         ready(address)
         stop.wait()
+
+
+def dashboard(host: str | None, port: int | None) -> AbstractContextManager[str]:
+    """Return a context that serves the pages of this workplace and yields their address.
+
+    Raises
+    ------
+    ParameterError
+        If it would listen beyond loopback without TLS.
+    """
+    place = workplace()
+    return web_served(place, web_settings_of(place.settings, host, port))
 
 
 @contextmanager

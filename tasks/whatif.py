@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.attribution import Close
 from engine.errors import ContractViolation
 from engine.market import prepare
 from engine.portfolio import portfolio
-from engine.whatif import Candidate, prepare_book, venue_detail, what_if
+from engine.whatif import Candidate, PreparedBook, prepare_book, venue_detail, what_if
 from infra.candidates import basket, order_from, read_candidates, transfer_from
 from infra.report.whatif import Asked, whatif_json, whatif_view
 from infra.telemetry import Step, progress
@@ -81,15 +82,30 @@ def ask(netting_set_id: str, candidates: Sequence[Candidate], run_id: str | None
     progress().report(Step("revalue", 1, 1, note=f"{market.n_instruments:,} instruments"))
     book = portfolio(market, close.positions, close.collateral, close.rules)
     held = prepare_book(close.snapshot, market, book, close.positions, close.rules, netting_set_id)
-    found = what_if(
-        held, candidates, lambda done, total: progress().report(Step("candidates", done, total))
+    return answer_of(
+        run.run_id,
+        close,
+        held,
+        candidates,
+        lambda done, total: progress().report(Step("candidates", done, total)),
     )
+
+
+def answer_of(
+    run_id: str,
+    close: Close,
+    held: PreparedBook,
+    candidates: Sequence[Candidate],
+    progressed: Callable[[int, int], None] | None = None,
+) -> Asked:
+    """Return what ``candidates`` would do to a prepared book of a close."""
+    found = what_if(held, candidates, progressed)
     detail = venue_detail(held, candidates[0]) if len(candidates) == 1 else None
     return Asked(
-        run_id=run.run_id,
+        run_id=run_id,
         snapshot_id=str(close.snapshot.snapshot_id),
         business_date=close.snapshot.business_date.isoformat(),
-        netting_set_id=netting_set_id,
+        netting_set_id=held.agreement.netting_set_id,
         client_id=held.agreement.client_id,
         currency=held.agreement.currency,
         candidates=candidates,

@@ -49,12 +49,12 @@ def stress_day_json(
         "n_calls": int((found["call_action"] == "call").sum()),
         "n_calls_before": int((before["call_action"] == "call").sum()),
         "called_usd": _total(called),
-        "loss_usd": -_total(pnl[pnl < 0.0]),
+        "loss_usd": 0.0 - _total(pnl[pnl < 0.0]),
         "gain_usd": _total(pnl[pnl > 0.0]),
         "collateral_before_usd": _total(found["collateral_before"].map(_number) * rate),
         "collateral_after_usd": _total(after),
         "n_under": int(under.sum()),
-        "under_usd": -_total(after[under]),
+        "under_usd": 0.0 - _total(after[under]),
         "rows": [
             {name: _value(name, value) for name, value in zip(names, row, strict=True)}
             for row in ordered[names].itertuples(index=False)

@@ -68,6 +68,12 @@ def ratio(value: object) -> str:
     return percent(value)
 
 
+def move(value: object) -> str:
+    """Return a relative move in percent, with its sign."""
+    text = percent(value)
+    return f"+{text}" if isinstance(value, float) and value > 0.0 else text
+
+
 def quantity(value: object) -> str:
     """Return a quantity with as many digits as it needs."""
     if isinstance(value, str) and value:
@@ -235,6 +241,7 @@ FILTERS: Final = {
     "count": count,
     "instant": instant,
     "minute": minute,
+    "move": move,
     "percent": percent,
     "quantity": quantity,
     "ratio": ratio,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse
 
 from engine.errors import ContractViolation, ParameterError
+from engine.money import MONEY_CONTEXT
 from infra.web.pages.frame import page, part
 from infra.web.services import Question, StressQuestion
 from infra.web.state import form_of, web_of
@@ -43,7 +45,9 @@ def what_if(request: Request, netting_set_id: Annotated[str, Path(max_length=200
     )
     with web.bench.place("what-if"):
         answer = web.services.what_if(question)
-    return part(request, "parts/whatif.html", answer=answer, after=answer["candidates"][0])
+    after = answer["candidates"][0]
+    excess = [excess_of(answer["before"]), excess_of(after)]
+    return part(request, "parts/whatif.html", answer=answer, after=after, excess=excess)
 
 
 @router.get("/stress")
@@ -81,6 +85,15 @@ def question_of(form: Mapping[str, str]) -> StressQuestion:
         volatility=_percent(form.get("volatility", "") or "0", "volatility"),
         basis=_percent(form.get("basis", "") or "0", "basis"),
     )
+
+
+def excess_of(figures: Mapping[str, Any]) -> Decimal | None:
+    """Return exact collateral less what is owed; None where either is unknown."""
+    owed = figures.get("owed_amount") or figures.get("requirement_amount")
+    held = figures.get("collateral_amount")
+    if owed is None or held is None:
+        return None
+    return MONEY_CONTEXT.subtract(Decimal(held), Decimal(owed))
 
 
 def shocks_of(text: str, what: str) -> dict[str, float]:
