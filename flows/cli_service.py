@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,9 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="Port of the dashboard; 4280 if empty, 0 for any."),
     ] = None,
+    web: Annotated[
+        bool, typer.Option(help="The dashboard too; without it, `plimsoll web` serves it alone.")
+    ] = True,
 ) -> None:
     """Run the Prefect server, the scheduled closes and the dashboard until Ctrl-C.
 
@@ -62,7 +66,7 @@ def serve(
         from flows.tables import next_runs_table
 
         tell(f"pages     {place.ui_url}\napi       {place.api_url}\ndask      {place.dask_address}")
-        with dashboard(web_host, web_port) as address:
+        with dashboard(web_host, web_port) if web else nullcontext("elsewhere") as address:
             tell(f"dashboard {address}")
             run_deployments(
                 deployments(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.home import open_home_database
@@ -40,6 +41,15 @@ def workplace() -> Workplace:
         If a setting is out of range or a URL cannot be served.
     """
     return _workplace(read_settings())
+
+
+def back_up_database(target: Path) -> int:
+    """Copy the embedded database to a new file; return its size. [bytes]"""
+    from infra.db.backup import back_up
+
+    database = workplace().database
+    database.check_schema()
+    return back_up(database, target)
 
 
 def use_workers(n_workers: int | None = None, dask_address: str | None = None) -> None:
