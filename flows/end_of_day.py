@@ -10,6 +10,7 @@ from datetime import date
 
 from prefect import flow
 
+from tasks.attest import attest_places
 from tasks.begin import begin_run, failures_recorded, sole_run
 from tasks.call import issue_calls
 from tasks.coverage import count_exceptions
@@ -55,6 +56,7 @@ def end_of_day(
                 revalue(run.run_id)
                 require_margin(run.run_id)
                 reconcile_books(run.run_id)
+                attest_places(run.run_id)
                 settle_day(run.run_id)
                 issue_calls(run.run_id)
                 post_margin(run.run_id)

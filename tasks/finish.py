@@ -23,7 +23,8 @@ def finish_run(run_id: str) -> None:
     Raises
     ------
     RunIncomplete
-        If a netting set failed: the others are done and reported, but the run is not complete.
+        If a netting set failed, or a credit was refused: the others are done and reported, but the
+        run is not complete.
     """
     place = workplace()
     run = place.database.runs.get(run_id)
@@ -43,12 +44,14 @@ def _outcome(place: Workplace, run_id: str) -> tuple[str, dict[str, Any]]:
     requirements = read_assessment(place.store, run_id, required["hashes"]).requirements
     failed = requirements[requirements["status"] == "failed"]
     calls = facts_of(run_id, "call")
+    refused = facts_of(run_id, "settle").get("refused_credits", {})
     summary = {
         "netting_sets": required["netting_sets"],
         "held": required["held"],
         "failed": [str(name) for name in failed["netting_set_id"]],
+        "refused_credits": refused,
         "calls": calls["calls"],
         "returns": calls["returns"],
         "totals": totals_of(requirements),
     }
-    return outcome_status(requirements), summary
+    return "incomplete" if refused else outcome_status(requirements), summary

@@ -40,7 +40,7 @@ def chosen_run(run_id: str | None) -> RunHandle:
 
 
 def require_complete(run_id: str) -> None:
-    """Raise RunIncomplete if a netting set of the finished run failed."""
+    """Raise RunIncomplete if a netting set of the finished run failed or a credit was refused."""
     run = workplace().database.runs.get(run_id)
     if run.status == "completed":
         return
@@ -48,9 +48,16 @@ def require_complete(run_id: str) -> None:
     failed = summary.get("failed")
     names = [str(name) for name in failed] if isinstance(failed, list) else []
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    parts = []
+    if names:
+        n_all = summary.get("netting_sets")
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        parts.append(f"{len(names)} of {n_all} netting sets failed: {shown}{more}")
+    refused = summary.get("refused_credits")
+    if isinstance(refused, dict):
+        parts += [f"credits in {asset} refused: {reason}" for asset, reason in refused.items()]
     raise RunIncomplete(
-        f"{run_id} is {run.status}: {len(names)} of {summary.get('netting_sets')} netting sets "
-        f"failed: {', '.join(names[:_NAMES_SHOWN])}{more}",
+        f"{run_id} is {run.status}: {'; '.join(parts)}",
         identifier=run_id,
         value=len(names),
         limit="0 failed netting sets",

@@ -8,7 +8,7 @@ from infra.report.amounts import exact
 from tasks import artifacts
 from tasks.assessments import joint_hash, read_assessment
 from tasks.records import facts_of
-from tasks.settle import ledger_scales
+from tasks.settle import register_in_ledger
 from tasks.steps import Achievement, achieve, step
 from tasks.workplace import Workplace, workplace
 
@@ -38,9 +38,8 @@ def _post(place: Workplace, run_id: str) -> Achievement:
     hashes = facts_of(run_id, "require")["hashes"]
     requirements = read_assessment(place.store, run_id, hashes).requirements
     margin = owed_margin(requirements)
-    ledger = place.database.ledger
-    ledger.register_assets(ledger_scales(place, run_id, margin["asset"]))
-    ledger.post_margin(run_id, margin)
+    register_in_ledger(place, run_id, margin["asset"])
+    place.database.ledger.post_margin(run_id, margin)
     return Achievement(
         {"netting_sets": len(margin)}, joint_hash({"requirements": hashes["requirements"]})
     )

@@ -28,8 +28,8 @@ RETRY_SECONDS: Final = (1.0, 4.0, 15.0)
 
 # The agenda in order, for progress displays and for the tests that kill the process at each step.
 AGENDA: Final = (
-    "ingest", "validate", "freeze", "require", "reconcile", "settle", "call", "post", "explain",
-    "coverage", "publish",
+    "ingest", "validate", "freeze", "require", "reconcile", "attest", "settle", "call", "post",
+    "explain", "coverage", "publish",
 )  # fmt: skip
 
 
