@@ -282,6 +282,8 @@ class Agreement:
     """``name@hours,...`` after the call was due; empty for the house's own levels."""
     ladder: str = ""
     """``rung@enter/release[:action],...`` where it differs from the house's ladder."""
+    reduction: Literal["", "shadow", "approval", "automatic"] = ""
+    """What a plan to reduce the book may do; empty for the house's own mode."""
 
 
 @dataclass(frozen=True, slots=True)

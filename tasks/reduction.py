@@ -1,29 +1,89 @@
-"""Which orders would restore a netting set's ratio, and what its venues would do if nobody acts."""
+"""Reductions as people work on them: planned, approved, sent, resolved; without Prefect."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import MissingDataError, ParameterError
-from engine.market import prepare
-from engine.portfolio import portfolio
-from engine.reduction import ReductionTerms, account_waterfalls, plan_reduction
-from engine.whatif import prepare_book
+from engine.errors import MarginPlatformError, ParameterError
+from engine.reduction.states import PLAN_STATES
+from engine.whatif import PreparedBook
+from infra.clock import utc_now
+from infra.connections import has_connections, open_connections
+from infra.dated_policies import require_network
+from infra.db.reduction_queries import CALL_CAUSE
+from infra.db.reduction_records import OrderRecord, ReductionEvent, ReductionRecord
+from infra.db.reduction_tables import PLAN_OPEN
+from infra.outbound import KillSwitch, Worked
+from infra.reduction import (
+    AssessedStandings,
+    OrderDecision,
+    Proposed,
+    ReductionBasis,
+    ReductionDesk,
+    ReductionWish,
+    Wiring,
+    propose_reduction,
+    reduction_policy_in_force,
+    wiring_of,
+)
+from infra.reduction.proposing import plan_of
 from infra.report.reduction import Reduction, reduction_json, reduction_view
 from infra.telemetry import Step, progress
 from tasks.closes import load_basis
 from tasks.lookup import chosen_run
-from tasks.workplace import workplace
+from tasks.principals import principal
+from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from infra.reduction import ReductionPolicyInForce
+
+__all__ = [
+    "Proposed",
+    "ReductionRecord",
+    "ShownReduction",
+    "Worked",
+    "approve",
+    "book_of",
+    "decide",
+    "in_flight",
+    "planned",
+    "propose",
+    "propose_for_calls",
+    "record_as_json",
+    "reduction_as_json",
+    "reductions",
+    "reject",
+    "resolve_due",
+    "send_due",
+    "shown",
+    "shown_as_json",
+    "shown_reduction",
+    "stop",
+]
+
+PROGRAM = "plimsoll"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReduction:
+    """A plan with its orders, its history and what it still needs."""
+
+    record: ReductionRecord
+    orders: Sequence[OrderRecord]
+    events: Sequence[ReductionEvent]
+    approvers: Sequence[str]
+    n_needed: int
 
 
 def planned(
     netting_set_id: str, run_id: str | None, ratio: float | None, hedges: Sequence[str]
 ) -> Reduction:
-    """Return the plan of a netting set of ``run_id``, or of the last run. Nothing is sent.
+    """Return the plans of a netting set of ``run_id``, or of the last run. Nothing is recorded.
 
     Raises
     ------
@@ -34,50 +94,213 @@ def planned(
     StaleMarkError, OpenBreak
         If inputs are not fresh, or sources disagree: nobody trades on a guess.
     """
-    terms = _terms(ratio, hedges)
-    run = chosen_run(run_id)
-    progress().report(Step("load", 0, 1))
-    close = load_basis(workplace(), run.run_id).close
-    progress().report(Step("load", 1, 1, note=run.run_id))
-    progress().report(Step("revalue", 0, 1))
-    market = prepare(close.snapshot, close.rules)
-    progress().report(Step("revalue", 1, 1, note=f"{market.n_instruments:,} instruments"))
-    book = portfolio(market, close.positions, close.collateral, close.rules)
-    held = prepare_book(close.snapshot, market, book, close.positions, close.rules, netting_set_id)
-    unknown = [name for name in hedges if name not in held.instruments.row_of]
-    if unknown:
-        raise MissingDataError(
-            f"hedge {unknown[0]} is no instrument of the snapshot", identifier=unknown[0]
+    if ratio is not None and not 0.0 < ratio <= 1.0:
+        raise ParameterError(
+            f"ratio is {ratio:g}, limit above 0, at most 1", identifier="ratio", value=ratio
         )
+    place = workplace()
+    basis = _basis(place, run_id)
+    terms = basis.policy.policy.terms
+    if ratio is not None:
+        terms = replace(terms, ratio_target=ratio)
     progress().report(Step("plan", 0, 1))
-    plan = plan_reduction(held, terms)
-    progress().report(Step("plan", 1, 1, note=f"{len(plan.orders)} orders"))
-    return Reduction(
-        run_id=run.run_id,
-        business_date=close.snapshot.business_date.isoformat(),
-        netting_set_id=netting_set_id,
-        currency=held.agreement.currency,
-        terms=terms,
-        plan=plan,
-        accounts=account_waterfalls(held),
-    )
+    found = plan_of(basis, netting_set_id, replace(terms, hedges=tuple(hedges)))
+    progress().report(Step("plan", 1, 1, note=f"{len(found.plan.orders)} orders"))
+    return found
 
 
 def shown(found: Reduction) -> RenderableType:
-    """Return the plan for people."""
+    """Return plans for people."""
     return reduction_view(found)
 
 
 def shown_as_json(found: Reduction) -> dict[str, Any]:
-    """Return the plan as JSON values."""
+    """Return plans as JSON values."""
     return dict(reduction_json(found))
 
 
-def _terms(ratio: float | None, hedges: Sequence[str]) -> ReductionTerms:
-    if ratio is None:
-        return ReductionTerms(hedges=tuple(hedges))
-    if not 0.0 < ratio <= 1.0:
-        raise ParameterError(
-            f"ratio is {ratio:g}, limit above 0, at most 1", identifier="ratio", value=ratio
-        )
-    return ReductionTerms(ratio_target=ratio, hedges=tuple(hedges))
+def propose(netting_set_id: str, reason: str, run_id: str | None, *, again: bool) -> Proposed:
+    """Propose a plan in one's own name: for the open call of a netting set, else by hand."""
+    place = _prepared()
+    calls = place.database.calls.open_calls()
+    mine = calls[(calls["netting_set_id"] == netting_set_id) & (calls["direction"] == "call")]
+    basis = _basis(place, run_id)
+    cause = f"{CALL_CAUSE}{mine['call_id'].iloc[0]}" if len(mine) else f"hand:{basis.run_id}"
+    wish = ReductionWish(principal=principal(), reason=reason, is_again=again)
+    return propose_reduction(place.database, netting_set_id, cause, basis, wish)
+
+
+def propose_for_calls(netting_sets: Sequence[str] | None = None) -> list[Proposed]:
+    """Propose a plan for every call that has been escalated to reduction; each once.
+
+    What cannot be planned is told by name, with the reason, and does not keep the others waiting.
+    """
+    place = _prepared()
+    calls = place.database.calls.open_calls()
+    due = calls[(calls["state"] == "reduction") & (calls["direction"] == "call")]
+    if netting_sets is not None:
+        due = due[due["netting_set_id"].isin(list(netting_sets))]
+    found: list[Proposed] = []
+    basis: ReductionBasis | None = None
+    for row in due.sort_values("call_id").to_dict(orient="records"):
+        cause = f"{CALL_CAUSE}{row['call_id']}"
+        wish = ReductionWish(principal=PROGRAM, reason=f"call {row['call_id']} has failed its cure")
+        try:
+            basis = basis or _basis(place, None)
+            one = propose_reduction(place.database, str(row["netting_set_id"]), cause, basis, wish)
+        except MarginPlatformError as error:
+            one = Proposed(
+                netting_set_id=str(row["netting_set_id"]), record=None, is_new=False,
+                words=str(error),
+            )  # fmt: skip
+        found.append(one)
+    return found
+
+
+def reductions(states: Sequence[str] = (), *, only_open: bool = False) -> list[ReductionRecord]:
+    """Return plans, the earliest first; those in ``states``, or only open ones."""
+    for state in states:
+        if state not in PLAN_STATES:
+            raise ParameterError(
+                f"--state {state}, limit: {', '.join(sorted(PLAN_STATES))}", identifier="state",
+                value=state,
+            )  # fmt: skip
+    wanted = tuple(states) or (PLAN_OPEN if only_open else None)
+    return _prepared().database.reductions.plans(wanted)
+
+
+def shown_reduction(plan_id: str) -> ShownReduction:
+    """Return one plan with everything that is known of it."""
+    place = _prepared()
+    record = place.database.reductions.get(plan_id)
+    name = record.plan_id
+    return ShownReduction(
+        record,
+        place.database.reductions.orders(name),
+        place.database.reductions.events(name),
+        sorted(place.database.reductions.approvals(name)),
+        _policy(place).policy.approvers_for(record.mode, record.notional),
+    )
+
+
+def approve(plan_id: str, payload_hash: str, reason: str = "") -> ReductionRecord:
+    """Approve a plan's payload in one's own name."""
+    return _desk(_prepared()).approve(plan_id, principal(), payload_hash, reason)
+
+
+def reject(plan_id: str, reason: str) -> ReductionRecord:
+    """Refuse a plan that is proposed."""
+    return _desk(_prepared()).reject(plan_id, principal(), reason)
+
+
+def stop(plan_id: str, reason: str) -> ReductionRecord:
+    """Stop a plan at work."""
+    return _desk(_prepared()).stop(plan_id, principal(), reason)
+
+
+def decide(order_key: str, filled_lots: int, reason: str) -> OrderRecord:
+    """Decide about a stuck order by hand."""
+    decision = OrderDecision(filled_lots=filled_lots, principal=principal(), reason=reason)
+    return _desk(_prepared()).decide(order_key, decision)
+
+
+def send_due() -> Worked:
+    """Send the next slices of plans at work, once each."""
+    place = _prepared()
+    standings = AssessedStandings(lambda record: book_of(place, record))
+
+    async def work(wiring: Wiring) -> Worked:
+        return await _desk(place).send_due(wiring, standings)
+
+    return _wired(place, work)
+
+
+def resolve_due(*, everything: bool = False) -> Worked:
+    """Ask the venues about orders that may still act; all of them, or those that are due."""
+    place = _prepared()
+
+    async def work(wiring: Wiring) -> Worked:
+        return await _desk(place).resolve_due(wiring, everything=everything)
+
+    return _wired(place, work)
+
+
+def in_flight() -> list[OrderRecord]:
+    """Return orders that may still act."""
+    return _desk(_prepared()).in_flight()
+
+
+def book_of(place: Workplace, record: ReductionRecord) -> PreparedBook:
+    """Return the netting set of a plan as the plan saw it."""
+    return _basis(place, record.intent.run_id).prepared(record.intent.netting_set_id)
+
+
+def record_as_json(record: ReductionRecord) -> dict[str, Any]:
+    """Return a plan as JSON values; quantities are exact texts."""
+    content = asdict(record)
+    intent = content.pop("intent")
+    return {"plan_id": content.pop("plan_id"), **_plain(intent), **_plain(content)}
+
+
+def reduction_as_json(found: ShownReduction) -> dict[str, Any]:
+    """Return a plan with orders and history as JSON values."""
+    return {
+        **record_as_json(found.record),
+        "payload": found.record.intent.canonical,
+        "approvers": list(found.approvers),
+        "approvers_needed": found.n_needed,
+        "orders": [_plain(asdict(one)) for one in found.orders],
+        "events": [_plain(asdict(one)) for one in found.events],
+    }
+
+
+def _wired(place: Workplace, work: Callable[[Wiring], Awaitable[Worked]]) -> Worked:
+    async def run() -> Worked:
+        if not has_connections(place.settings):
+            return await work(Wiring({}, {}))
+        async with open_connections(place.settings) as connections:
+            return await work(wiring_of(connections))
+
+    return asyncio.run(run())
+
+
+def _basis(place: Workplace, run_id: str | None) -> ReductionBasis:
+    run = chosen_run(run_id)
+    progress().report(Step("load", 0, 1))
+    close = load_basis(place, run.run_id).close
+    progress().report(Step("load", 1, 1, note=run.run_id))
+    return ReductionBasis(
+        run_id=run.run_id,
+        snapshot=close.snapshot,
+        positions=close.positions,
+        collateral=close.collateral,
+        rules=close.rules,
+        policy=_policy(place),
+    )
+
+
+def _prepared() -> Workplace:
+    place = workplace()
+    place.database.prepare()
+    return place
+
+
+def _policy(place: Workplace) -> ReductionPolicyInForce:
+    found = reduction_policy_in_force(utc_now().date(), place.settings.parameters)
+    require_network(found, place.settings.venue_network)
+    return found
+
+
+def _desk(place: Workplace) -> ReductionDesk:
+    switch = KillSwitch(place.settings.home_path)
+    return ReductionDesk(place.database, _policy(place).policy, switch)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, int | float | str | bool) or value is None:
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else format(value, "f")

@@ -7,12 +7,21 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, func, or_, select
 
+from engine.calls.states import END_STATES
 from engine.reduction.slicing import CapUse, LegProgress
 from engine.reduction.states import FAILED, ORDER_ENDS
 from infra.db.reduction_records import OrderRecord, ReductionRecord, record_of
-from infra.db.reduction_tables import ORDER_LIVE, ReductionOrderRow, ReductionRow
+from infra.db.reduction_tables import (
+    ORDER_LIVE,
+    PLAN_OPEN,
+    ReductionOrderRow,
+    ReductionRow,
+)
+from infra.db.tables import CallRow
 
 _MINUTE = timedelta(minutes=1)
+CALL_CAUSE = "call:"
+"""What the cause of a plan begins with that a call has led to."""
 
 
 def due_reductions_within(
@@ -56,7 +65,7 @@ def open_reduction_within(connection: Connection, netting_set_id: str) -> Reduct
     """Return the open plan of a netting set, or None."""
     query = select(ReductionRow.__table__).where(
         ReductionRow.netting_set_id == netting_set_id,
-        ReductionRow.state.in_(("proposed", "working", "stopping")),
+        ReductionRow.state.in_(PLAN_OPEN),
     )
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else record_of(row)
@@ -107,3 +116,18 @@ def cap_use_within(
         day_notional=own,
         house_day_notional=house,
     )
+
+
+def cause_over_within(connection: Connection, cause: str) -> str:
+    """Return why the cause of a plan no longer holds, in a sentence; empty while it does.
+
+    Calls are known here. Whether another cause still holds is for the standing to say.
+    """
+    if not cause.startswith(CALL_CAUSE):
+        return ""
+    call_id = cause.removeprefix(CALL_CAUSE)
+    query = select(CallRow.state).where(CallRow.call_id == call_id)
+    state = connection.execute(query).scalar_one_or_none()
+    if state is None:
+        return f"there is no call {call_id}"
+    return f"call {call_id} is {state}" if state in END_STATES else ""

@@ -1,4 +1,4 @@
-"""A plan of reduction as terminal tables and as JSON."""
+"""Plans of a reduction as terminal tables, as markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.reduction import AccountWaterfall, ReductionPlan, ReductionTerms
+from engine.reduction import (
+    AccountWaterfall,
+    PlannedOrder,
+    ReductionChoice,
+    ReductionPlan,
+    ReductionTerms,
+)
 from infra.report.amounts import exact, percent, short
 from infra.report.json_twin import Json
 
@@ -14,7 +20,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-SCHEMA = "plimsoll.reduction/1"
+SCHEMA = "plimsoll.reduction/2"
+_KINDS = {"reduce_only": "reduce only", "hedge_first": "hedge first"}
 _HEADLINES = {
     "not_needed": "Nothing to reduce: {before} of collateral is owed, target {target}.",
     "restores": "{n} restore {after} (now {before}, target {target}), at a cost of {cost} USD.",
@@ -24,15 +31,20 @@ _HEADLINES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduction:
-    """A plan with what it rests on."""
+    """The plans of a netting set with what they rest on; ``plan`` is the one that is taken."""
 
     run_id: str
     business_date: str
     netting_set_id: str
     currency: str
     terms: ReductionTerms
-    plan: ReductionPlan
+    choice: ReductionChoice
     accounts: Sequence[AccountWaterfall]
+
+    @property
+    def plan(self) -> ReductionPlan:
+        """Return the plan that is taken."""
+        return self.choice.plan
 
 
 def reduction_json(found: Reduction) -> dict[str, Json]:
@@ -44,24 +56,34 @@ def reduction_json(found: Reduction) -> dict[str, Json]:
         "business_date": found.business_date,
         "netting_set_id": found.netting_set_id,
         "currency": found.currency,
-        "status": plan.status,
-        "reason": plan.reason,
         "ratio_target": found.terms.ratio_target,
         "ratio_before": _number(float(plan.before["margin_ratio"])),
+        "kind": found.choice.kind,
+        "choice": found.choice.reason,
+        **_plan_json(plan),
+        "plans": {kind: _plan_json(each) for kind, each in found.choice.plans.items()},
+        "venue_accounts": [_account_json(account) for account in found.accounts],
+    }
+
+
+def _plan_json(plan: ReductionPlan) -> dict[str, Json]:
+    return {
+        "status": plan.status,
+        "reason": plan.reason,
         "ratio_after": _number(plan.ratio_after),
         "cost_usd": plan.cost,
-        "orders": [
-            {
-                "account_id": order.account_id,
-                "instrument_id": order.instrument_id,
-                "side": order.side,
-                "quantity": str(order.quantity),
-                "is_reduce_only": order.is_reduce_only,
-                "notional_usd": order.notional,
-            }
-            for order in plan.orders
-        ],
-        "venue_accounts": [_account_json(account) for account in found.accounts],
+        "orders": [_order_json(order) for order in plan.orders],
+    }
+
+
+def _order_json(order: PlannedOrder) -> dict[str, Json]:
+    return {
+        "account_id": order.account_id,
+        "instrument_id": order.instrument_id,
+        "side": order.side,
+        "quantity": str(order.quantity),
+        "is_reduce_only": order.is_reduce_only,
+        "notional_usd": order.notional,
     }
 
 
@@ -83,6 +105,8 @@ def reduction_view(found: Reduction) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((found.netting_set_id, "bold"), f" · {found.run_id} · {headline}")
     ]
+    if len(found.choice.plans) > 1:
+        parts.append(_candidates(found))
     if plan.orders:
         parts.append(_orders(found))
     if found.accounts:
@@ -90,10 +114,25 @@ def reduction_view(found: Reduction) -> RenderableType:
     return Group(*parts)
 
 
+def _candidates(found: Reduction) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"Taken is the first: {found.choice.reason}", title_justify="left")
+    table.add_column("Plan")
+    for name in ("Orders", "Owed after", "Cost USD"):
+        table.add_column(name, justify="right")
+    for kind in sorted(found.choice.plans, key=lambda each: each != found.choice.kind):
+        plan = found.choice.plans[kind]
+        table.add_row(
+            _KINDS[kind], f"{len(plan.orders)}", percent(plan.ratio_after), short(plan.cost)
+        )
+    return table
+
+
 def _orders(found: Reduction) -> Table:
     from rich.table import Table
 
-    table = Table(title="Shadow plan: nothing has been sent", title_justify="left")
+    table = Table(title="Planned, nothing has been sent", title_justify="left")
     for name in ("Account", "Instrument", "Order"):
         table.add_column(name, overflow="fold")
     for name in ("Quantity", "Exposure USD"):
@@ -129,11 +168,13 @@ def _verdict(account: AccountWaterfall) -> str:
         return "leave it alone"
     if found is None:
         return f"not known: {account.reason}"
-    n = sum(step.action == "liquidate" for step in found.steps)
-    cancels = "cancel its orders" if len(found.steps) > n else ""
+    actions = [step.action for step in found.steps]
+    n = actions.count("liquidate")
+    cancels = "cancel its orders" if "cancel_orders" in actions else ""
+    hedges = "open a hedge" if "hedge" in actions else ""
     takes = f"liquidate {short(found.notional)} USD in {n} steps, fees {short(found.fees)}"
     ends = {"restored": "", "closed_out": ", nothing left", "bankrupt": ", equity below zero"}
-    whole = " and ".join(part for part in (cancels, takes if n else "") if part)
+    whole = " and ".join(part for part in (cancels, hedges, takes if n else "") if part)
     grade = f" ({account.evidence})" if account.evidence not in (None, "published_example") else ""
     return f"{whole}{ends[found.end]}{grade}"
 

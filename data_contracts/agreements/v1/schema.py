@@ -50,6 +50,8 @@ CONTRACT: Final = Contract(
                "levels where empty", optional=True),
         Column("ladder", Kind.TEXT, "rung@enter/release[:automatic|approval],... where the ladder "
                "of the day (warn, call, restrict, reduce) differs from the house's", optional=True),
+        Column("reduction", Kind.IDENTIFIER, "what a plan to reduce the book may do; the house's "
+               "own mode where empty", optional=True, words=("shadow", "approval", "automatic")),
     ),
     key=("netting_set_id", "effective_date"),
     identifier="netting_set_id",

@@ -113,21 +113,21 @@ def test_open_break_is_refused_with_its_name(closed: CommandLine) -> None:
 
 
 def test_reduction_is_planned_and_nothing_is_sent(closed: CommandLine, netting_set: str) -> None:
-    ended = closed("reduce", netting_set, "--ratio", "0.05", "--json")
+    ended = closed("reduce", "plan", netting_set, "--ratio", "0.05", "--json")
     assert ended.code in (0, 6), ended.err
     found = json.loads(ended.out)
     assert found["status"] in ("restores", "insufficient")
     assert (ended.code == 6) == (found["status"] == "insufficient")
     assert found["orders"] and all(order["is_reduce_only"] for order in found["orders"])
     assert found["ratio_after"] < found["ratio_before"]
-    shown = closed("reduce", netting_set, "--ratio", "0.05")
-    assert "Shadow plan: nothing has been sent" in shown.out
+    shown = closed("reduce", "plan", netting_set, "--ratio", "0.05")
+    assert "Planned, nothing has been sent" in shown.out
 
 
 def test_a_ratio_or_hedge_that_cannot_be_is_refused(closed: CommandLine, netting_set: str) -> None:
-    ended = closed("reduce", netting_set, "--ratio", "1.5")
+    ended = closed("reduce", "plan", netting_set, "--ratio", "1.5")
     assert ended.code == 3
     assert "ratio is 1.5, limit above 0, at most 1" in ended.err
-    ended = closed("reduce", netting_set, "--hedge", "binance:NOPE")
+    ended = closed("reduce", "plan", netting_set, "--hedge", "binance:NOPE")
     assert ended.code == 4
     assert "hedge binance:NOPE is no instrument of the snapshot" in ended.err
