@@ -94,6 +94,18 @@ class IntradayJournal:
                 for row in connection.execute(query).mappings()
             ]
 
+    def message_ids(self, run_id: str, limit: int) -> list[tuple[str, str]]:
+        """Return source and id of the last reports of a run, oldest first."""
+        query = (
+            select(InboxRow.source, InboxRow.message_id)
+            .where(InboxRow.run_id == run_id)
+            .order_by(InboxRow.position.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [(row.source, row.message_id) for row in reversed(rows)]
+
     def decisions(self, run_id: str, until: int | None = None) -> list[RecordedDecision]:
         """Return the decisions of a run in order, up to the one numbered ``until``."""
         query = (

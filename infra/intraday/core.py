@@ -40,6 +40,8 @@ from infra.intraday.packing import pack
 from infra.intraday.reports import Incoming, apply
 from infra.intraday.trusting import TrustKeeper
 
+TAKEN_MAX: Final = 500_000
+"""Reports that are remembered in memory to be known again."""
 SWEEP_NS: Final = 250_000_000
 """How often waits of the ladder may run out without a new figure."""
 _NONE: Final = np.zeros(0, dtype=np.int64)
@@ -119,6 +121,7 @@ class LoopCore:
         self.in_flight: set[str] = set()
         """Netting sets whose call is on its way into the database."""
         self._reports: list[Incoming] = []
+        self._taken: dict[tuple[str, str], None] = {}
         self._again: set[int] = set()
         self._cause = ""
         self._doubted: set[int] = set()
@@ -131,14 +134,29 @@ class LoopCore:
         """Take prices as they came in; see ``PriceAcceptance.take``."""
         return self.market.acceptance.take(ticks)
 
-    def take_report(self, incoming: Incoming) -> None:
-        """Take a report into the book; it is durable with the next decision."""
+    def take_report(self, incoming: Incoming) -> bool:
+        """Take a report into the book; it is durable with the next decision.
+
+        One that was taken before changes nothing, and False says so (I-40).
+        """
+        key = (incoming.source, incoming.message_id)
+        if key in self._taken:
+            return False
+        self.know_reports([key])
         apply(self.book, incoming.report)
         self._reports.append(incoming)
+        return True
 
     def replay_report(self, incoming: Incoming) -> None:
         """Take a report that the inbox has already."""
         apply(self.book, incoming.report)
+
+    def know_reports(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Remember reports as taken; the oldest are forgotten, the inbox remembers them all."""
+        for key in keys:
+            self._taken[key] = None
+        while len(self._taken) > TAKEN_MAX:
+            del self._taken[next(iter(self._taken))]
 
     def look_again(self, names: Sequence[str]) -> None:
         """Let netting sets be decided in the next round, whatever moved."""

@@ -22,7 +22,7 @@ from engine.intraday import LiveBook
 from infra.db.intraday_journal import Checkpoint, RecordedMessage
 from infra.intraday.base import Base
 from infra.intraday.calling import OpenAmount
-from infra.intraday.core import LoopCore
+from infra.intraday.core import TAKEN_MAX, LoopCore
 from infra.intraday.packing import PackedMarks, pack, unpack
 from infra.intraday.reports import Incoming, report_of
 
@@ -99,6 +99,7 @@ def restart(
     messages = journal.messages(run_id, after=after)
     for message in messages:
         core.replay_report(incoming_of(message))
+    core.know_reports(journal.message_ids(run_id, TAKEN_MAX))
     if how != "restored":
         _give_marks(core, journal, run_id)
     core.know_open(open_amounts(journal.open_calls()))
