@@ -21,7 +21,7 @@ from engine.errors import (
     VenueUnavailable,
 )
 from infra.simulator.venues.core.faults import Fault, FaultKind
-from tests.integration.venues.binance_town import KEY, Hosted, hosted, transfer
+from tests.integration.venues.binance_town import Hosted, hosted, transfer
 
 TRANSFER = "/sapi/v1/sub-account/universalTransfer"
 ACCOUNT = "/fapi/v2/account"
@@ -274,49 +274,3 @@ def test_a_venue_that_wants_silence_is_not_asked_again(kind: FaultKind) -> None:
             assert there.town.plan.struck[kind] == 1
 
     asyncio.run(run())
-
-
-def test_a_hundred_transfers_under_faults_are_booked_once_each(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """I-06, I-07: unknown outcomes are looked up, sent again only under their key, none twice."""
-    monkeypatch.setattr(infra.venues.http, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(infra.venues.http, "BREAKER_FAILURES", 1000)
-    kinds = (FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.BROKEN_BODY,
-             FaultKind.BAD_GATEWAY, FaultKind.UNKNOWN_CODE)  # fmt: skip
-
-    async def run() -> None:
-        async with hosted(seed=11) as there:
-            before = there.venue.book.account("alpha").balance("USDT")
-            for kind in kinds:
-                there.inject(Fault(kind=kind, venue="binance", endpoint=TRANSFER, probability=0.15))
-            keys = [f"{number:032x}" for number in range(100)]
-            for key in keys:
-                await resolved(there, key)
-            assert there.town.plan.struck.total() > 30
-            assert [there.executed(key) for key in keys] == [1] * 100
-            after = there.venue.book.account("alpha").balance("USDT")
-            assert after - before == 100 * transfer("7.00000001").quantity
-
-    asyncio.run(run())
-
-
-async def resolved(there: Hosted, key: str) -> None:
-    order = transfer("7.00000001", key)
-    for _ in range(20):
-        try:
-            await there.adapter.transfers.submit(order)
-            return
-        except VenueRejected as error:
-            assert error.cause == "duplicate_key"
-            return
-        except OutcomeUnknown:
-            # The simulated listing is fresh, so that absence after the answer is proof here.
-            for _ in range(20):
-                try:
-                    if await there.adapter.transfers.find(order) is not None:
-                        return
-                    break
-                except (VenueUnavailable, BadPayload):
-                    continue
-    raise AssertionError(f"{KEY} is not resolved")
