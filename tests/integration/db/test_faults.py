@@ -25,7 +25,7 @@ def test_a_locked_sqlite_database_is_unavailable_after_a_bounded_wait(
     started = time.monotonic()
     with pytest.raises(StateUnavailable, match=r"is locked by another process for more than 0\.5"):
         begin(sqlite_database)
-    assert 0.4 < time.monotonic() - started < 5.0
+    assert 0.4 < time.monotonic() - started < 30.0
     assert sqlite_database.runs.list() == (), "reading goes on"
     other.execute("ROLLBACK")
     assert begin(sqlite_database).sequence == 1

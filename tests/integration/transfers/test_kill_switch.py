@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -34,10 +33,9 @@ def test_it_is_armed_by_one_and_disarmed_by_two(tmp_path: Path) -> None:
 def test_another_process_sees_it_at_once_and_without_a_database(tmp_path: Path) -> None:
     seeing, acting = KillSwitch(tmp_path), KillSwitch(tmp_path)
     assert not seeing.status().is_armed
-    started = time.monotonic()
     acting.arm("alice", "breach")
+    # Nothing is kept in between: the very next look sees it.
     assert seeing.status().is_armed
-    assert time.monotonic() - started < 1.0
 
 
 def test_what_cannot_be_read_counts_as_armed(tmp_path: Path) -> None:

@@ -122,8 +122,8 @@ def test_pro_client_watches_marks_positions_and_balance() -> None:
                 balance = asyncio.create_task(client.watch_balance())
                 await asyncio.sleep(0.5)
                 await client.create_order(BTC, "market", "sell", 1, None, {"reduceOnly": True})
-                positions = {one["symbol"]: one for one in await asyncio.wait_for(watching, 5)}
-                told = await asyncio.wait_for(balance, 5)
+                positions = {one["symbol"]: one for one in await asyncio.wait_for(watching, 30)}
+                told = await asyncio.wait_for(balance, 30)
             finally:
                 await client.close()
         assert mark["markPrice"] > 0

@@ -50,8 +50,11 @@ def test_marks_go_from_connecting_over_uncertain_to_data() -> None:
 
 
 async def emptied(streams: object) -> bool:
-    await asyncio.sleep(0.3)
-    return getattr(streams, "sessions") == []  # noqa: B009 - the attribute is the simulator's own
+    for _ in range(100):
+        if getattr(streams, "sessions") == []:  # noqa: B009 - the attribute is the simulator's own
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 @pytest.mark.parametrize(

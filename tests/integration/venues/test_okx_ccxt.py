@@ -103,10 +103,10 @@ def test_pro_client_watches_marks_positions_and_balance() -> None:
             client = ccxt.pro.okx(configuration(hosted, "alpha"))
             try:
                 await client.load_markets()
-                mark = await asyncio.wait_for(client.watch_mark_price(BTC), 5)
-                ticker = await asyncio.wait_for(client.watch_ticker(BTC), 5)
-                positions = await asyncio.wait_for(client.watch_positions(), 5)
-                balance = await asyncio.wait_for(client.watch_balance(), 5)
+                mark = await asyncio.wait_for(client.watch_mark_price(BTC), 30)
+                ticker = await asyncio.wait_for(client.watch_ticker(BTC), 30)
+                positions = await asyncio.wait_for(client.watch_positions(), 30)
+                balance = await asyncio.wait_for(client.watch_balance(), 30)
             finally:
                 await client.close()
         assert mark["markPrice"] > 0 and ticker["ask"] > ticker["bid"]

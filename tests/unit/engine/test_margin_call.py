@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -130,7 +130,7 @@ def test_many_decisions_equal_single_ones_and_take_under_a_second_per_100_000() 
     pending = np.array([Decimal(int(each)) for each in generator.integers(-9, 9, n)], dtype=object)
     releasable = generator.random(n) < 0.5
     agreements = [small.agreement("A", threshold=float(1_000 * (i % 3))) for i in range(n)]
-    started = perf_counter()
+    started = process_time()
     found = decide_calls(
         Holdings(
             agreements=agreements,
@@ -140,7 +140,7 @@ def test_many_decisions_equal_single_ones_and_take_under_a_second_per_100_000() 
             is_releasable=releasable,
         )
     )
-    elapsed = perf_counter() - started
+    elapsed = process_time() - started
     # Five times the budget, so that a busy machine does not fail the test.
     assert elapsed < 5.0 * n / 100_000
     for row in range(0, n, 997):
