@@ -89,7 +89,8 @@ class Difference:
     """One item on which the sides differ, or cannot be compared.
 
     ``explained_by`` names the movements that explain the whole difference; ``is_break`` is False
-    for those that are merely on their way.
+    for those that are merely on their way. ``evidence`` names what a person sees of it, where a
+    person's word can end it.
     """
 
     break_id: str
@@ -102,6 +103,7 @@ class Difference:
     owner: str
     explained_by: tuple[str, ...] = ()
     detail: str = ""
+    evidence: str = ""
 
     @property
     def is_break(self) -> bool:

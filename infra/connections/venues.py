@@ -30,6 +30,7 @@ from infra.connections.document import (
     DeribitConnection,
     FireblocksConnection,
     OkxConnection,
+    OmsConnection,
     read_connections,
 )
 from infra.secrets import read_credential
@@ -103,6 +104,7 @@ class Connections:
     accounts: Mapping[str, AccountConnection] = field(default_factory=dict)
     custodians: Mapping[str, CustodyAdapter] = field(default_factory=dict)
     close: CloseTerms = field(default_factory=CloseTerms)
+    oms: OmsConnection | None = None
 
     def venue_of(self, place: str) -> VenueAdapter:
         """Return the adapter of a place; raises MissingDataError if its venue is not connected."""
@@ -149,7 +151,7 @@ async def open_connections(
             opened = _fireblocks(found.fireblocks, found.network, histories, clock)
             custodians["fireblocks"] = await stack.enter_async_context(opened)
         accounts = {each.place: each for each in found.account}
-        yield Connections(venues, accounts, custodians, found.close)
+        yield Connections(venues, accounts, custodians, found.close, found.oms)
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from infra.oms.naming import Naming
 from infra.oms.reading import instant_of, position_of, price_of, quantity_of
 
 if TYPE_CHECKING:
+    from infra.connections import OmsConnection
     from infra.db import Database
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -49,6 +50,11 @@ class FileTaken:
     taken: Taken
     is_known: bool = False
     refusal: str = ""
+
+
+def inbox_folder(home: Path, oms: OmsConnection) -> Path:
+    """Return the folder that order management drops files in."""
+    return Path(oms.folder).expanduser() if oms.folder else home / "oms" / "inbox"
 
 
 def take_files(database: Database, source: str, folder: Path, naming: Naming) -> list[FileTaken]:

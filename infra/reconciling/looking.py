@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import VenueError
 from engine.ports import AccountSnapshot, VenueLedgerLine, VenueLedgerPage
 from engine.reconciliation import Difference, InFlight, Limits, reconcile_items
+from infra.reconciling.funding import FundingInputs, compare_funding
 from infra.reconciling.history import (
     HistoryBooked,
     book_history,
     open_place,
     register_scales,
 )
+from infra.reconciling.margins import compare_margins
+from infra.reconciling.markets import read_markets
+from infra.reconciling.order_management import compare_positions, compare_reports, oms_side
+from infra.reconciling.scopes import Scope, ScopeLook
 from infra.reconciling.sides import in_flight_of, ledger_side, venue_side
 
 if TYPE_CHECKING:
+    from engine.rules import RuleBook
     from infra.connections import Connections
     from infra.db import Database
 
@@ -32,7 +38,8 @@ LIMITS: Final = Limits(age_max=timedelta(minutes=2), in_flight_max=timedelta(hou
 class PlaceLook:
     """One account: what was read, and why not, if it was not.
 
-    ``between`` are lines that came while the balances were read, which may show them or not.
+    ``between`` are lines that came while the balances were read, which may show them or not;
+    ``lines`` are those that this round has booked or counted.
     """
 
     place: str
@@ -40,15 +47,29 @@ class PlaceLook:
     booked: HistoryBooked
     between: tuple[VenueLedgerLine, ...] = ()
     failure: str = ""
+    lines: tuple[VenueLedgerLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One round: places in order of their names, and what differs."""
+    """One round: places in order of their names, what differs, and the scopes it was found in."""
 
     places: tuple[PlaceLook, ...]
-    differences: tuple[Difference, ...]
-    n_items: int
+    scopes: tuple[ScopeLook, ...]
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Return what differs in all scopes."""
+        return tuple(each for scope in self.scopes for each in scope.differences)
+
+    @property
+    def n_items(self) -> int:
+        """Number of balances that were compared."""
+        return self.scope("balances").n_compared
+
+    def scope(self, name: Scope) -> ScopeLook:
+        """Return what was found in a scope."""
+        return next(each for each in self.scopes if each.scope == name)
 
     @property
     def breaks(self) -> tuple[Difference, ...]:
@@ -62,19 +83,55 @@ async def look_at(
     scales: Mapping[str, int] = MappingProxyType({}),
     *,
     limits: Limits = LIMITS,
+    rules: RuleBook | None = None,
 ) -> Look:
     """Return one round over all connected accounts.
 
     Accounts are read at the same time. One that cannot be read is a break of its own; the others
-    are compared all the same. ``scales`` are the decimals of assets that are new to the ledger.
+    are compared all the same. ``scales`` are the decimals of assets that are new to the ledger;
+    without ``rules`` the venues' margins are not compared.
     """
     places = sorted(connections.accounts)
     read = await asyncio.gather(*(_read(database, connections, place) for place in places))
     register_scales(database, _assets(read), scales)
     looks = [_booked(database, each) for each in read]
-    differences = compare(database, looks, limits)
     n_items = sum(len(each.snapshot.balances) for each in looks if each.snapshot is not None)
-    return Look(places=tuple(looks), differences=differences, n_items=n_items)
+    balances = ScopeLook(
+        scope="balances", n_compared=n_items, differences=compare(database, looks, limits)
+    )
+    # What was only just opened has been read all the same.
+    snapshots = {each.place: each.snapshot for each in read if each.snapshot is not None}
+    markets = await read_markets(connections, _held(database, connections, snapshots))
+    inputs = FundingInputs(
+        snapshots=snapshots, lines={each.place: each.lines for each in looks}, markets=markets
+    )
+    return Look(
+        places=tuple(looks),
+        scopes=(
+            balances,
+            await compare_positions(database, connections, snapshots, markets),
+            await compare_funding(database, connections, inputs),
+            await compare_margins(connections, snapshots, markets, rules, database.clock),
+            compare_reports(database, connections),
+        ),
+    )
+
+
+def _held(
+    database: Database, connections: Connections, snapshots: Mapping[str, AccountSnapshot]
+) -> dict[str, set[str]]:
+    """Return the instruments that anybody says are held, by venue."""
+    held: dict[str, set[str]] = {name: set() for name in connections.venues}
+    for place, snapshot in snapshots.items():
+        of_venue = held.get(place.partition("/")[0])
+        if of_venue is not None:
+            of_venue.update(one.instrument_id for one in snapshot.positions)
+            of_venue.update(one.instrument_id for one in snapshot.orders)
+    if connections.oms is not None:
+        ours = oms_side(database, connections, connections.oms)
+        for place, instrument_id in ours.side.quantities:
+            held[place.partition("/")[0]].add(instrument_id)
+    return {name: names for name, names in held.items() if names}
 
 
 def compare(
@@ -145,9 +202,12 @@ def _booked(database: Database, read: _Read) -> PlaceLook:
     day = database.clock().date()
     if database.venue_cursors.get(read.place) is not None:
         booked = book_history(database, read.place, read.page, day)
+        # Lines of a page that was not taken come again, and are looked at then.
+        lines = () if booked.refused else read.page.lines
         return PlaceLook(
-            place=read.place, snapshot=read.snapshot, booked=booked, between=read.between
-        )
+            place=read.place, snapshot=read.snapshot, booked=booked, between=read.between,
+            lines=lines,
+        )  # fmt: skip
     if read.between or not (read.page.reading.is_complete and read.snapshot.reading.is_complete):
         failure = "it moved while it was read for the first time: it is opened in the next round"
         return PlaceLook(place=read.place, snapshot=None, booked=HistoryBooked(), failure=failure)

@@ -43,7 +43,11 @@ CONTRACT: Final = Contract(
         Column("reported_utc", Kind.INSTANT, "instant at which order management first said so",
                "UTC", optional=True),
     ),
-    key=("execution_id",),
+    # With its content: another one under the same name is for the inbox to keep beside the first.
+    key=(
+        "execution_id", "account_id", "instrument_id", "side", "quantity", "execution_price",
+        "executed_utc",
+    ),
     identifier="execution_id",
     threshold=Threshold(quarantined_share_max=1.0, quarantined_rows_free=0, accepted_rows_min=0),
     row_rules=present_iff("refers_to", "kind", _LATER, ("trade",)),

@@ -11,6 +11,7 @@ from engine.errors import BadPayload
 from engine.ports import Reading, VenueLedgerLine, VenueLedgerPage
 from infra.venues.binance import wire
 from infra.venues.binance.client import VENUE, BinanceClient, Call
+from infra.venues.binance.instruments import instrument_id
 from infra.venues.payloads import instant, to_milliseconds
 
 HISTORY_KEPT: Final = timedelta(days=89)
@@ -72,6 +73,7 @@ def _line(row: wire.Income) -> VenueLedgerLine:
         kind=row.income_type,
         booked_at=instant(row.time),
         reference=str(row.tran_id),
+        instrument_id=instrument_id(row.symbol) if row.symbol else "",
     )
 
 

@@ -11,6 +11,7 @@ from engine.errors import BadPayload
 from engine.ports import Reading, VenueLedgerLine, VenueLedgerPage
 from infra.venues.okx import wire
 from infra.venues.okx.client import VENUE, Call, OkxClient
+from infra.venues.okx.instruments import instrument_id
 from infra.venues.okx.places import Wallet
 from infra.venues.payloads import exact_decimal, instant, optional_decimal
 
@@ -116,6 +117,7 @@ def _line(row: wire.Bill) -> VenueLedgerLine:
         booked_at=instant(row.ts),
         reference=row.cl_ord_id,
         balance_after=optional_decimal(row.bal, name),
+        instrument_id=instrument_id(row.inst_id) if row.inst_id else "",
     )
 
 

@@ -42,7 +42,13 @@ class BinanceVenue:
 
     def __init__(self, town: VenueTown) -> None:
         self.name = NAME
-        self.book = VenueBook(NAME, town.market, contracts.listings(town.clock.started_at))
+        # Lines show eight decimals, so that is how exact a balance is.
+        self.book = VenueBook(
+            NAME,
+            town.market,
+            contracts.listings(town.clock.started_at),
+            decimals=dict.fromkeys(contracts.WALLET_ASSETS, 8),
+        )
         self.rails = Rails(self.book, town.chain, dict(contracts.WITHDRAWAL_FEES))
         self.identity = Identity(self.book)
         self.emails: dict[str, str] = {}
