@@ -54,7 +54,7 @@ class Life:
         return (
             TownAccount(
                 place=HOUSE_PLACE, account_id="house-deribit", client_id="house",
-                netting_set_id="house",
+                netting_set_id="house", role="house",
             ),
             TownAccount(
                 place=CLIENT_PLACE, account_id=f"{self.netting_set_id}-vault",

@@ -303,6 +303,38 @@ def _dask() -> Iterator[Finding]:
     yield Finding("dask", Health.OK, f"{place.settings.dask_address}, {n_workers} workers")
 
 
+def _connections() -> Iterator[Finding]:
+    from infra.connections import has_connections, read_connections
+    from tasks.orders import closes_from_connections
+    from tasks.workplace import workplace
+
+    settings = workplace().settings
+    if not has_connections(settings):
+        yield Finding("connections", Health.OK, "none: closes are read from files")
+        return
+    found = read_connections(settings.connections_path)
+    by_venue: dict[str, int] = {}
+    for account in found.account:
+        name = account.place.partition("/")[0]
+        by_venue[name] = by_venue.get(name, 0) + 1
+    told = ", ".join(f"{name} ({n} accounts)" for name, n in sorted(by_venue.items())) or "nobody"
+    terms = found.close
+    below = settings.market or terms.market
+    if closes_from_connections():
+        yield Finding(
+            "connections", Health.OK,
+            f"a scheduled close reads {told} within {terms.lag_minutes_max:g} min of the close, "
+            f"{terms.deadline_seconds:g} s each; histories, liquidity and agreements from {below}",
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "connections", Health.WARN,
+            f"{told} are connected, and scheduled closes are read from files",
+            "name a market of histories and agreements: PLIMSOLL_MARKET, or `market` under [close] "
+            f"of {settings.connections_path}",
+        )  # fmt: skip
+
+
 def _market() -> Iterator[Finding]:
     from pathlib import Path
 
@@ -353,5 +385,6 @@ _CHECKS: Final[tuple[tuple[str, Callable[[], Iterator[Finding]]], ...]] = (
     ("prefect", _prefect),
     ("dask", _dask),
     ("market", _market),
+    ("connections", _connections),
     ("last close", _last_close),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engine.times import close_of
+from infra.report.readings import reading_rows
 from infra.telemetry import Step, progress
 from tasks import artifacts
 from tasks.assessments import joint_hash
@@ -28,6 +30,21 @@ def ingest(run_id: str) -> None:
             for name, facts in facts_of(run_id, "ingest")["datasets"].items()
         ],
         "What was read, as delivered",
+    )
+    _show_readings(run_id)
+
+
+def _show_readings(run_id: str) -> None:
+    """Show what venues and custodians were asked, where the close was read through adapters."""
+    readings = workplace().store.read_frame(raw_path(run_id, "readings"))
+    if readings.empty:
+        return
+    business_date = workplace().database.runs.get(run_id).business_date
+    rows = reading_rows(readings, close_of(business_date))
+    lost = int((readings["state"] != "read").sum())
+    verdict = "all of it whole and in time" if not lost else f"{lost} not read, or kept out"
+    artifacts.show_table(
+        "readings", rows, f"What venues and custodians said for the close: {verdict}."
     )
 
 

@@ -15,6 +15,7 @@ from engine.times import close_of
 from infra.market.daily import DATASETS
 from infra.market.readings import reading_faults
 from infra.report.markdown import dataset_table, quality_table
+from infra.report.readings import BY_VENUE, venue_rows
 from infra.telemetry import Step, progress
 from tasks import artifacts
 from tasks.assessments import joint_hash
@@ -48,7 +49,28 @@ def validate_rows(run_id: str) -> None:
         "Every rule of the data contracts, broken ones first.",
         len(checks),
     )
+    _show_by_venue(run_id)
     _refuse(facts["refusals"])
+
+
+def _show_by_venue(run_id: str) -> None:
+    """Show by venue what was accepted and quarantined, where the close was read from venues."""
+    store = workplace().store
+    readings = store.read_frame(accepted_path(run_id, "readings"))
+    if readings.empty:
+        return
+    frames = {
+        name: (
+            store.read_frame(accepted_path(run_id, name)),
+            store.read_frame(f"{run_folder(run_id)}/quarantine/{name}.parquet"),
+        )
+        for name in BY_VENUE
+    }
+    artifacts.show_table(
+        "venues-read",
+        venue_rows(readings, frames),
+        "By venue or custodian: what was read, kept out and quarantined.",
+    )
 
 
 def accepted_path(run_id: str, dataset: str) -> str:
