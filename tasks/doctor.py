@@ -303,7 +303,8 @@ def _dask() -> Iterator[Finding]:
     yield Finding("dask", Health.OK, f"{place.settings.dask_address}, {n_workers} workers")
 
 
-def _connections() -> Iterator[Finding]:
+def examine_connections() -> Iterator[Finding]:
+    """Yield whether closes are read from venues, and what they would read."""
     from infra.connections import has_connections, read_connections
     from tasks.orders import closes_from_connections
     from tasks.workplace import workplace
@@ -385,6 +386,6 @@ _CHECKS: Final[tuple[tuple[str, Callable[[], Iterator[Finding]]], ...]] = (
     ("prefect", _prefect),
     ("dask", _dask),
     ("market", _market),
-    ("connections", _connections),
+    ("connections", examine_connections),
     ("last close", _last_close),
 )

@@ -27,6 +27,7 @@ from tests.integration.flows.test_flow_end_of_day import altered, answer, close,
 RUN = f"eod-{LAST_DATE}-1"
 
 
+@pytest.mark.slow
 def test_a_close_reads_the_venues_attests_them_and_is_replayed_without_them(
     prefect_server: PrefectServer,
     new_home: Path,
