@@ -17,6 +17,7 @@ from flows import (
     cli_intraday,
     cli_kill,
     cli_ledger,
+    cli_oms,
     cli_paying,
     cli_read,
     cli_reconcile,
@@ -61,6 +62,7 @@ cli_paying.register()
 cli_rules.register(app)
 cli_transfers.register(app)
 cli_reconcile.register(app)
+cli_oms.register(app)
 cli_kill.register(app)
 cli_alerts.register(app)
 cli_service.register(app)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from engine.errors import MissingDataError
-from infra.connections import Connections, has_connections, open_connections, read_connections
+from infra.connections import Connections, has_connections, open_connections
 from infra.db.canonical import canonical_json
-from infra.oms import FileTaken, Naming, inbox_folder, take_files
 from infra.reconciling import SCOPES, Look, Scope, look_at
 from infra.reconciling.attesting import attest_round
 from infra.report.amounts import exact
 from infra.rules import rule_book
 from infra.telemetry import code_version
 from infra.transfers import policy_in_force
+from tasks.oms import take_reports
 from tasks.rule_books import current_rules
 from tasks.workplace import Workplace, workplace
 
@@ -77,7 +77,7 @@ def reconcile_once() -> Reconciled:
         )
     # A second round at the same time would book the same lines: it waits its turn.
     with place.database.lease("reconcile"):
-        take_reports(place)
+        take_reports()
         started_at = place.database.clock()
         look = asyncio.run(_look(place))
         found = _recorded(place, look)
@@ -229,16 +229,6 @@ def reconciled_json(found: Reconciled) -> dict[str, Any]:
             for each in found.look.differences
         ],
     }
-
-
-def take_reports(place: Workplace) -> list[FileTaken]:
-    """Take the files that order management has dropped, where one is connected."""
-    oms = read_connections(place.settings.connections_path).oms
-    if oms is None:
-        return []
-    folder = inbox_folder(place.settings.home_path, oms)
-    naming = Naming(oms.accounts, oms.exchanges)
-    return take_files(place.database, oms.name, folder, naming)
 
 
 async def _look(place: Workplace) -> Look:

@@ -45,6 +45,8 @@ SAME_INSTANT: Final = timedelta(minutes=1)
 MISSING_AFTER: Final = timedelta(minutes=2)
 """A venue that has booked one account's funding has booked the others' by then."""
 _ROWS_SHOWN: Final = 50
+_SHOWN: Final = 6
+"""Decimals of amounts for people; the record is exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +262,10 @@ def _difference(check: FundingCheck) -> Difference:
     kind: Any = "missing_there" if check.verdict == "missing" else "funding"
     found = difference(
         FUNDING, kind, item, due, booked,
-        detail=f"due {exact(check.due_low)} to {exact(check.due_high)} {check.asset}: {check.why}",
+        detail=(
+            f"due {exact(check.due_low, _SHOWN)} to {exact(check.due_high, _SHOWN)} {check.asset}: "
+            f"{check.why}"
+        ),
     )  # fmt: skip
     evidence = evidence_of(*item, check.asset, check.booked, check.due_low, check.due_high)
     return replace(found, evidence=evidence)
@@ -272,9 +277,9 @@ def _row(check: FundingCheck) -> dict[str, str]:
         "Instrument": check.instrument_id,
         "At": f"{check.funded_at:%Y-%m-%d %H:%M:%S}",
         "Contracts": exact(check.quantity),
-        "Due from": exact(check.due_low),
-        "Due to": exact(check.due_high),
-        "Booked": "" if check.booked is None else exact(check.booked),
+        "Due from": exact(check.due_low, _SHOWN),
+        "Due to": exact(check.due_high, _SHOWN),
+        "Booked": "" if check.booked is None else exact(check.booked, _SHOWN),
         "Asset": check.asset,
         "Verdict": check.verdict.replace("_", " "),
     }
