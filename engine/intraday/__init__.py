@@ -11,8 +11,8 @@ from engine.intraday.changes import (
     TransferReport,
     VenueReport,
 )
-from engine.intraday.figures import LiveFigures
-from engine.intraday.live_book import Drift, LiveBook
+from engine.intraday.figures import Drift, LiveFigures
+from engine.intraday.live_book import LiveBook
 
 __all__ = [
     "AccountOwner",

@@ -59,3 +59,15 @@ class LiveFigures:
     reason: ObjectArray1D
     binding: ObjectArray1D
     is_releasable: BoolArray1D
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drift:
+    """How far what is kept was from what a full computation gives, when it was built anew.
+
+    ``largest`` is the largest distance of a running scenario total from the exact one, relative to
+    the gross size of the book; ``n_rebuilt`` counts books.
+    """
+
+    n_rebuilt: int
+    largest: float

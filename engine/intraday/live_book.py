@@ -7,13 +7,14 @@ gives on ``inputs``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from engine.arrays import BoolArray1D, Int64Array1D, ObjectArray1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.intraday.assembly import assembled
 from engine.intraday.bookkeeping import Bookkeeping
 from engine.intraday.changes import (
     CollateralReport,
@@ -25,16 +26,15 @@ from engine.intraday.changes import (
     TransferReport,
     VenueReport,
 )
-from engine.intraday.exact import Standing, fresh_of, required, requirements_of, terms_of
-from engine.intraday.figures import LiveFigures
+from engine.intraday.exact import Standing, required, requirements_of
+from engine.intraday.figures import Drift, LiveFigures
 from engine.intraday.frames import NO_COLLATERAL, collateral_frame, position_set
 from engine.intraday.holdings import Holdings
 from engine.intraday.kept import Circumstances, Kept, figures_of
-from engine.intraday.lasting import Lasting
 from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket, Moved
 from engine.intraday.pledged import counted_quantities
-from engine.intraday.reported import all_pledges, confirmed_collateral
+from engine.intraday.reported import confirmed_collateral
 from engine.intraday.state import (
     VERSION,
     State,
@@ -42,27 +42,14 @@ from engine.intraday.state import (
     holdings_state,
     require_version,
     restore_holdings,
-    restore_trust,
     trust_state,
 )
-from engine.intraday.trust import Trust
 from engine.intraday.unsettled import unsettled_usd
 from engine.intraday.venue_demands import VenueReports, demanded, demands_of
+from engine.intraday.watching import Watch
 from engine.portfolio import portfolio
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, LastFresh, PositionSet, Snapshot
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Drift:
-    """How far what is kept was from what a full computation gives, when it was built anew.
-
-    ``largest`` is the largest distance of a running scenario total from the exact one, relative to
-    the gross size of the book; ``n_rebuilt`` counts books.
-    """
-
-    n_rebuilt: int
-    largest: float
 
 
 class LiveBook:
@@ -78,6 +65,8 @@ class LiveBook:
         self._kept = Kept.of(n)
         self._in_doubt: BoolArray1D = np.ones(n, dtype=np.bool_)
         self._n_changes = 0
+        has_venues = not positions.accounts.empty
+        self._watch = Watch(market, book, standing.terms, standing.rules, has_venues)
 
     @classmethod
     def open(
@@ -99,7 +88,8 @@ class LiveBook:
         book = portfolio(market.prepared, positions, collateral, rules)
         names = tuple(book.netting_sets["netting_set_id"].astype(str))
         holdings = Holdings(positions, collateral, names, market.prepared.instrument_id)
-        return cls._of(market, holdings, Layout.of(book), (rules, last_fresh), positions)
+        parts = assembled(market, holdings, Layout.of(book), (rules, last_fresh))
+        return cls(market, *parts, positions)
 
     @classmethod
     def load(
@@ -133,44 +123,11 @@ class LiveBook:
         holdings = Holdings(nothing, CollateralSet(NO_COLLATERAL), names, known)
         restore_holdings(holdings, state, len(known))
         layout = Layout.restored(state)
-        book = cls._of(market, holdings, layout, (rules, last_fresh), positions, state)
+        parts = assembled(market, holdings, layout, (rules, last_fresh), state)
+        book = cls(market, *parts, positions)
         book._reports.restore(state, pd.Timestamp(snapshot.business_date))
         book._n_changes = int(state["n_changes"][0])
         return book
-
-    @classmethod
-    def _of(
-        cls,
-        market: LiveMarket,
-        holdings: Holdings,
-        layout: Layout,
-        terms_in_force: tuple[RuleBook, LastFresh | None],
-        positions: PositionSet,
-        state: State | None = None,
-    ) -> LiveBook:
-        rules, last_fresh = terms_in_force
-        names, fresh = holdings.netting_sets.texts, last_fresh or LastFresh()
-        terms = terms_of(names, rules, market.prepared)
-        trust = Trust(len(names), rules.house.degraded)
-        if state is not None:
-            restore_trust(trust, state)
-        book = Bookkeeping(
-            market=market,
-            holdings=holdings,
-            layout=layout,
-            trust=trust,
-            pledges=all_pledges(holdings, trust, rules, market.prepared.assets),
-            lasting=Lasting.of(market.prepared, names, terms),
-        )
-        standing = Standing(
-            terms=terms,
-            layout=layout,
-            rules=rules,
-            last_fresh=fresh,
-            business_date=market.business_date,
-            fresh=fresh_of(fresh, names, rules.house.hold, market.business_date),
-        )
-        return cls(market, book, standing, positions)
 
     def save(self) -> State:
         """Return the state as arrays: the same bytes for the same state."""
@@ -281,13 +238,42 @@ class LiveBook:
             fresh = self.figures(newly)
             self._book.trust.set_floor(newly, fresh.requirement, fresh.owed)
         touched = self._book.degrade(degradation, members)
+        self._watch.changed(touched)
         self._n_changes += 1
         self._doubt(touched)
         return touched
 
+    def watch(self, rows: Int64Array1D, low: Float64Array1D, high: Float64Array1D) -> None:
+        """Say inside which band of utilisation nothing is to be decided on netting sets.
+
+        ``engine.policies.utilisation`` of what is owed and ``LiveFigures.cover``. A netting set
+        that nobody watches is screened in whenever anything that concerns it moves.
+
+        Raises
+        ------
+        ModelInputError
+            If a band is empty or reaches above 2.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        self._watch.set(rows, low, high)
+        current = rows[self._kept.is_current[rows]]
+        self._watch.looked_at(self._stored(current))
+        self._in_doubt[rows[~self._kept.is_current[rows]]] = True
+
+    def bands(self, rows: Int64Array1D) -> tuple[Float64Array1D, Float64Array1D]:
+        """Return the ends of the bands that are watched; NaN where nobody has said."""
+        return self._watch.low[rows], self._watch.high[rows]
+
     def screened(self) -> Int64Array1D:
-        """Return the netting sets whose figures may have passed their next level."""
-        return np.flatnonzero(self._in_doubt)
+        """Return the netting sets whose figures may have left the band that is watched.
+
+        Those that have changed since their figures were last computed, without those that a bound
+        proves to be inside still (``engine.intraday.screening``).
+        """
+        old = ~self._kept.is_current
+        if not old.any():
+            return np.flatnonzero(self._in_doubt)
+        return np.flatnonzero(old & (self._in_doubt | self._watch.may_have_left()))
 
     def figures(self, rows: Int64Array1D | None = None) -> LiveFigures:
         """Return the exact figures of chosen netting sets, or of all."""
@@ -297,8 +283,9 @@ class LiveBook:
         old = np.unique(rows[~self._kept.is_current[rows]])
         if len(old):
             self._compute(old)
+            self._watch.looked_at(self._stored(old))
         self._in_doubt[rows] = False
-        return figures_of(self._kept, rows, self._book.trust, self._circumstances())
+        return self._stored(rows)
 
     def requirements(self, rows: Int64Array1D) -> pd.DataFrame:
         """Return ``Assessment.requirements`` of chosen netting sets, with exact call amounts.
@@ -321,8 +308,12 @@ class LiveBook:
 
     def rebuild(self) -> Drift:
         """Build everything that is kept anew and return how far it had drifted."""
+        self.figures()
         self._book.layout.compact()
         self._book.pledges.compact()
+        self._watch.rebuild()
+        every = np.arange(self._book.layout.n_netting_sets)
+        self._watch.looked_at(self._stored(every))
         return Drift(n_rebuilt=0, largest=0.0)
 
     def _snapshot(self) -> Snapshot:
@@ -330,8 +321,13 @@ class LiveBook:
 
     def _noted(self, netting_set: int) -> int:
         self._n_changes += 1
+        self._watch.changed(np.array([netting_set], dtype=np.int64))
         self._doubt(np.array([netting_set], dtype=np.int64))
         return netting_set
+
+    def _old(self, rows: Int64Array1D) -> None:
+        """Note figures that are not of now; the screen says whether that matters."""
+        self._kept.is_current[rows] = False
 
     def _doubt(self, rows: Int64Array1D) -> None:
         self._kept.is_current[rows] = False
@@ -340,16 +336,19 @@ class LiveBook:
     def _take_in(self, moved: Moved) -> None:
         self._n_changes += 1
         market, holdings = self._market.prepared, self._book.holdings
-        self._doubt(self._book.with_usability(moved))
+        anew = self._book.with_usability(moved)
+        self._watch.changed(anew)
+        self._doubt(anew)
+        self._watch.follow(moved)
         is_moved = np.zeros(len(market.assets), dtype=np.bool_)
         is_moved[self._market.underlyings_of(moved)] = True
-        self._doubt(self._book.layout.holders(is_moved))
+        self._old(self._book.layout.holders(is_moved))
         if len(moved.asset):
             names = {market.assets[row] for row in moved.asset.tolist()}
             codes = [code for code, name in enumerate(holdings.assets.texts) if name in names]
             pledged = holdings.collateral
-            self._doubt(np.unique(pledged["owner"][np.isin(pledged["asset"], codes)]))
-            self._doubt(np.flatnonzero(np.isin(self._standing.terms.currency_row, moved.asset)))
+            self._old(np.unique(pledged["owner"][np.isin(pledged["asset"], codes)]))
+            self._old(np.flatnonzero(np.isin(self._standing.terms.currency_row, moved.asset)))
 
     def _compute(self, rows: Int64Array1D) -> None:
         """Compute and keep the figures of ``rows``, ascending."""
@@ -380,6 +379,9 @@ class LiveBook:
             rows,
             self._rules,
         )
+
+    def _stored(self, rows: Int64Array1D) -> LiveFigures:
+        return figures_of(self._kept, rows, self._book.trust, self._circumstances())
 
     def _circumstances(self) -> Circumstances:
         return Circumstances(self._book.layout.has_break, self._standing.terms.takes_larger)

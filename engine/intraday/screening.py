@@ -1,0 +1,191 @@
+"""Which netting sets may have passed their next level: a bound that needs no scenario.
+
+A requirement is made of maxima, sums and means of the P&L of positions, so it moves no further
+than they do. With A the sum of absolute quantity times largest P&L change over the positions of
+a book, and B, G, C the same over the stress, gap and grid columns (``movement``):
+
+- an expected shortfall is a mean over the worst outcomes: of a leg, of the netted legs and of
+  these with collateral it changes by at most what its positions do (sup norm);
+- core and offset are ``alone + max(netted, cap netted + (1 - cap) gross)``: at most A;
+- with the stress weight w, the buffer rate b and the gap share s the total is piecewise linear in
+  base, stressed loss and gap loss; its slope in the base lies between ``1 - w - s`` and ``1 + b``,
+  in the stressed loss between 0 and w, in the gap loss between 0 and s: at most
+  ``max(1 + b, 1 + max(w + s - 1, 0)) A + w B + s G``;
+- combined gap losses ``sqrt(g' R g)`` are a seminorm where R is positive semi-definite with
+  entries of at most 1: they change by at most the sum of the changes of g. A grid that binds adds C
+  by the same rule;
+- the wrong-way add-on is the positive part of a difference of two shortfalls, of which one stands
+  in the base already: where a book has collateral that can fall, once more A, and what the
+  collateral rows change;
+- half spreads are linear. Market impact ``k x sqrt(max(x / V - free, 0))`` of the net exposure x
+  has no finite slope at the free share; with D a bound on the change of x it changes by at most
+  ``k (D sqrt((x + D) / V) + x sqrt(D / V))``, and by nothing while ``(x + D) / V <= free``;
+- of several books the worst one is owed: the largest of their bounds;
+- collateral value changes by at most ``1 + sum of the concentration limits`` times the change of
+  what lies there at market: a cap that binds passes on what the others gain or lose.
+
+A netting set is safe while its bound stays below its distance to the nearer end of the band of
+utilisation that is watched. What has no such bound here is never called safe: venue margins that
+count, holds, distrust, and netting sets that nobody watches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
+from engine.intraday.layout import Layout
+from engine.intraday.movement import Movement
+from engine.kernels.tail import COLLATERAL
+from engine.market import PreparedMarket
+from engine.rules import Gap, HouseParameters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exposures:
+    """Exposures, one row per netting set and asset; rows of a netting set follow each other.
+
+    ``gross`` is absolute exposure to the underlying, ``net`` absolute net delta, of the worst book;
+    ``pledged`` is what moves with the asset's USD rate. [USD at the reference]
+    """
+
+    ptr: Int64Array1D
+    asset: Int64Array1D
+    gross: Float64Array1D
+    net: Float64Array1D
+    pledged: Float64Array1D
+    has_pledge: BoolArray1D
+    """By netting set: whether collateral that may fall beyond its haircut stands in its books."""
+
+
+def position_exposures(
+    layout: Layout, market: PreparedMarket, scale: Float64Array1D
+) -> tuple[dict[str, Float64Array1D], BoolArray1D]:
+    """Return gross and net exposure by netting set and underlying, flat, and who pledges."""
+    rows, leg_asset, group_set, _ = layout.all_rows()
+    n_assets, n_sets = len(market.assets), layout.n_netting_sets
+    leg_of = np.repeat(np.arange(rows.n_legs), np.diff(rows.leg_ptr))
+    is_held = (rows.leg_role != COLLATERAL)[leg_of]
+    row = np.minimum(rows.index, market.n_instruments - 1)
+    size = np.where(is_held, np.abs(rows.weight) * scale[row], 0.0)
+    delta = np.where(is_held, rows.weight * market.delta_notional[row], 0.0)
+    gross = np.bincount(leg_of, weights=size, minlength=rows.n_legs)
+    net = np.abs(np.bincount(leg_of, weights=delta, minlength=rows.n_legs))
+    leg_set = group_set[np.repeat(np.arange(rows.n_groups), np.diff(rows.group_ptr))]
+    is_pledge = leg_asset < 0
+    key = leg_set * n_assets + np.maximum(leg_asset, 0)
+    flat = {"gross": np.zeros(n_sets * n_assets), "net": np.zeros(n_sets * n_assets)}
+    np.maximum.at(flat["gross"], key[~is_pledge], gross[~is_pledge])
+    np.maximum.at(flat["net"], key[~is_pledge], net[~is_pledge])
+    has_pledge = np.zeros(n_sets, dtype=np.bool_)
+    has_pledge[leg_set[is_pledge]] = True
+    return flat, has_pledge
+
+
+def exposures_of(
+    flat: dict[str, Float64Array1D], pledged: Float64Array1D, has_pledge: BoolArray1D
+) -> Exposures:
+    """Return the exposures that are not zero, by netting set."""
+    n_sets = len(has_pledge)
+    n_assets = len(pledged) // max(n_sets, 1)
+    key = np.flatnonzero((flat["gross"] > 0.0) | (pledged > 0.0))
+    owner = key // n_assets
+    return Exposures(
+        ptr=np.searchsorted(owner, np.arange(n_sets + 1)).astype(np.int64),
+        asset=(key % n_assets).astype(np.int64),
+        gross=flat["gross"][key],
+        net=flat["net"][key],
+        pledged=pledged[key],
+        has_pledge=has_pledge,
+    )
+
+
+class Screen:
+    """Bounds of all netting sets since their figures were last computed."""
+
+    def __init__(
+        self, exposures: Exposures, market: PreparedMarket, house: HouseParameters
+    ) -> None:
+        self._held, self._market, self._house = exposures, market, house
+        tools = house.anti_procyclicality
+        buffer = 0.0 if tools.buffer_released else tools.buffer_rate
+        excess = max(tools.stress_weight + house.gap.share - 1.0, 0.0)
+        owner = np.repeat(np.arange(len(exposures.has_pledge)), np.diff(exposures.ptr))
+        self._owner = owner
+        self._of_tail = max(1.0 + buffer, 1.0 + excess) + exposures.has_pledge[owner]
+        self._reach: Float64Array2D = np.zeros((4, len(exposures.asset)))
+        # Without a positive semi-definite matrix the gap losses are no seminorm.
+        self.is_sound = is_seminorm(house.gap, market.assets)
+
+    def looked_at(self, rows: Int64Array1D, movement: Movement) -> None:
+        """Note that the figures of ``rows`` are of now."""
+        held = self._held
+        for row in rows.tolist():
+            span = slice(int(held.ptr[row]), int(held.ptr[row + 1]))
+            self._reach[:, span] = _measures(movement)[:, held.asset[span]]
+
+    def rebased(self, assets: Int64Array1D, movement: Movement) -> None:
+        """Note that the reference of some assets is about to be taken anew."""
+        at = np.flatnonzero(np.isin(self._held.asset, assets))
+        self._reach[:, at] += _measures(movement)[:, self._held.asset[at]]
+
+    def bounds(self, movement: Movement) -> Float64Array1D:
+        """Return by how much each netting set's distance to a level may have shrunk. [USD]
+
+        Rows moved by at most the movement now plus that at the time when they were looked at.
+        """
+        held, market, house = self._held, self._market, self._house
+        tail, other, delta, rate = self._reach + _measures(movement)[:, held.asset]
+        change = held.gross * (self._of_tail * tail + other) + held.pledged * rate
+        volume = market.average_daily_volume[held.asset]
+        moved = held.gross * delta
+        whole = held.net + held.gross * movement.delta_in_all[held.asset] + moved
+        impact = house.liquidity.impact_coefficient * market.daily_volatility[held.asset]
+        impact = impact * (moved * np.sqrt(whole / volume) + whole * np.sqrt(moved / volume))
+        is_free = whole / volume <= house.liquidity.volume_share_free
+        change = change + np.where(is_free, 0.0, impact)
+        total = np.bincount(self._owner, weights=change, minlength=len(held.has_pledge))
+        # Room for what the additions round.
+        bound: Float64Array1D = total.astype(np.float64) * (1.0 + 1e-9)
+        return bound
+
+
+def distances(
+    owed: Float64Array1D,
+    cover: Float64Array1D,
+    allowances: tuple[Float64Array1D, Float64Array1D],
+    band: tuple[Float64Array1D, Float64Array1D],
+) -> Float64Array1D:
+    """Return how far each netting set is from the nearer end of its band; -1 where nobody watches.
+
+    With E owed, C cover, T threshold and A independent amount, the band holds while
+    ``low (C + T) <= E + A < high (C + T)`` and ``A < high C``.
+    """
+    threshold, independent = allowances
+    low, high = band
+    need = owed + independent
+    up = high * (cover + threshold) - need
+    up = np.where(independent > 0.0, np.minimum(up, high * cover - independent), up)
+    down = np.where(low > 0.0, need - low * (cover + threshold), np.inf)
+    distance = np.minimum(up, down)
+    found: Float64Array1D = np.where(np.isfinite(distance) & (distance > 0.0), distance, -1.0)
+    return found
+
+
+def is_seminorm(gap: Gap, assets: tuple[str, ...]) -> bool:
+    """Return whether the correlations of all assets together are positive semi-definite."""
+    n = len(assets)
+    matrix = np.full((n, n), gap.correlation_default)
+    place = {asset: row for row, asset in enumerate(assets)}
+    for i, first in enumerate(gap.correlation_assets):
+        for j, second in enumerate(gap.correlation_assets):
+            if first in place and second in place:
+                matrix[place[first], place[second]] = gap.correlation[i][j]
+    np.fill_diagonal(matrix, 1.0)
+    return bool(np.linalg.eigvalsh(matrix).min(initial=0.0) >= -1e-9)
+
+
+def _measures(movement: Movement) -> Float64Array2D:
+    return np.stack([movement.tail, movement.other, movement.delta, movement.rate])
