@@ -67,6 +67,7 @@ def status(as_json: Json = False) -> None:
 def _show_kill(report: KillReport, as_json: bool) -> None:
     from flows.terminal import show, show_json, tell
     from tasks import transfers as desk
+    from tasks.reduction_tables import orders_table
     from tasks.transfer_tables import transfers_table
 
     if as_json:
@@ -78,6 +79,7 @@ def _show_kill(report: KillReport, as_json: bool) -> None:
                 "since": report.status.since and report.status.since.isoformat(),
                 "disarm_requested_by": report.status.disarm_requested_by,
                 "in_flight": [desk.record_as_json(one) for one in report.in_flight],
+                "orders": [one.order_key for one in report.orders],
                 "obstacle": report.obstacle,
             }
         )
@@ -88,7 +90,8 @@ def _show_kill(report: KillReport, as_json: bool) -> None:
              "`plimsoll kill disarm --reason ...`")  # fmt: skip
     if report.obstacle:
         tell(f"what is in flight cannot be listed now: {report.obstacle}")
-    elif report.in_flight:
+    elif report.in_flight or report.orders:
         show(transfers_table(report.in_flight))
+        show(orders_table(report.orders))
     else:
         tell("nothing is in flight")

@@ -12,16 +12,18 @@ from tasks.principals import principal
 from tasks.workplace import workplace
 
 if TYPE_CHECKING:
+    from infra.db.reduction_records import OrderRecord
     from infra.db.transfers import TransferRecord
 
 
 @dataclass(frozen=True, slots=True)
 class KillReport:
-    """The switch, what is in flight, and why the database could not be asked, if so."""
+    """The switch, transfers and orders in flight, and why the database could not be asked."""
 
     status: KillStatus
     in_flight: tuple[TransferRecord, ...]
     obstacle: str = ""
+    orders: tuple[OrderRecord, ...] = ()
 
 
 def arm(reason: str) -> KillReport:
@@ -51,6 +53,7 @@ def _switch() -> KillSwitch:
 
 
 def _report(switch: KillSwitch) -> KillReport:
+    from infra.db.reduction_queries import live_orders_within
     from infra.outbound import armed_within
     from tasks.transfers import desk_of
 
@@ -62,7 +65,9 @@ def _report(switch: KillSwitch) -> KillReport:
         with place.database.reading() as connection:
             recorded = armed_within(connection)
         flying = tuple(desk_of(place).in_flight())
+        with place.database.reading() as connection:
+            orders = tuple(live_orders_within(connection))
     except StateError as error:
         return KillReport(found, (), str(error))
     # Armed by a process with another home: the database was told, this file was not.
-    return KillReport(found if found.is_armed else recorded, flying)
+    return KillReport(found if found.is_armed else recorded, flying, orders=orders)

@@ -178,8 +178,7 @@ class ReductionDesk:
                     value=decision.filled_lots,
                     limit=f"0 to {order.lots}",
                 )
-            state = "not_executed" if not decision.filled_lots else "cancelled"
-            state = "filled" if decision.filled_lots == order.lots else state
+            state = "filled" if decision.filled_lots == order.lots else "cancelled"
             cause = Cause(actor=decision.principal, reason=decision.reason)
             order = self._steps.ended(
                 connection, order, state, cause, filled_lots=decision.filled_lots, look_at=None
