@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.errors import BadPayload
@@ -19,6 +21,11 @@ from infra.simulator.venues.connecting import connect_home
 from infra.simulator.venues.core.faults import Fault, FaultKind
 from infra.simulator.venues.core.town import TownParameters, VenueTown
 from infra.simulator.venues.streets import build_town
+from infra.venues.binance import day as binance
+from infra.venues.deribit import day as deribit
+from infra.venues.okx import day as okx
+from infra.venues.okx.wire import IndexTicker
+from infra.venues.payloads import decode
 
 STILL = TownParameters(seed=3, tick_seconds=0.0, speed=0.0)
 PERPETUALS = {
@@ -124,3 +131,24 @@ def test_an_hour_of_funding_that_is_missing_is_no_day_of_funding(
                 await venues["deribit"].day.funding([PERPETUALS["deribit"]], *DAY)
 
     asyncio.run(act())
+
+
+REAL = {
+    "deribit/docs__public_get_funding_rate_history": (list[deribit._Funding], "result"),
+    "deribit/docs__public_get_delivery_prices": (deribit._Deliveries, "result"),
+    "binance/it__http_futures_market_funding_rate": (list[binance._Funding], ""),
+    "binance/it__http_futures_market_asset_index": (binance._AssetIndex, ""),
+    "okx/http_get_funding_rate_history": (list[okx._Funding], "data"),
+    "okx/http_get_index_price": (list[IndexTicker], "data"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_what_venues_really_sent_is_read(name: str, real_data: Path) -> None:
+    path = real_data / "venue_payloads" / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there")
+    kind, member = REAL[name]
+    content = json.loads(path.read_bytes())
+    body = json.dumps(content[member] if member else content)
+    assert decode(msgspec.json.Decoder(kind), body, name)

@@ -353,6 +353,25 @@ def test_quarantined_position_holds_its_netting_set() -> None:
     assert row_of(found, "B")["status"] == "assessed"
 
 
+@pytest.mark.parametrize("dataset", ["positions", "open_orders"])
+def test_netting_set_that_lost_all_it_holds_is_held_and_not_absent(dataset: str) -> None:
+    arguments = (
+        small.position_set(("B", ETH, 1.0)),
+        small.collateral_set(("A", "USD", 5e6)),
+        small.rules(small.agreement("A"), small.agreement("B")),
+        last_fresh("A", 1e6),
+    )
+    lost = pd.concat([quarantined(dataset, "A"), quarantined(dataset, "no netting set")])
+    found = assess(small.snapshot(faults=lost), *arguments)
+    row = row_of(found, "A")
+    assert (row["status"], row["n_positions"]) == ("held", 0)
+    assert row["requirement"] == pytest.approx(1.1e6)
+    assert row["call_action"] == "blocked" and len(found.requirements) == 2
+    # Without collateral either nothing else would speak of it.
+    bare = (arguments[0], small.collateral_set(), *arguments[2:])
+    assert row_of(assess(small.snapshot(faults=lost), *bare), "A")["status"] == "held"
+
+
 @pytest.mark.parametrize(("identifier", "blocked"), [("A", ["A"]), ("", ["A", "B"])])
 def test_quarantined_collateral_blocks_returns(identifier: str, blocked: list[str]) -> None:
     found = margined(
