@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.web.configuration import WebSettings
@@ -97,8 +98,8 @@ class Guard:
         return f"the body is larger than {self._settings.body_bytes_max} bytes"
 
 
-class _TooLarge(Exception):
-    pass
+class _TooLarge(HTTPException):
+    """Of a kind that whoever reads the body lets pass."""
 
 
 class _Bounded:
@@ -112,7 +113,7 @@ class _Bounded:
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
-                raise _TooLarge
+                raise _TooLarge(413, "the body is too large")
         return message
 
 

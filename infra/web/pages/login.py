@@ -89,7 +89,7 @@ def confirm(request: Request) -> Response:
     if not is_password(form.get("password", ""), known[1] if known else None):
         web.database.web_sessions.failed(who.name, address)
         return page(
-            request, "confirm.html", status=401, fault="The password does not fit.", next=sent_on
+            request, "confirm.html", status=422, fault="The password does not fit.", next=sent_on
         )
     web.database.web_sessions.succeeded(who.name)
     web.database.web_sessions.confirm(who.session_hash)
