@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,8 +29,10 @@ from infra.db.executions import OpeningLine, Reported, Unreadable
 from infra.db.funding import FundingCheck
 from infra.db.ledger import Entry
 from infra.db.ledger_attestations import attest
+from infra.db.reduction_records import NewReduction
 from infra.db.tables import Base, CallRow, RequirementRow
 from infra.db.web_tables import UserRow  # noqa: F401  (its tables are compared)
+from infra.reduction import ReductionDesk
 from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
 from infra.transfers import KillSwitch
 from tests.integration.db.call_facts import act, with_terms
@@ -49,6 +52,7 @@ from tests.integration.db.facts import (
 from tests.integration.db.loop_facts import batch, lead, message
 from tests.integration.db.sets import recorded
 from tests.processes import race
+from tests.worlds.reductions import intent, policy
 
 VERSIONS = Path(__file__).parents[3] / "infra" / "db" / "migrations" / "versions"
 NEWEST = max(path.name[1:5] for path in VERSIONS.glob("v*.py"))
@@ -61,7 +65,8 @@ APPEND_ONLY = (
     "whitelist_events", "kill_switch_events", "ledger_holds", "ledger_hold_resolutions",
     "ledger_attestations", "intraday_events", "oms_executions", "oms_conflicts", "oms_quarantine",
     "oms_openings", "oms_files", "oms_channel_events", "funding_checks", "break_acceptances",
-    "intraday_inbox", "intraday_decisions", "intraday_calls",
+    "intraday_inbox", "intraday_decisions", "intraday_calls", "reduction_legs",
+    "reduction_approvals", "reduction_events",
     "alerts", "alert_members", "alert_tellings", "alert_acknowledgements",
 )  # fmt: skip
 
@@ -106,10 +111,23 @@ def fill(database: Database) -> Database:
     done = database.intraday_commits.commit(replace(within_the_day, messages=[message(1)]))
     assert (len(done.issued), done.inbox_position, done.n_events) == (1, 1, 1)
     fill_order_management(database)
+    fill_reductions(database)
     fill_alerts(database)
     proposal = database.proposals.propose("brackets", "alice", [one], {})
     database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
     return database
+
+
+def fill_reductions(database: Database) -> None:
+    """Add a plan that somebody has approved."""
+    desk = ReductionDesk(database, policy(), KillSwitch(Path(tempfile.mkdtemp())))
+    plan = desk.propose(
+        NewReduction(
+            intent=intent(), mode="approval", status="restores", cost=Decimal(1), figures={},
+            proposer="alice", reason="test", valid_until=database.clock() + timedelta(hours=1),
+        )
+    )  # fmt: skip
+    desk.approve(plan.plan_id, "bob", plan.payload_hash)
 
 
 def fill_alerts(database: Database) -> None:

@@ -241,6 +241,7 @@ def test_i48_the_kill_switch_stops_a_running_reduction_at_once(
     at_the_venue(story, database, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_i47_a_liquidation_under_way_is_not_topped_up(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
