@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+import pandas as pd
+
 from engine.errors import StateError
 from infra.market.connected.frames import SourceFrames
 from infra.store import Store
@@ -98,6 +100,19 @@ class Archive:
         }
         return SourceFrames(source, frames, is_whole=is_whole)
 
+    def keep_closes(self, closes: pd.DataFrame, business_date: date) -> None:
+        """Write the day's closes, as the price history of later dates needs them."""
+        path = self._closes_path(business_date)
+        self.store.write_text(f"{path}.sha256", self.store.write_frame(path, closes))
+
+    def closes(self, business_date: date) -> pd.DataFrame | None:
+        """Return the closes of a date, verified; None if it was never put together."""
+        path = self._closes_path(business_date)
+        if not self.store.exists(f"{path}.sha256"):
+            return None
+        digest = self.store.read_text(f"{path}.sha256")
+        return self.store.read_frame(path, content_hash=digest)
+
     def dates(self, before: date) -> list[date]:
         """Return the dates earlier than ``before`` of which anything was read, newest first."""
         return sorted({day for day in self._dates() if day < before}, reverse=True)
@@ -107,6 +122,9 @@ class Archive:
             parts = path.split("/")
             if parts[-1] == _CONTENTS:
                 yield date.fromisoformat(parts[1])
+
+    def _closes_path(self, business_date: date) -> str:
+        return f"{FOLDER}/{business_date.isoformat()}/closes.parquet"
 
     def _attempts(self, business_date: date, source: str) -> list[int]:
         folder = f"{FOLDER}/{business_date.isoformat()}/{source}"

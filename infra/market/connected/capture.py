@@ -77,14 +77,20 @@ def captured(
     if absent:
         raise MissingDataError(
             f"{', '.join(absent)}: not read for {business_date}, and venues say what is now: the "
-            f"close was at {close:%Y-%m-%dT%H:%M}Z, {abs(lag).total_seconds() / 60:.0f} min "
-            f"{'ago' if lag > timedelta(0) else 'from now'}, limit {terms.lag_minutes_max:g} min; "
+            f"close was at {close:%Y-%m-%dT%H:%M}Z, {_distance(lag)}, limit "
+            f"{terms.lag_minutes_max:g} min; "
             "close the date from files with --market, or let `plimsoll serve` read it in time",
             identifier=absent[0],
             value=str(business_date),
             limit=f"{terms.lag_minutes_max:g} min",
         )
     return {name: frames for name, frames in found.items() if frames is not None}
+
+
+def _distance(lag: timedelta) -> str:
+    minutes = abs(lag).total_seconds() / 60
+    told = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    return f"{told} ago" if lag > timedelta(0) else f"{told} from now"
 
 
 def connected_sources(settings: Settings) -> list[str]:

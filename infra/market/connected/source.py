@@ -98,7 +98,8 @@ class ConnectedSource:
             settings = self.installation.settings
             names = connected_sources(settings)
             document = read_connections(settings.connections_path)
-            earlier = Earlier(Archive(self.installation.store), business_date, names)
+            archive = Archive(self.installation.store)
+            earlier = Earlier(archive, business_date, names)
             held = self._held(business_date, earlier)
             sources = captured(self.installation, business_date, held)
             frames = assembled(
@@ -112,6 +113,7 @@ class ConnectedSource:
                     terms=document.close,
                 )
             )
+            archive.keep_closes(_closes(frames.frames, business_date), business_date)
             self._days[business_date] = _Day(sources, frames, _origin(sources, frames.notes))
         return self._days[business_date]
 
@@ -165,11 +167,16 @@ class ConnectedSource:
                 "market directory with --market, or `market` under [close] of the connections file",
                 identifier="price_history",
             )
-        dates = Archive(self.installation.store).dates(business_date)
-        parts = [_closes(day.frames.frames, business_date)]
-        parts += [_closes(self.day_before(earlier), earlier) for earlier in dates]
-        own = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
         days = read_column(below.frame["date"], Kind.DATE).values
+        archive = Archive(self.installation.store)
+        told = set(days.dropna().dt.date)
+        earlier = [found for found in archive.dates(business_date) if found not in told]
+        kept = [archive.closes(found) for found in earlier]
+        parts = [
+            _closes(day.frames.frames, business_date),
+            *(one for one in kept if one is not None),
+        ]
+        own = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
         known = set(zip(days, as_text(below.frame["asset"]), strict=True))
         is_new = [
             pair not in known for pair in zip(own["date"], own["asset"], strict=True)
@@ -178,23 +185,6 @@ class ConnectedSource:
         n_days = new["date"].nunique()
         origin = f"{below.origin}; {n_days} {'date' if n_days == 1 else 'dates'} as read here"
         return raw_rows(_joined(new, below.frame), origin if n_days else below.origin)
-
-    def day_before(self, earlier: date) -> Mapping[str, pd.DataFrame]:
-        """Return indices and rates of an earlier date, as kept; nothing is read for it."""
-        found = self._days.get(earlier)
-        if found is not None:
-            return found.frames.frames
-        names = connected_sources(self.installation.settings)
-        archive = Archive(self.installation.store)
-        sources = {name: archive.find(earlier, name) for name in names}
-        known = {name: one for name, one in sources.items() if one is not None}
-        nothing = empty_frame(contract("instruments"))
-        return assembled(
-            DayInputs(
-                business_date=earlier, sources=known, earlier=(), accounts={},
-                held=frozenset(), expired=nothing, terms=self._terms(),
-            )
-        ).frames  # fmt: skip
 
     def _accounts(self, business_date: date) -> pd.DataFrame:
         """Return the accounts of the connections file, in force from the date on."""

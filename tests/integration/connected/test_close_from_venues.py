@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from engine.assessment import Assessment
 from engine.errors import MissingDataError
 from infra.market.connected import ConnectedSource
+from infra.market.connected.archive import Archive
 from infra.market.daily import DATASETS
 from infra.market.source import open_source
 from infra.store import open_store
@@ -125,13 +127,25 @@ def test_the_history_below_gets_the_closes_that_were_read_here(
         (short / path.name).symlink_to(path)
     history = pd.read_parquet(below / "price_history.parquet")
     (short / "price_history.parquet").unlink()
-    history[history["date"] < pd.Timestamp(LAST_DATE)].to_parquet(short / "price_history.parquet")
+    day_before = pd.Timestamp(LAST_DATE - timedelta(days=1))
+    history[history["date"] < day_before].to_parquet(short / "price_history.parquet")
     source = opened(market=short)
-    rows = source.read("price_history", LAST_DATE).frame
-    today = rows[rows["date"] == pd.Timestamp(LAST_DATE)].set_index("asset")
     indices = source.read("index_prices", LAST_DATE).frame.set_index("asset")["index_price"]
-    assert today.loc["BTC", "close"] == indices["BTC"]
-    assert set(today.index) == {"BTC", "ETH", "SOL", "USDC", "USDT"}
+    # A date that was read here before, and a history that has not been brought up to it.
+    kept = Path(source.installation.settings.home) / "readings"
+    shutil.copytree(kept / LAST_DATE.isoformat(), kept / day_before.date().isoformat())
+    archive = Archive(source.installation.store)
+    closes = archive.closes(LAST_DATE)
+    assert closes is not None
+    archive.keep_closes(
+        closes.assign(date=day_before, close=closes["close"] * 2), day_before.date()
+    )
+    rows = source.read("price_history", LAST_DATE).frame
+    btc = rows[rows["asset"] == "BTC"].set_index("date")["close"]
+    assert btc[pd.Timestamp(LAST_DATE)] == indices["BTC"]
+    assert btc[day_before] == 2 * indices["BTC"]
+    today = rows[rows["date"] == pd.Timestamp(LAST_DATE)]
+    assert set(today["asset"]) == {"BTC", "ETH", "SOL", "USDC", "USDT"}
     # What the history has is left as it is.
     whole = opened(market=below).read("price_history", LAST_DATE)
     assert (
