@@ -81,8 +81,9 @@ class HouseServices:
         }
 
     def what_if(self, question: Question) -> dict[str, Any]:
-        """Return what orders and transfers would do, by the parts that `plimsoll whatif` uses."""
+        """Return what orders and transfers would do, and whether they may be taken just now."""
         from engine.whatif import prepare_book
+        from tasks.pre_trade import with_leave
         from tasks.whatif import answer_of, answered_as_json, candidates_from
 
         candidates = candidates_from(
@@ -94,7 +95,8 @@ class HouseServices:
             close.snapshot, ready.market, ready.book, close.positions, close.rules,
             question.netting_set_id,
         )  # fmt: skip
-        return answered_as_json(answer_of(run_id, close, held, candidates))
+        found = answered_as_json(answer_of(run_id, close, held, candidates))
+        return with_leave(self._place, found, close.rules)
 
     def stress_library(self) -> list[dict[str, Any]]:
         """Return the house's stress days."""
