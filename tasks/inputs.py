@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from data_contracts.preparation import empty_frame
@@ -14,6 +16,7 @@ from infra.market.connected import Installation
 from infra.market.daily import DATASETS
 from infra.market.raw import MarketSource, RawRows, raw_rows
 from infra.market.source import CONNECTIONS, open_source
+from infra.oms import oms_positions
 from infra.rules import agreements_from
 from infra.telemetry import Step, progress
 from tasks.orders import Order, generated_book_size
@@ -102,7 +105,9 @@ def _sources(order: Order, size: int | None) -> tuple[MarketSource, MarketSource
     is_same = order.book == order.market or size is not None
     if order.market.startswith(CONNECTIONS):
         place = workplace()
-        installation = Installation(place.settings, place.store, utc_now)
+        installation = Installation(
+            place.settings, place.store, utc_now, partial(oms_positions, place.database)
+        )
         # One source for both: accounts and market of a venue are read together.
         both = open_source(order.market, installation, None if is_same else order.book)
         return both, both

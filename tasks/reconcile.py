@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from engine.reconciliation.margin_model import margin_breaks
 from infra.report.markdown import breaks_table
 from tasks import artifacts
 from tasks.assessments import read_assessment
@@ -18,7 +21,8 @@ def reconcile_books(run_id: str) -> None:
     artifacts.show_table(
         "breaks",
         breaks_table(breaks, rows_max=artifacts.ROWS_MAX),
-        f"Differences between the three books, oldest first: {facts['new']} new, "
+        "Differences between the three books, and between the margin that venues report and our "
+        f"models of them, oldest first: {facts['new']} new, "
         f"{facts['persisting']} persisting, {facts['closed']} closed.",
         len(breaks),
     )
@@ -32,7 +36,9 @@ def breaks_path(run_id: str) -> str:
 def _reconcile(place: Workplace, run_id: str) -> Achievement:
     hashes = facts_of(run_id, "require")["hashes"]
     assessment = read_assessment(place.store, run_id, hashes)
-    breaks = place.database.breaks.update(run_id, assessment.breaks)
+    models = margin_breaks(assessment.venue_drift)
+    seen = pd.concat([assessment.breaks, models], ignore_index=True) if len(models) else None
+    breaks = place.database.breaks.update(run_id, assessment.breaks if seen is None else seen)
     # Without any break the record has no facts to make columns of.
     absent = [name for name in assessment.breaks.columns if name not in breaks.columns]
     breaks = breaks.assign(**{name: assessment.breaks[name].iloc[:0] for name in absent})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pandas as pd
@@ -18,17 +18,22 @@ from infra.connections import AccountConnection, Connections, open_connections, 
 from infra.market.connected.archive import Archive
 from infra.market.connected.frames import Limits, SourceFrames, source_frames
 from infra.market.connected.reading import SourceRead, Wanted, read_custodian, read_venue
+from infra.oms import OmsPosition
 from infra.settings import Settings
 from infra.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What reading connections needs: settings that name them, where readings are kept, a clock."""
+    """What reading connections needs: settings that name them, where readings are kept, a clock.
+
+    ``order_management`` says what it held at an instant, where one is on record.
+    """
 
     settings: Settings
     store: Store
     clock: Clock = utc_now
+    order_management: Callable[[datetime], Sequence[OmsPosition]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

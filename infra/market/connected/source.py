@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
@@ -21,9 +21,11 @@ from infra.market.connected.archive import Archive, Earlier
 from infra.market.connected.assembly import DayFrames, DayInputs, assembled
 from infra.market.connected.capture import Held, Installation, captured, connected_sources
 from infra.market.connected.frames import SourceFrames
+from infra.market.connected.order_management import covers, oms_rows
 from infra.market.daily import daily_dataset
 from infra.market.raw import MarketSource, RawRows, raw_rows
 from infra.market.source import CONNECTIONS, open_source
+from infra.oms import OmsPosition
 
 _WHOLLY_BELOW: Final = (
     "volatility_history", "basis_history", "option_chains", "agreements",
@@ -78,6 +80,8 @@ class ConnectedSource:
             return self._history(day, business_date)
         frames = day.frames.frames
         own = self._accounts(business_date) if dataset == "accounts" else frames[dataset]
+        if dataset == "positions":
+            own = self._with_order_management(own, frames["marks"], business_date)
         if dataset == "readings":
             return raw_rows(own, day.origin)
         below = self._below(dataset, business_date, is_required=False)
@@ -117,6 +121,30 @@ class ConnectedSource:
             self._days[business_date] = _Day(sources, frames, _origin(sources, frames.notes))
         return self._days[business_date]
 
+    def _with_order_management(
+        self, own: pd.DataFrame, marks: pd.DataFrame, business_date: date
+    ) -> pd.DataFrame:
+        """Return the venues' rows with those of order management, where it covers all clients."""
+        held = self._at_close(business_date)
+        if held is None:
+            return own
+        rows = oms_rows(
+            held, self._connected(), own, marks,
+            business_date=business_date, close=close_of(business_date),
+        )  # fmt: skip
+        return pd.concat([own, rows], ignore_index=True) if len(rows) else own
+
+    def _at_close(self, business_date: date) -> Sequence[OmsPosition] | None:
+        """Return what order management held at the close; None if its book is not to be used."""
+        settings = self.installation.settings
+        if self.installation.order_management is None:
+            return None
+        oms = read_connections(settings.connections_path).oms
+        venues = connected_sources(settings)
+        if oms is None or not covers(self._connected(), oms.accounts.values(), venues):
+            return None
+        return self.installation.order_management(close_of(business_date))
+
     def _held(self, business_date: date, earlier: Earlier) -> Held:
         """Return what other books hold, and what of it expired inside the day."""
         held: set[str] = set()
@@ -124,6 +152,7 @@ class ConnectedSource:
             frame = self.book.read(name, business_date, is_required=False).frame
             if "instrument_id" in frame:
                 held |= set(as_text(frame["instrument_id"]).dropna())
+        held |= {one.instrument_id for one in self._at_close(business_date) or ()}
         close = pd.Timestamp(close_of(business_date))
         listed = [_typed(self.market.read("instruments", business_date, is_required=False).frame)]
         for _, sources in earlier:
@@ -216,8 +245,10 @@ class ConnectedSource:
         elif dataset in ("funding", "open_orders"):
             drop = as_text(below["venue"]).isin(venues)
         elif dataset == "positions":
-            is_venues = as_text(below["source"]) == "venue"
-            drop = is_venues & as_text(below["account_id"]).isin(accounts)
+            # Order management that has a word of its own is not told by a book as well.
+            spoken = {"venue"} | set(own["source"].astype(str))
+            is_spoken = as_text(below["source"]).isin(spoken)
+            drop = is_spoken & as_text(below["account_id"]).isin(accounts)
         elif dataset == "collateral":
             is_venues = as_text(below["source"]) == "venue"
             drop = is_venues & as_text(below["location"]).isin(accounts)
