@@ -62,7 +62,9 @@ def test_a_close_reads_the_venues_attests_them_and_is_replayed_without_them(
     of_run = {"flow_runs": {"id": {"any_": [page["id"]]}}, "limit": 200}
     found = answer(prefect_server, "artifacts/filter", of_run)
     kinds = {one["key"]: one["type"] for one in found if one["key"]}
-    assert kinds["readings"] == kinds["attested"] == "table"
+    assert kinds["readings"] == kinds["venues-read"] == kinds["attested"] == "table"
+    told = {one["key"]: one["data"] for one in found if one["key"]}
+    assert "deribit/1002" in told["readings"] and "1 min 3" in told["readings"]
 
 
 @pytest.mark.slow
