@@ -40,10 +40,13 @@ def sweep(template: Template, seed: int, rounds: int = 1, tell_of: Tell | None =
     total = Outcome()
     with new_place(template) as place:
         n_points = calm_points(place)
-        tell(place.port, do="plan", plan=_alone(seed))
         intents = [intent(-1), intent(0)]
         for point in range(1, rounds * n_points + 1):
             intents.append(intent(point))
+            # Every fifth life is refused, so that each seed is killed beside a refusal too.
+            is_refused = (point + seed) % 5 == 0
+            refusal = {"seed": seed, "share": 1.0, "faults": ["refused_at_once"]}
+            tell(place.port, do="plan", plan=refusal if is_refused else _alone(seed))
             # Every other life hears webhooks, repeated and out of order.
             hints = point if point % 2 else 0
             one = replace(place, intents=(intents[-1],), closed=CLOSED, hints=hints)
