@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,12 +20,16 @@ from engine.policies.utilisation import utilisation
 from engine.rules import Agreement, RuleBook
 from infra.db.restrictions import standing_of
 from infra.outbound import KillSwitch, armed_within
-from tasks.workplace import Workplace
+
+if TYPE_CHECKING:
+    from infra.db import Database
 
 _ANSWERED: Final = "answered"
 
 
-def with_leave(place: Workplace, found: Mapping[str, Any], rules: RuleBook) -> dict[str, Any]:
+def with_leave(
+    database: Database, switch: KillSwitch, found: Mapping[str, Any], rules: RuleBook
+) -> dict[str, Any]:
     """Return a what-if's answer with ``new_risk`` and, for each candidate, ``pre_trade``.
 
     ``new_risk`` says whether the netting set may take any, ``pre_trade`` whether this candidate may
@@ -33,8 +37,8 @@ def with_leave(place: Workplace, found: Mapping[str, Any], rules: RuleBook) -> d
     """
     name = str(found["netting_set_id"])
     agreement = rules.agreements[name]
-    now = place.database.clock()
-    standing = standing_of(place.database, name, now, _stopped(place))
+    now = database.clock()
+    standing = standing_of(database, name, now, _stopped(database, switch))
     before = found["before"]
 
     def judged(one: Mapping[str, Any]) -> NewRisk:
@@ -72,11 +76,11 @@ def _number(value: object) -> float:
     return math.nan if value is None else float(str(value))
 
 
-def _stopped(place: Workplace) -> str:
+def _stopped(database: Database, switch: KillSwitch) -> str:
     """Return what the kill switch says while it is armed, here or in the record."""
-    status = KillSwitch(place.settings.home_path).status()
+    status = switch.status()
     if not status.is_armed:
-        with place.database.reading() as connection:
+        with database.reading() as connection:
             status = armed_within(connection)
     return status.sentence if status.is_armed else ""
 

@@ -96,7 +96,7 @@ class HouseServices:
             question.netting_set_id,
         )  # fmt: skip
         found = answered_as_json(answer_of(run_id, close, held, candidates))
-        return with_leave(self._place, found, close.rules)
+        return with_leave(self._place.database, self.kill_switch(), found, close.rules)
 
     def stress_library(self) -> list[dict[str, Any]]:
         """Return the house's stress days."""

@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from infra.db import Database
 from infra.db.restrictions import standing_of
 from infra.outbound import KillSwitch
-from infra.settings import read_settings
-from infra.store import open_store
 from tasks.pre_trade import with_leave
-from tasks.workplace import Workplace
 from tests.integration.alerts.events import NOW
 from tests.integration.db.call_facts import with_terms
 from tests.integration.db.facts import bound, calls
@@ -55,12 +51,6 @@ def test_the_board_and_late_calls_make_the_standing(database: Database) -> None:
     assert late.said_at == due
 
 
-@pytest.fixture
-def place(sqlite_database: Database, tmp_path: Path) -> Workplace:
-    settings = read_settings({"home": tmp_path})
-    return Workplace(settings, sqlite_database, open_store(settings.store_address))
-
-
 def answer(**candidate: Any) -> dict[str, Any]:
     """Return a what-if's answer with one candidate."""
     after = {
@@ -74,33 +64,39 @@ def answer(**candidate: Any) -> dict[str, Any]:
     }
 
 
-def asked(place: Workplace, **candidate: Any) -> tuple[str, str, str]:
+def asked(database: Database, switch: KillSwitch, **candidate: Any) -> tuple[str, str, str]:
     """Return the answers for the netting set and for the candidate, and why."""
     agreement = replace(small.agreement("A"), netting_set_id="NS-1")
     rules = replace(small.rules(small.agreement("A")), agreements={"NS-1": agreement})
-    found = with_leave(place, answer(**candidate), rules)
+    found = with_leave(database, switch, answer(**candidate), rules)
     said = found["candidates"][0]["pre_trade"]
     return found["new_risk"]["answer"], said["answer"], said["reason"]
 
 
-def test_a_what_if_says_whether_it_may_be_traded(place: Workplace) -> None:
-    assert asked(place)[:2] == ("refused", "refused")  # Nothing is on the board.
-    publish(place.database)
-    assert asked(place) == ("allowed", "allowed", "utilisation would be 0.6")
-    assert asked(place, requirement_amount="200.00")[:2] == ("allowed", "refused")
-    assert asked(place, owed_amount="250.00")[:2] == ("allowed", "refused")
-    assert asked(place, answer="refused", reason="no such lot")[1:] == ("refused", "no such lot")
-    publish(place.database, level="restrict")
-    assert asked(place)[:2] == ("refused", "refused")
-    assert asked(place, requirement_amount="90.00")[:2] == ("refused", "allowed")
-    KillSwitch(place.settings.home_path).arm("ann", "drill")
-    found = asked(place, requirement_amount="90.00")
+def test_a_what_if_says_whether_it_may_be_traded(sqlite_database: Database, tmp_path: Path) -> None:
+    switch = KillSwitch(tmp_path)
+
+    def ask(**candidate: Any) -> tuple[str, str, str]:
+        return asked(sqlite_database, switch, **candidate)
+
+    assert ask()[:2] == ("refused", "refused")  # Nothing is on the board.
+    publish(sqlite_database)
+    assert ask() == ("allowed", "allowed", "utilisation would be 0.6")
+    assert ask(requirement_amount="200.00")[:2] == ("allowed", "refused")
+    assert ask(owed_amount="250.00")[:2] == ("allowed", "refused")
+    assert ask(answer="refused", reason="no such lot")[1:] == ("refused", "no such lot")
+    publish(sqlite_database, level="restrict")
+    assert ask()[:2] == ("refused", "refused")
+    assert ask(requirement_amount="90.00")[:2] == ("refused", "allowed")
+    switch.arm("ann", "drill")
+    found = ask(requirement_amount="90.00")
     assert found[:2] == ("refused", "refused")
     assert "kill switch is armed by ann" in found[2]
 
 
-def test_a_board_that_is_old_gives_no_leave(place: Workplace) -> None:
-    publish(place.database)
-    place.database.clock = lambda: NOW + timedelta(seconds=11)
-    assert asked(place)[:2] == ("refused", "refused")
-    assert "11 s away" in asked(place, requirement_amount="1.00")[2]
+def test_a_board_that_is_old_gives_no_leave(sqlite_database: Database, tmp_path: Path) -> None:
+    publish(sqlite_database)
+    sqlite_database.clock = lambda: NOW + timedelta(seconds=11)
+    switch = KillSwitch(tmp_path)
+    assert asked(sqlite_database, switch)[:2] == ("refused", "refused")
+    assert "11 s away" in asked(sqlite_database, switch, requirement_amount="1.00")[2]
