@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MarginPlatformError, ParameterError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from infra.reduction import ReductionPolicyInForce
+    from infra.settings import Settings
 
 __all__ = [
     "Proposed",
@@ -231,8 +233,14 @@ def in_flight() -> list[OrderRecord]:
 
 
 def book_of(place: Workplace, record: ReductionRecord) -> PreparedBook:
-    """Return the netting set of a plan as the plan saw it."""
-    return _basis(place, record.intent.run_id).prepared(record.intent.netting_set_id)
+    """Return the netting set of a plan as the plan saw it; kept from one round to the next."""
+    return _book(place.settings, record.intent.run_id, record.intent.netting_set_id)
+
+
+@lru_cache(maxsize=64)
+def _book(settings: Settings, run_id: str, netting_set_id: str) -> PreparedBook:
+    # What a run rests on never changes: only the settings say where it is.
+    return _basis(workplace(), run_id).prepared(netting_set_id)
 
 
 def record_as_json(record: ReductionRecord) -> dict[str, Any]:

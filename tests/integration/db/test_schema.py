@@ -339,7 +339,8 @@ def test_two_open_calls_of_one_netting_set_cannot_exist(filled: Database) -> Non
 
 def test_instants_and_dates_come_back_in_utc(filled: Database) -> None:
     with filled.reading() as connection:
-        call = connection.execute(select(CallRow.__table__)).mappings().one()
+        query = select(CallRow.__table__).where(CallRow.netting_set_id == "NS-1")
+        call = connection.execute(query).mappings().one()
     assert call["due_at"].isoformat() == "2026-11-21T12:00:00+00:00"
     assert call["business_date"] == DAY
 
