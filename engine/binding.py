@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D
+from engine.kernels.compensated import grouped_in_order
 from engine.rules import RuleBook
 
 HOUSE: Final = "house"
@@ -57,8 +58,8 @@ def venue_columns(
     names = requirements["netting_set_id"]
     by_set = venue_margins.groupby("netting_set_id", sort=True)
     # Sums skip what is unknown; the count of it says so.
-    initial = _reindexed(by_set["demand"].sum(), names) / fx_rate
-    maintenance = _reindexed(by_set["maintenance_demand"].sum(), names) / fx_rate
+    initial = sums_by_set(venue_margins, "demand", names) / fx_rate
+    maintenance = sums_by_set(venue_margins, "maintenance_demand", names) / fx_rate
     n_accounts = _reindexed(by_set.size(), names).astype(np.int64)
     is_unknown = venue_margins["demand"].isna()
     unknown = is_unknown.groupby(venue_margins["netting_set_id"], sort=True).sum()
@@ -126,6 +127,13 @@ def with_house_shares(
     found = shares.reindex(venue_margins["account_id"]).to_numpy(dtype=np.float64)
     is_empty = (venue_margins["status"] == "assessed") & (venue_margins["n_positions"] == 0)
     return venue_margins.assign(house_share=np.where(is_empty, 0.0, found))
+
+
+def sums_by_set(venue_margins: pd.DataFrame, column: str, names: pd.Series) -> Float64Array1D:
+    """Return the sum of a column over the accounts of each netting set; unknown counts 0."""
+    at = pd.Index(names).get_indexer(pd.Index(venue_margins["netting_set_id"]))
+    values: Float64Array1D = venue_margins[column].to_numpy(dtype=np.float64)
+    return grouped_in_order(values[at >= 0], at[at >= 0].astype(np.int64), len(names))
 
 
 def _reindexed(values: pd.Series, names: pd.Series) -> Float64Array1D:

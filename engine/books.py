@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import Int64Array1D
+from engine.kernels.compensated import grouped_in_order
 from engine.reconciliation import Reconciliation
 
 AGREED: Final = "agreed"
@@ -70,9 +71,10 @@ def filled_quantities(open_orders: pd.DataFrame) -> list[tuple[str, pd.DataFrame
     filled = []
     for side, sign in (("buy", 1.0), ("sell", -1.0)):
         orders = open_orders[open_orders["side"] == side]
-        summed = orders.groupby(["netting_set_id", "instrument_id"], sort=True)[
-            "remaining_quantity"
-        ].sum()
+        summed = _summed(
+            orders.rename(columns={"remaining_quantity": "quantity"}),
+            ["netting_set_id", "instrument_id"],
+        )
         filled.append((side, (sign * summed).rename("quantity").reset_index()))
     return filled
 
@@ -101,7 +103,16 @@ def _filled_orders(
         held = base.merge(renamed, on=["netting_set_id", "book"])
         coming = added.merge(renamed, on="netting_set_id")
         both = pd.concat([held, coming], ignore_index=True)
-        total = both.groupby(["netting_set_id", "filled", "instrument_id"], sort=True)["quantity"]
-        contents.append(total.sum().reset_index().rename(columns={"filled": "book"}))
+        total = _summed(both, ["netting_set_id", "filled", "instrument_id"])
+        contents.append(total.reset_index().rename(columns={"filled": "book"}))
         names.append(renamed[["netting_set_id", "filled"]].rename(columns={"filled": "book"}))
     return pd.concat(contents, ignore_index=True), pd.concat(names, ignore_index=True)
+
+
+def _summed(rows: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Return the quantity of each key, its rows added in their order."""
+    grouped = rows.groupby(keys, sort=True)
+    index = grouped.size().index
+    group = grouped.ngroup().to_numpy().astype(np.int64)
+    sums = grouped_in_order(rows["quantity"].to_numpy(dtype=np.float64), group, len(index))
+    return pd.Series(sums, index=index, name="quantity")

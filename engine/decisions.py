@@ -10,6 +10,7 @@ import pandas as pd
 from engine.arrays import BoolArray1D, Float64Array1D, ObjectArray1D
 from engine.binding import withholds_returns
 from engine.calls.margin_call import Holdings, decide_calls
+from engine.kernels.compensated import grouped_in_order
 from engine.money import REQUIREMENT_DECIMALS_MAX, Rounding, round_amounts
 from engine.requirements import ASSESSED, FAILED
 from engine.rules import RuleBook
@@ -45,8 +46,7 @@ def with_calls(
         is owed.
     """
     frame = requirements.copy()
-    value = collateral.groupby("netting_set_id", sort=True)["collateral_value"].sum()
-    frame["collateral_value"] = value.reindex(frame["netting_set_id"]).fillna(0.0).to_numpy()
+    frame["collateral_value"] = _by_set(collateral, frame["netting_set_id"])
     owed: Float64Array1D = (frame if venue is None else venue)[
         "requirement" if venue is None else "owed"
     ].to_numpy(dtype=np.float64)
@@ -94,6 +94,13 @@ def with_calls(
     frame["withheld_amount"] = _replaced(decided.withheld, is_failed, Decimal(0))
     frame["call_action"] = _replaced(decided.action, is_failed, "none")
     return frame.astype({"call_action": "str"})
+
+
+def _by_set(collateral: pd.DataFrame, names: pd.Series) -> Float64Array1D:
+    """Return the collateral value of each netting set, its holdings added in their order."""
+    at = pd.Index(names).get_indexer(pd.Index(collateral["netting_set_id"]))
+    value: Float64Array1D = collateral["collateral_value"].to_numpy(dtype=np.float64)
+    return grouped_in_order(value[at >= 0], at[at >= 0].astype(np.int64), len(names))
 
 
 def _replaced(values: ObjectArray1D, where: BoolArray1D, value: object) -> ObjectArray1D:

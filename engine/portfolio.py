@@ -16,6 +16,7 @@ import pandas as pd
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
 from engine.books import Books, books_of
 from engine.errors import MissingDataError, ParameterError
+from engine.kernels.compensated import grouped_in_order
 from engine.kernels.tail import COLLATERAL, NETTED, STANDALONE, LegRows
 from engine.market import PreparedMarket
 from engine.reconciliation import Reconciliation, reconcile
@@ -269,7 +270,12 @@ def _with_collateral(
             "quantity": settled["quantity"].to_numpy(dtype=np.float64),
         }
     )
-    summed = held.groupby(["netting_set", "row"], sort=True)["quantity"].sum().reset_index()
+    grouped = held.groupby(["netting_set", "row"], sort=True)
+    keys, group = grouped.size().index, grouped.ngroup().to_numpy().astype(np.int64)
+    quantity: Float64Array1D = held["quantity"].to_numpy(dtype=np.float64)
+    # Locations are added in their order, whoever else is in the frame.
+    sums = grouped_in_order(quantity, group, len(keys))
+    summed = pd.Series(sums, index=keys, name="quantity").reset_index()
     # Rows of assets that lose nothing beyond their haircut would only cost time.
     loses = losing_assets(market)
     summed = summed[loses[summed["row"].to_numpy() - market.n_instruments]]

@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.collateral.haircuts import tiered_haircuts_with_fx
-from engine.intraday.compensated import compensated_sums
 from engine.intraday.ranges import ranges_of
+from engine.kernels.compensated import compensated_sums
 from engine.rules import HouseParameters
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D, ObjectArray1D
+from engine.binding import sums_by_set
 from engine.intraday.changes import VenueReport
 from engine.intraday.frames import order_frame, position_frame
 from engine.intraday.holdings import Holdings
@@ -110,9 +111,8 @@ def demands_of(
     n = len(names)
     if margins is None or margins.empty:
         return Demanded(np.zeros(n), np.zeros(n, dtype=np.bool_))
-    by_set = margins["demand"].groupby(margins["netting_set_id"], sort=True).sum()
     unknown = margins["demand"].isna().groupby(margins["netting_set_id"], sort=True).sum()
-    initial = by_set.reindex(names).fillna(0.0).to_numpy(dtype=np.float64) / fx_rate
+    initial = sums_by_set(margins, "demand", pd.Series(names)) / fx_rate
     is_unknown = unknown.reindex(names).fillna(0.0).to_numpy(dtype=np.float64) > 0.0
     return Demanded(initial, is_unknown)
 

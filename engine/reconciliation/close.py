@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array2D, Int64Array1D
+from engine.kernels.compensated import grouped_in_order
 
 SOURCES: Final = ("oms", "venue", "clearing")
 # Quantities travel as decimal text through three systems; what is left of a float is noise.
@@ -79,7 +80,7 @@ def reconcile(positions: pd.DataFrame, holdings: pd.DataFrame) -> Reconciliation
     """
     by_account = reporting_quantities(positions, ["netting_set_id", "account_id", "instrument_id"])
     by_holding = reporting_quantities(holdings, ["netting_set_id", "location", "asset", "state"])
-    net = by_account.groupby(["netting_set_id", "instrument_id"], sort=True).sum()
+    net = _net(by_account)
     disagreeing = sources_differ(net.to_numpy())
     broken = net.index.get_level_values("netting_set_id")[disagreeing]
     agreed_net = pd.Series(~disagreeing, index=net.index)
@@ -92,6 +93,18 @@ def reconcile(positions: pd.DataFrame, holdings: pd.DataFrame) -> Reconciliation
         collateral=smallest_confirmed(by_holding),
         breaks=breaks.sort_values("break_id", ignore_index=True),
     )
+
+
+def _net(by_account: pd.DataFrame) -> pd.DataFrame:
+    """Return quantities by netting set and instrument, accounts added in their order."""
+    grouped = by_account.groupby(["netting_set_id", "instrument_id"], sort=True)
+    group = grouped.ngroup().to_numpy().astype(np.int64)
+    index = grouped.size().index
+    sums = {
+        source: grouped_in_order(by_account[source].to_numpy(dtype=np.float64), group, len(index))
+        for source in by_account.columns
+    }
+    return pd.DataFrame(sums, index=index, columns=by_account.columns)
 
 
 def reporting_quantities(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

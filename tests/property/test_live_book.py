@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from engine.errors import ModelInputError
 from engine.intraday import (
     CollateralReport,
     Degradation,
@@ -162,3 +166,85 @@ def test_state_survives_a_restart_and_depends_on_the_changes_alone(
     whole = live.assessed(again, rules)
     live.require_equal(again.figures(), whole)
     live.require_equal(book.figures(), whole)
+
+
+@cache
+def shared() -> LiveBook:
+    """Return a book that examples share; what they distrust is trusted again at their end."""
+    return live.opened()[0]
+
+
+def distrusted(state: Degradation, sequence: list[Change]) -> None:
+    book = shared()
+    before = book.figures()
+    counted = _counted(book)
+    touched = book.degrade(state)
+    try:
+        for change in [None, *sequence]:
+            if change is not None:
+                change(book)
+            now = book.figures(touched)
+            least = before.requirement[touched]
+            known = np.isfinite(least)
+            assert (now.requirement[known] >= least[known]).all()
+            known = np.isfinite(before.owed[touched])
+            assert (now.owed[known] >= before.owed[touched][known]).all()
+            assert not now.is_releasable.any()
+            assert not (now.status == "assessed").any()
+    finally:
+        later = Degradation(state.scope, state.name, state.state, state.age_seconds + 7_200.0)
+        excess = book.figures(touched).excess
+        book.degrade(later)
+        # With less collateral there is less that may fall: it is the shortfall that only grows.
+        assert not (book.figures(touched).excess > excess).any()
+        if state.scope in ("location", "account"):
+            for key, quantity in _counted(book).items():
+                if key[1] == state.name and key in counted:
+                    assert quantity <= counted[key]
+                elif key[1] == state.name:
+                    assert quantity == 0.0
+        book.degrade(Degradation(state.scope, state.name, "fresh"))
+
+
+def _counted(book: LiveBook) -> dict[tuple[str, ...], float]:
+    rows = book.inputs()[2].holdings
+    rows = rows[rows["state"] == "settled"]
+    keys = rows[["netting_set_id", "location", "asset", "source"]].itertuples(index=False)
+    return dict(zip((tuple(key) for key in keys), rows["quantity"], strict=True))
+
+
+distrust = settings(
+    max_examples=30, deadline=None, suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
+)  # fmt: skip
+
+
+@distrust
+@given(states, st.lists(changes, max_size=5))
+def test_what_is_not_trusted_never_lowers_a_requirement_nor_releases(
+    state: Degradation, sequence: list[Change]
+) -> None:
+    """I-23, I-30, I-31: whatever is reported meanwhile."""
+    distrusted(state, sequence)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@settings(distrust, max_examples=250_000)
+@given(states, st.lists(changes, max_size=5))
+def test_a_million_states_of_distrust_never_release(
+    state: Degradation, sequence: list[Change]
+) -> None:
+    """I-23, I-30, I-31 at the size of a release."""
+    distrusted(state, sequence)
+
+
+@quick
+@given(st.lists(st.one_of(ticks(), ticks(), fills(), orders()), min_size=1, max_size=4))
+def test_owed_is_what_the_assessment_owes_where_venues_are_known(sequence: list[Change]) -> None:
+    book, rules = live.opened_with_accounts()
+    for change in sequence:
+        with contextlib.suppress(ModelInputError):
+            # Reports of netting sets that this book does not have are refused.
+            change(book)
+    live.require_equal(book.figures(), live.assessed(book, rules))

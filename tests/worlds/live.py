@@ -62,7 +62,9 @@ def opened_with_accounts() -> tuple[LiveBook, RuleBook]:
     agreements = rules().agreements.values()
     book = venues.rules(*agreements)
     held = small.position_set(*(each for each in HELD if each[0] in "BD"))
-    known = venues.accounts(("B", "binance", "cross"), ("D", "deribit", "segregated_portfolio"))
+    known = venues.accounts(
+        ("B", "binance", "usdm_cross"), ("D", "deribit", "segregated_portfolio")
+    )
     positions = PositionSet(held.positions, held.open_orders, known)
     collateral = small.collateral_set(*(each for each in PLEDGED if each[0] in "BD"))
     return LiveBook.open(small.snapshot(), positions, collateral, book), book
