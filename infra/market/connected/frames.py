@@ -115,9 +115,10 @@ def _account(
     missing = "positions" if read.market is not None or read.market_failure else "collateral"
     state, reason, stamp = "unread", each.failure, None
     if snapshot is not None:
-        stamp = snapshot.reading.venue_time or snapshot.reading.received_at
+        # A venue's stamp of an account is when it last changed, which may be long ago.
+        stamp = snapshot.reading.received_at
         state, reason = "read", ""
-        late = limits.lateness(stamp) or limits.lateness(snapshot.reading.received_at)
+        late = limits.lateness(stamp)
         if late:
             state, reason = "stale", f"{account.place} was {late}"
         elif not snapshot.reading.is_complete:

@@ -48,7 +48,10 @@ def test_most_venues_have_to_stand_within_the_band(
 
 def read(stamp: datetime, *, mark_stamp: datetime | None = None, is_complete: bool = True):
     reading = Reading(
-        source="deribit", received_at=CLOSE, venue_time=stamp, is_complete=is_complete
+        source="deribit",
+        received_at=stamp,
+        is_complete=is_complete,
+        venue_time=CLOSE - timedelta(days=9),
     )
     snapshot = AccountSnapshot(
         account_id="deribit/1", reading=reading, balances=(), orders=(), margins=(),
