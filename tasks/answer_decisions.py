@@ -17,12 +17,11 @@ from engine.intraday import LiveBook
 from engine.policies.ladder_terms import ladder_of
 from engine.rules import Agreement, RuleBook
 from infra.intraday.calling import MARGIN_TYPE, CallContext, CallMaker, OpenAmount
-from tasks.workplace import Workplace
 
 if TYPE_CHECKING:
     from infra.db import RunHandle
     from infra.db.intraday_commits import LoopCall
-    from tasks.closes import RunBasis
+    from infra.intraday.base import Base
 
 _FIGURES: Final = ("requirement", "owed", "cover", "margin_ratio")
 _INSTANTS: Final = ("issued_at", "notified_at", "due_at")
@@ -42,7 +41,7 @@ _TYPES: Final[Mapping[str, str]] = {
 
 def decisions(
     run: RunHandle,
-    basis: RunBasis,
+    base: Base,
     book: LiveBook,
     names: Sequence[str],
     open_calls: Mapping[str, OpenAmount],
@@ -55,10 +54,10 @@ def decisions(
     row_of = {name: row for row, name in enumerate(book.netting_set_id)}
     held = [name for name in names if name in row_of]
     figures = book.figures(np.array([row_of[name] for name in held], dtype=np.int64))
-    rules = basis.close.rules
+    rules = base.rules
     context = CallContext(
         run_id=str(run.run_id),
-        snapshot_id=str(basis.close.snapshot.snapshot_id),
+        snapshot_id=str(base.snapshot.snapshot_id),
         business_date=run.business_date,
         rules=rules,
         number=0,
@@ -80,19 +79,6 @@ def decisions(
     # What is absent in all rows would have no time zone.
     instants = {name: pd.to_datetime(frame[name], utc=True) for name in _INSTANTS}
     return frame.assign(**instants).astype(dict(_TYPES))
-
-
-def open_amounts(place: Workplace) -> dict[str, OpenAmount]:
-    """Return the open calls of the house by netting set."""
-    return {
-        name: OpenAmount(
-            call_id=one.call_id,
-            amount=one.amount,
-            is_call=one.direction == "call",
-            is_untouched=one.state == "issued" and one.n_events <= 2,
-        )
-        for name, one in place.database.intraday_journal.open_calls().items()
-    }
 
 
 def still_missing(missing: pd.DataFrame, open_now: Mapping[str, OpenAmount]) -> pd.DataFrame:

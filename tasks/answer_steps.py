@@ -17,11 +17,21 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from engine.errors import MarginPlatformError
+from infra.intraday.restarting import open_amounts
 from infra.report.amounts import exact
 from tasks import artifacts
-from tasks.answer_decisions import call_rows, decisions, open_amounts, still_missing
-from tasks.answering import Moment, affected, book_now, events_of, grounds_of, moment_of, run_of
-from tasks.closes import load_basis
+from tasks.answer_decisions import call_rows, decisions, still_missing
+from tasks.answering import (
+    Moment,
+    affected,
+    base_of,
+    book_now,
+    events_of,
+    grounds_of,
+    moment_of,
+    run_of,
+)
+from tasks.intraday import StoredBases
 from tasks.paying import plan_call, sentence
 from tasks.reconcile_now import is_connected
 from tasks.records import facts_of, run_folder
@@ -31,7 +41,7 @@ from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
     from infra.db.intraday_events import RecordedEvent
-    from tasks.closes import RunBasis
+    from infra.intraday.base import Base
 
 PLANS_MAX: Final = 20
 """Calls whose payment is planned on the run's page; the others are planned by hand."""
@@ -59,7 +69,7 @@ def begin_answer(event: Mapping[str, Any]) -> Answer:
     moment = moment_of(event)
     events = events_of(place, moment)
     run = run_of(place, moment)
-    netting_sets = affected(events, load_basis(place, grounds_of(place, events).close_id))
+    netting_sets = affected(events, base_of(place, grounds_of(place, events)))
     name_flow_run(f"{moment.kind}: {_subjects(events)}")
     artifacts.show_markdown("cause", _cause(moment, events, run.run_id), "What happened")
     state = "answered before" if run.is_finished else "to be answered"
@@ -154,18 +164,18 @@ def _recompute(place: Workplace, run_id: str) -> Achievement:
     moment = moment_of(run.inputs)
     events = events_of(place, moment)
     grounds = grounds_of(place, events)
-    basis = load_basis(place, grounds.close_id)
-    names = affected(events, basis)
-    _bind(place, run_id, basis)
-    book = book_now(place, basis, grounds.loop_run_id)
-    frame = decisions(run, basis, book, names, open_amounts(place))
+    base = base_of(place, grounds)
+    _bind(place, run_id, base)
+    book = book_now(place.database, base, grounds.loop_run_id)
+    open_now = open_amounts(place.database.intraday_journal.open_calls())
+    frame = decisions(run, base, book, affected(events, base), open_now)
     written = place.store.write_frame(_path(run_id), frame)
     facts = {
         "netting_sets": list(frame["netting_set_id"]),
         "close_id": grounds.close_id,
         "loop_run_id": grounds.loop_run_id or "",
-        "snapshot_id": str(basis.close.snapshot.snapshot_id),
-        "rule_book_hash": basis.close.rules.rule_book_hash,
+        "snapshot_id": str(base.snapshot.snapshot_id),
+        "rule_book_hash": base.rules.rule_book_hash,
         "as_of": book.as_of.isoformat(),
         "state_hash": book.state_hash(),
         "called": int((frame["action"] == "call").sum()),
@@ -175,18 +185,14 @@ def _recompute(place: Workplace, run_id: str) -> Achievement:
     return Achievement(facts, written)
 
 
-def _bind(place: Workplace, run_id: str, basis: RunBasis) -> None:
+def _bind(place: Workplace, run_id: str, base: Base) -> None:
     """Bind the run to the close's snapshot and rules, on which the loop's prices come on top."""
-    records, snapshot = place.database.records, basis.close.snapshot
-    known = records.snapshot(str(snapshot.snapshot_id))
-    hashes = {str(name): str(value) for name, value in known.content_hashes.items()}
+    records, snapshot = place.database.records, base.snapshot
     records.record_snapshot(
-        run_id, snapshot.snapshot_id, snapshot.business_date, snapshot.as_of, hashes
+        run_id, snapshot.snapshot_id, snapshot.business_date, snapshot.as_of, base.content_hashes
     )
-    book = records.rule_book(basis.close.rules.rule_book_hash)
-    records.record_rule_book(
-        run_id, book.rule_book_hash, book.effective_date, book.source, book.content
-    )
+    effective_date, source, content = base.rule_book
+    records.record_rule_book(run_id, base.rules.rule_book_hash, effective_date, source, content)
 
 
 def _call(place: Workplace, run_id: str) -> Achievement:
@@ -195,9 +201,9 @@ def _call(place: Workplace, run_id: str) -> Achievement:
     missing = decided[decided["action"] == "call"]
     issued = place.database.calls.of_run(run_id)
     if issued.empty and len(missing):
-        due = still_missing(missing, open_amounts(place))
+        due = still_missing(missing, open_amounts(place.database.intraday_journal.open_calls()))
         if len(due):
-            rules = load_basis(place, facts["close_id"]).close.rules
+            rules = StoredBases(place).load(facts["close_id"]).rules
             issued = place.database.calls.issue(run_id, call_rows(due, rules.agreements))
     result = {"issued": len(issued), "found_done": len(missing) - len(issued)}
     digest = hashlib.sha256("\0".join(sorted(issued["call_id"])).encode()).hexdigest()

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.errors import MissingDataError, ModelInputError
 from engine.intraday import LiveBook
 from infra.db.intraday_events import NETTING_SET
-from infra.intraday.market import changes_of
+from infra.intraday.base import Base
 from infra.intraday.packing import unpack
-from infra.intraday.reports import apply, report_of
+from infra.intraday.restarting import restart
 from infra.telemetry import code_version
-from tasks.closes import RunBasis
+from tasks.intraday import StoredBases
 from tasks.kinds import KIND
 from tasks.orphans import end_with_service
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
-    from infra.db import RunHandle
+    from infra.db import Database, RunHandle
     from infra.db.intraday_events import RecordedEvent
 
 ANSWER_KIND: Final = "margin-call"
@@ -127,13 +127,13 @@ def events_of(place: Workplace, moment: Moment) -> list[RecordedEvent]:
     ]
 
 
-def affected(events: Sequence[RecordedEvent], basis: RunBasis) -> list[str]:
+def affected(events: Sequence[RecordedEvent], base: Base) -> list[str]:
     """Return the netting sets that events concern and the rule book knows, sorted.
 
     An event about a venue concerns who has positions, collateral or accounts there, one about an
     underlying who holds it; one about the system concerns all.
     """
-    known = basis.close.rules.agreements
+    known = base.rules.agreements
     found: set[str] = set()
     for event in events:
         said = event.payload
@@ -142,41 +142,41 @@ def affected(events: Sequence[RecordedEvent], basis: RunBasis) -> list[str]:
         elif said.get("netting_set_id"):
             found.add(said["netting_set_id"])
         elif said.get("venue"):
-            found |= _at_venue(basis, said["venue"])
+            found |= _at_venue(base, said["venue"])
         elif said.get("underlying"):
-            found |= _on_underlying(basis, said["underlying"])
+            found |= _on_underlying(base, said["underlying"])
         else:
             found |= set(known)
     return sorted(found & set(known))
 
 
-def book_now(place: Workplace, basis: RunBasis, loop_run_id: str | None) -> LiveBook:
+def base_of(place: Workplace, grounds: Grounds) -> Base:
+    """Return the close that a moment is judged on, verified, as the loop builds upon it."""
+    return StoredBases(place).load(grounds.close_id)
+
+
+def book_now(database: Database, base: Base, loop_run_id: str | None) -> LiveBook:
     """Return the live book as the loop has it on record: its close, its reports, its prices.
 
     Without a loop it is the book of the close.
     """
-    close = basis.close
-    book = LiveBook.open(
-        close.snapshot, close.positions, close.collateral, close.rules, basis.last_fresh
-    )
     if loop_run_id is None:
-        return book
-    journal = place.database.intraday_journal
-    checkpoint = journal.checkpoint(loop_run_id)
-    number = 0 if checkpoint is None else checkpoint.number
-    for message in journal.messages(loop_run_id):
-        apply(book, report_of(message.kind, message.body))
-    now = place.database.clock()
-    if now > book.as_of:
+        return LiveBook.open(
+            base.snapshot, base.positions, base.collateral, base.rules, base.last_fresh
+        )
+    found = restart(database, base, loop_run_id)
+    core, journal = found.core, database.intraday_journal
+    point = journal.checkpoint(loop_run_id)
+    if found.how == "restored" and point is not None:
+        for decision in journal.decisions(loop_run_id):
+            # A running loop has its feeds; who only reads has what was decided since.
+            if decision.number > point.number and decision.marks:
+                core.book.apply_marks(core.market.restore(unpack(decision.marks)))
+    now = database.clock()
+    if now > core.book.as_of:
         # Expiries come nearer and marks grow old, whatever has moved.
-        book.advance(now)
-    if checkpoint is not None:
-        book.apply_marks(changes_of(unpack(checkpoint.marks)))
-    for decision in journal.decisions(loop_run_id):
-        # A checkpoint holds every price up to its decision; later ones come on top.
-        if decision.number > number and decision.marks:
-            book.apply_marks(changes_of(unpack(decision.marks)))
-    return book
+        core.book.advance(now)
+    return core.book
 
 
 def grounds_of(place: Workplace, events: Sequence[RecordedEvent]) -> Grounds:
@@ -188,10 +188,9 @@ def grounds_of(place: Workplace, events: Sequence[RecordedEvent]) -> Grounds:
     return Grounds(str(named) if named else str(latest_close(place).run_id), loops[-1])
 
 
-def _at_venue(basis: RunBasis, venue: str) -> set[str]:
-    close = basis.close
-    positions, accounts = close.positions.positions, close.positions.accounts
-    holdings = close.collateral.holdings
+def _at_venue(base: Base, venue: str) -> set[str]:
+    positions, accounts = base.positions.positions, base.positions.accounts
+    holdings = base.collateral.holdings
     parts = (
         positions.loc[positions["venue"] == venue, "netting_set_id"],
         accounts.loc[accounts["venue"] == venue, "netting_set_id"],
@@ -200,10 +199,9 @@ def _at_venue(basis: RunBasis, venue: str) -> set[str]:
     return {str(name) for part in parts for name in part}
 
 
-def _on_underlying(basis: RunBasis, underlying: str) -> set[str]:
-    close = basis.close
-    instruments = close.snapshot.instruments
+def _on_underlying(base: Base, underlying: str) -> set[str]:
+    instruments = base.snapshot.instruments
     named = set(instruments.loc[instruments["underlying"] == underlying, "instrument_id"])
-    positions = close.positions.positions
+    positions = base.positions.positions
     is_held = positions["instrument_id"].isin(named)
     return {str(name) for name in positions.loc[is_held, "netting_set_id"]}
