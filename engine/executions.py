@@ -62,9 +62,11 @@ class Histories:
 def histories_of(facts: Iterable[Execution]) -> Histories:
     """Return executions by the trade that they are about; identifiers must be unique."""
     by_id = {fact.execution_id: fact for fact in facts}
-    found: dict[str, list[tuple[int, Execution]]] = defaultdict(list)
+    found: dict[str, list[tuple[int, Execution]]] = {
+        name: [(0, fact)] for name, fact in by_id.items() if fact.kind == "trade"
+    }
     unmatched = []
-    for name in sorted(by_id):
+    for name in sorted(name for name, fact in by_id.items() if fact.kind != "trade"):
         fact, steps = by_id[name], 0
         root: Execution | None = fact
         while root is not None and root.kind != "trade" and steps <= len(by_id):
@@ -73,16 +75,15 @@ def histories_of(facts: Iterable[Execution]) -> Histories:
             unmatched.append(name)
         else:
             found[root.execution_id].append((steps, fact))
-    by_trade = {
-        name: tuple(
-            fact
-            for _, fact in sorted(
-                group, key=lambda one: (one[0] > 0, one[1].executed_at, one[0], one[1].execution_id)
-            )
-        )
-        for name, group in sorted(found.items())
-    }
+    by_trade = {name: _ordered(found[name]) for name in sorted(found)}
     return Histories(by_trade, tuple(unmatched))
+
+
+def _ordered(group: list[tuple[int, Execution]]) -> tuple[Execution, ...]:
+    """Return the trade, then what became of it in order of time."""
+    if len(group) > 1:
+        group.sort(key=lambda one: (one[0] > 0, one[1].executed_at, one[0], one[1].execution_id))
+    return tuple(fact for _, fact in group)
 
 
 def standing(history: Sequence[Execution]) -> Execution | None:
@@ -135,9 +136,25 @@ def positions_of(
             for instrument_id, quantity in opening.quantities.items():
                 held[opening.account_id, instrument_id] += quantity
         for history in histories.by_trade.values():
+            if len(history) == 1:
+                _apply_one(held, history[0], latest, at)
+                continue
             for account_id in {fact.account_id for fact in history}:
                 _apply(held, account_id, history, latest.get(account_id), at)
         return {holding: held[holding] for holding in sorted(held) if held[holding]}
+
+
+def _apply_one(
+    held: dict[Holding, Decimal],
+    trade: Execution,
+    latest: Mapping[str, Opening],
+    at: datetime | None,
+) -> None:
+    """Add a trade of which nothing more was said: nearly all of them."""
+    opening = latest.get(trade.account_id)
+    is_begun = opening is not None and trade.known_since <= opening.as_of
+    if not is_begun and (at is None or trade.executed_at <= at):
+        held[trade.account_id, trade.instrument_id] += trade.change
 
 
 def _apply(

@@ -125,6 +125,12 @@ class Executions:
         with self._database.reading() as connection:
             return executions_after(connection, position, limit)
 
+    def head(self) -> int:
+        """Return the position of the latest execution, 0 before the first."""
+        with self._database.reading() as connection:
+            last = connection.execute(select(func.max(ExecutionRow.position))).scalar()
+            return int(last or 0)
+
     def sources(self) -> tuple[str, ...]:
         """Return the names of order managements that have ever reported, sorted."""
         with self._database.reading() as connection:

@@ -150,35 +150,13 @@ class _Inputs:
         ).drift
 
     def _snapshot(self) -> Snapshot:
-        names = {
-            name
-            for snapshot in self._held.values()
-            for name in (
-                *(one.instrument_id for one in snapshot.positions),
-                *(one.instrument_id for one in snapshot.orders),
-            )
-        }
+        names = {name for held in _instruments(self._held).values() for name in held}
         market = self._market
         listed = _listed() if market is None else market.rows(names)
         listed = _listed() if listed.empty else listed
-        marks, indices = [], {}
-        for name in sorted(names):
-            mark = None if market is None else market.marks.get(name)
-            if mark is None:
-                continue
-            row = listed[listed["instrument_id"] == name]
-            kind = str(row["kind"].iloc[0])
-            forward = mark.mark_price if kind == "future" else mark.forward_price
-            marks.append(
-                {
-                    "instrument_id": name, "mark_price": float(mark.mark_price),
-                    "mark_iv": _number(mark.mark_iv), "forward_price": _number(forward),
-                }
-            )  # fmt: skip
-            if mark.index_price is not None:
-                indices[str(row["underlying"].iloc[0])] = float(mark.index_price)
+        marks, indices = self._prices(listed)
         observed = {"business_date": self._day, "observed_utc": pd.Timestamp(self._now)}
-        assets = {str(name) for name in indices} | set(_PEGGED)
+        rates = dict.fromkeys(_PEGGED, 1.0) | indices
         empty = _frames()
         return Snapshot(
             snapshot_id=SnapshotId("0" * 64),
@@ -188,20 +166,34 @@ class _Inputs:
             marks=_like(empty["marks"], [{**observed, **row} for row in marks]),
             index_prices=_like(
                 empty["index_prices"],
-                [
-                    {**observed, "asset": name, "index_price": indices[name]}
-                    for name in sorted(indices)
-                ],
+                [{**observed, "asset": k, "index_price": indices[k]} for k in sorted(indices)],
             ),
             fx_rates=_like(
                 empty["fx_rates"],
-                [
-                    {**observed, "asset": name, "usd_rate": indices.get(name, 1.0)}
-                    for name in sorted(assets)
-                ],
+                [{**observed, "asset": k, "usd_rate": rates[k]} for k in sorted(rates)],
             ),
             **{name: empty[name] for name in _UNUSED},
         )
+
+    def _prices(self, listed: pd.DataFrame) -> tuple[list[dict[str, object]], dict[str, float]]:
+        """Return marks of the instruments and indices of their underlyings."""
+        marks: list[dict[str, object]] = []
+        indices: dict[str, float] = {}
+        known = {} if self._market is None else self._market.marks
+        for row in listed.sort_values("instrument_id").to_dict(orient="records"):
+            mark = known.get(str(row["instrument_id"]))
+            if mark is None:
+                continue
+            forward = mark.mark_price if row["kind"] == "future" else mark.forward_price
+            marks.append(
+                {
+                    "instrument_id": mark.instrument_id, "mark_price": float(mark.mark_price),
+                    "mark_iv": _number(mark.mark_iv), "forward_price": _number(forward),
+                }
+            )  # fmt: skip
+            if mark.index_price is not None:
+                indices[str(row["underlying"])] = float(mark.index_price)
+        return marks, indices
 
     def _positions(self) -> pd.DataFrame:
         rows = [

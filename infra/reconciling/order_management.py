@@ -137,9 +137,8 @@ async def compare_positions(
         now = database.clock()
         found = reconcile_positions(ours.side, venue, evidence, now=now, limits=LIMITS)
         waits = any(each.is_break and each.kind != "stale_side" for each in found)
-        if not waits or time.monotonic() >= end:
+        if not waits or not await _something_new(database, end):
             break
-        await asyncio.sleep(_POLL_SECONDS)
     items = {*ours.side.quantities, *venue.quantities}
     return ScopeLook(
         scope="positions",
@@ -151,6 +150,16 @@ async def compare_positions(
             if place.partition("/")[0] in connections.venues
         ),
     )
+
+
+async def _something_new(database: Database, end: float) -> bool:
+    """Wait until order management has said something more, or its time is over."""
+    head = database.executions.head()
+    while time.monotonic() < end:
+        await asyncio.sleep(_POLL_SECONDS)
+        if database.executions.head() != head:
+            return True
+    return False
 
 
 def compare_reports(database: Database, connections: Connections) -> ScopeLook:
