@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from infra.rules import DEFAULT_PARAMETERS
 from tests.integration.flows.conftest import LAST_DATE, CommandLine
 
 RUN = f"eod-{LAST_DATE}-1"
@@ -122,6 +123,33 @@ def test_reduction_is_planned_and_nothing_is_sent(closed: CommandLine, netting_s
     assert found["ratio_after"] < found["ratio_before"]
     shown = closed("reduce", "plan", netting_set, "--ratio", "0.05")
     assert "Planned, nothing has been sent" in shown.out
+
+
+def test_a_plan_is_proposed_listed_and_shown_and_a_shadow_cannot_be_approved(
+    closed: CommandLine, netting_set: str, tmp_path: Path
+) -> None:
+    """In a house of its own policy, whose target every book misses."""
+    own = tmp_path / "own" / "reductions"
+    own.mkdir(parents=True)
+    shipped = (DEFAULT_PARAMETERS / "reductions" / "2019-01-01.toml").read_text(encoding="utf-8")
+    text = shipped.replace("ratio_target = 0.95", "ratio_target = 0.05")
+    (own / "2019-01-01.toml").write_text(text, encoding="utf-8")
+    house = {"PLIMSOLL_PARAMETERS": str(own.parent), "PLIMSOLL_PRINCIPAL": "alice"}
+    said = ("reduce", "propose", netting_set, "--reason", "a drill", "--json")
+    ended = closed(*said, **house)
+    assert ended.code == 0, ended.err
+    plan = json.loads(ended.out)
+    assert (plan["state"], plan["proposer"]) == ("shadow", "alice")
+    listed = json.loads(closed("reduce", "list", "--state", "shadow", "--json", **house).out)
+    assert plan["plan_id"] in [one["plan_id"] for one in listed]
+    shown = closed("reduce", "show", plan["plan_id"][:12], **house)
+    assert "If nothing is done" in shown.out and "a drill" in shown.out
+    refused = closed(
+        "reduce", "approve", plan["plan_id"], "--hash", plan["payload_hash"],
+        **{**house, "PLIMSOLL_PRINCIPAL": "bob"},
+    )  # fmt: skip
+    assert refused.code != 0 and "is shadow, no longer proposed" in refused.err
+    assert "nothing is due" in closed("reduce", "send", **house).err
 
 
 def test_a_ratio_or_hedge_that_cannot_be_is_refused(closed: CommandLine, netting_set: str) -> None:

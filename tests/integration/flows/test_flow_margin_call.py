@@ -36,6 +36,31 @@ def test_i24_every_call_past_due_is_escalated_once_however_often_the_flow_runs(
     database.audit.verify()
 
 
+def test_calls_that_come_to_reduction_are_planned_in_shadow_with_what_the_venues_would_do(
+    overdue: set[str],
+) -> None:
+    from flows.margin_call import margin_call
+    from tasks.reduction import propose_for_calls
+
+    margin_call()
+    database = workplace().database
+    plans = database.reductions.plans()
+    assert plans
+    assert {one.state for one in plans} == {"shadow"}
+    assert {one.intent.cause.removeprefix("call:") for one in plans} <= overdue
+    for one in plans:
+        assert one.intent.legs and one.cost >= 0
+        assert one.figures["orders"]
+        assert "venue_accounts" in one.figures
+    # Whoever has no plan is told why; a second round plans nothing anew.
+    again = {one.netting_set_id: one for one in propose_for_calls()}
+    assert len(again) == len(overdue)
+    assert all(one.words for one in again.values())
+    assert not any(one.is_new for one in again.values())
+    assert len(database.reductions.plans()) == len(plans)
+    database.audit.verify()
+
+
 def test_a_close_asks_where_it_decided_to_ask_and_gives_back_where_it_decided_to(
     home_after_both: Path,
 ) -> None:

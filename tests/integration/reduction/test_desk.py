@@ -563,3 +563,24 @@ def test_two_desks_at_once_do_not_send_twice(office: Office) -> None:
 def test_nothing_of_a_plan_is_written_without_a_reason(office: Office) -> None:
     with pytest.raises(ParameterError, match="needs a reason"):
         office.desk.propose(new_plan(by_hand(), office.clock(), reason=""))
+
+
+def test_i06_the_checks_see_a_resolver_that_does_not_wait(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted bug: "not found" is taken for "not executed" at once, and then it is executed."""
+    from engine.reduction import resolution
+    from infra.reduction import resolving
+
+    for module in (resolution, resolving):
+        monkeypatch.setattr(module, "quiet_at", lambda sent, *_: sent.sent_at)
+    record = office.working()
+    office.venue.treatment = "delayed"
+    office.send()
+    office.resolve()
+    office.clock.advance(6)
+    office.venue.settle()
+    # Not executed and executed: what the state machine of histories forbids after every step.
+    (order,) = office.orders(record)
+    assert order.state == "not_executed"
+    assert office.venue.n_executions(order.order_key) == 1

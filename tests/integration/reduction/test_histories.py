@@ -59,13 +59,19 @@ class ReductionHistory(RuleBasedStateMachine):
     def _asked(self) -> None:
         assert not self.desk.kill_switch.status().is_armed, "I-48"
 
-    @initialize(lots=st.integers(1, 120), mode=st.sampled_from(("approval", "automatic")))
-    def begin(self, lots: int, mode: str) -> None:
+    @initialize(
+        lots=st.integers(1, 120),
+        mode=st.sampled_from(("approval", "automatic")),
+        treatment=st.sampled_from(TREATMENTS),
+    )
+    def begin(self, lots: int, mode: str, treatment: str) -> None:
         """Begin with a plan at work, so that histories are about what follows."""
         record = self._propose(lots, "hand:0", mode)
         for who in ("bob", "carol"):
             if self.database.reductions.get(record.plan_id).state == "proposed":
                 self.desk.approve(record.plan_id, who, record.payload_hash)
+        self.send(treatment, 0)
+        self.resolve(True, 0)
 
     @rule()
     def restart(self) -> None:
@@ -269,7 +275,7 @@ def new_sqlite(sqlite_template: Path, quick_folder: Path):
 @pytest.mark.timeout(600)
 def test_any_history_keeps_the_invariants(new_sqlite: Callable[[], Database]) -> None:
     """I-05, I-06, I-07, I-14, I-47, I-48 and I-49 after every step."""
-    run_histories(new_sqlite, 6, 20)
+    run_histories(new_sqlite, 12, 12)
 
 
 @pytest.mark.slow
