@@ -63,10 +63,11 @@ class LiveFigures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drift:
-    """How far what is kept was from what a full computation gives, when it was built anew.
+    """How far the rows of the market were from their inputs when they were revalued anew.
 
-    ``largest`` is the largest distance of a running scenario total from the exact one, relative to
-    the gross size of the book; ``n_rebuilt`` counts books.
+    ``largest`` is the largest distance of an outcome from the exact one, relative to the largest
+    outcome of its row: anything but 0 is a change that did not reach a row. ``n_rebuilt`` counts
+    rows.
     """
 
     n_rebuilt: int

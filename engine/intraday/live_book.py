@@ -307,14 +307,21 @@ class LiveBook:
         return self._snapshot(), positions, CollateralSet(frame)
 
     def rebuild(self) -> Drift:
-        """Build everything that is kept anew and return how far it had drifted."""
+        """Build everything that is kept anew and return how far the market's rows had drifted.
+
+        Rows are revalued from their inputs, figures that are not of now are computed, changed
+        netting sets brought together with the others, and bounds start from here.
+        """
+        n_rebuilt, largest = self._market.rebuild()
+        if largest > 0.0:
+            self._old(np.arange(self._book.layout.n_netting_sets))
         self.figures()
         self._book.layout.compact()
         self._book.pledges.compact()
         self._watch.rebuild()
         every = np.arange(self._book.layout.n_netting_sets)
         self._watch.looked_at(self._stored(every))
-        return Drift(n_rebuilt=0, largest=0.0)
+        return Drift(n_rebuilt=n_rebuilt, largest=largest)
 
     def _snapshot(self) -> Snapshot:
         return self._market.snapshot(f"{self._market.opened_as}@{self._n_changes}")

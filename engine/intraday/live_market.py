@@ -201,6 +201,25 @@ class LiveMarket:
         changed = np.union1d(changed, self._revalue(touched)).astype(np.int64)
         return Moved(touched, np.zeros(0, dtype=np.int64), changed)
 
+    def rebuild(self) -> tuple[int, float]:
+        """Revalue every row anew; return how many there are and how far the worst one had drifted.
+
+        Relative to the largest outcome of the row: 0 while every change reached the rows that it
+        concerned.
+        """
+        market = self.prepared
+        before, special = market.historical.copy(), market.special.copy()
+        self._derive(self.as_of)
+        self._move_assets(np.flatnonzero(np.isfinite(market.usd_rate)))
+        self._revalue(np.arange(market.n_instruments))
+        largest = 0.0
+        for old, new in ((before, market.historical), (special, market.special)):
+            scale = np.abs(new).max(axis=1, initial=0.0)
+            apart = np.abs(new - old).max(axis=1, initial=0.0)
+            relative = np.divide(apart, scale, out=apart.copy(), where=scale > 0.0)
+            largest = max(largest, float(relative.max(initial=0.0)))
+        return len(before), largest
+
     def underlyings_of(self, moved: Moved) -> Int64Array1D:
         """Return the assets on whose instruments any figure may have changed.
 
@@ -294,7 +313,10 @@ class LiveMarket:
     def _with_faults_again(self, rows: Int64Array1D) -> Int64Array1D:
         """Judge rows that have a fault anew; return those whose usability changed."""
         one = self._instruments
-        faulty = rows[np.array([bool(one.fault[row]) for row in rows.tolist()], dtype=np.bool_)]
+        is_over = self.prepared.settles[rows] | self.prepared.has_expired[rows]
+        has_fault = np.array([bool(one.fault[row]) for row in rows.tolist()], dtype=np.bool_)
+        # No mark brings back what has expired.
+        faulty = rows[has_fault & ~is_over]
         if not len(faulty):
             return faulty
         names = one.instrument_id[faulty]

@@ -13,6 +13,7 @@ from tests.benchmark import (
     compile_time,
     end_of_day,
     growth,
+    intraday,
     pricing,
     report,
     venue_models,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Console], None]] = {
     "compile_time": compile_time.run,
     "whatif": whatif.run,
     "allocation": allocation.run,
+    "intraday": intraday.run,
 }
 
 
