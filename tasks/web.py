@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.transfers.policy import TransferPolicy
     from infra.custody.fireblocks.receiving import Inbox
     from infra.messages.webhook_inbound import Sender
+    from infra.oms import OmsEndpoint
     from infra.transfers import KillSwitch, TransferDesk
     from infra.web.services import Question, StressQuestion
 
@@ -190,6 +191,26 @@ class HouseServices:
         """Return the report of a run."""
         path = f"{run_folder(run_id)}/report.html"
         return self._place.store.read_text(path) if self._place.store.exists(path) else None
+
+    def oms_endpoint(self) -> OmsEndpoint | None:
+        """Return the order management of the connections file."""
+        from infra.oms import oms_endpoint
+
+        return oms_endpoint(self._place.settings)
+
+    def loop_metrics(self) -> str:
+        """Return what the loop of this home has written of itself, while it lives."""
+        from infra.clock import utc_now
+        from infra.intraday.status import FOLDER, METRICS, read_status
+
+        home = self._place.settings.home_path
+        status = read_status(home, utc_now())
+        if status is None or not status.is_alive:
+            return ""
+        try:
+            return (home / FOLDER / METRICS).read_text(encoding="utf-8")
+        except OSError:
+            return ""
 
     def client_sender(self, client_id: str) -> Sender | None:
         """Return the secrets that a client signs with, ``WEBHOOK_CLIENT_<NAME>``."""

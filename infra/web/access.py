@@ -129,6 +129,7 @@ _PAGES: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/breaks"): _read(),
     ("GET", "/health"): _read(),
     ("GET", "/alerts"): _read(),
+    ("POST", "/alerts/{alert_id}/acknowledge"): _act(is_house=True),
     ("GET", "/stress"): _read(is_house=True),
     ("POST", "/stress"): _read(is_house=True),
     ("GET", "/runs"): _read(is_house=True),
@@ -159,6 +160,7 @@ _PAGES: Final[Mapping[tuple[str, str], Access]] = {
     # Each message proves by its own signature who has sent it.
     ("POST", "/webhooks/calls/{client_id}"): _PUBLIC,
     ("POST", "/webhooks/fireblocks"): _PUBLIC,
+    ("POST", "/webhooks/executions"): _PUBLIC,
 }
 
 ACCESS: Final[Mapping[tuple[str, str], Access]] = {**_API, **_PAGES}

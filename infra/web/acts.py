@@ -20,6 +20,7 @@ from infra.outbound import KillStatus
 from infra.web.failures import Refused
 
 if TYPE_CHECKING:
+    from infra.db.alerts import AlertRecord
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
     from infra.web.state import WebState
@@ -178,6 +179,14 @@ def disarm(web: WebState, who: Principal, reason: str) -> KillStatus:
     found = switch.disarm(who.name, stated(reason))
     switch.tell(web.database)
     _note(web, who, "kill switch disarm over HTTP", "kill-switch", reason)
+    return found
+
+
+def acknowledge(web: WebState, who: Principal, alert_id: str, reason: str) -> AlertRecord:
+    """Record that the caller has taken an alert up."""
+    found = web.database.alerts.get(alert_id)
+    web.database.alerts.acknowledge(found.alert_id, who.name, stated(reason))
+    _note(web, who, "alert acknowledged over HTTP", found.alert_id, reason)
     return found
 
 

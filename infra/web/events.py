@@ -31,6 +31,7 @@ _LOOK_SECONDS: Final = 1.0
 _ASK_AGAIN_SECONDS: Final = 15.0
 _FRAGMENTS_MAX: Final = 400
 _RETRY_MS: Final = 2_000
+_FRESH: Final = ' class="fresh"'
 _SUBJECTS: Final = "^(overview|calls|transfers|breaks|health|alerts|set|none)$"
 
 
@@ -75,6 +76,7 @@ async def _changes(
     who = caller_of(request)
     sent: dict[str, str] = {}
     seen = version = ""
+    is_begun = False
     left = _ASK_AGAIN_SECONDS
     while not streams.is_closing.is_set() and not await request.is_disconnected():
         try:
@@ -90,7 +92,10 @@ async def _changes(
         changed = _changed(sent, found)
         now = web.database.clock()
         if changed:
-            yield _event("rows", "".join(changed.values()), version)
+            text = "".join(changed.values())
+            # What a page begins with is no news: nothing lights up.
+            yield _event("rows", text if is_begun else text.replace(_FRESH, ""), version)
+            is_begun = True
         if version:
             yield _event("beat", f"{now:%Y-%m-%dT%H:%M:%S.%fZ}")
         left -= _LOOK_SECONDS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, select
 
 from engine.errors import MissingDataError
+from infra.db.alert_tables import AlertAcknowledgementRow, AlertTellingRow
 from infra.db.board_tables import IntradayEventRow
 from infra.db.tables import AuditRow, BreakEventRow, BreakRow, CallEventRow, CallRow
 from infra.db.transfer_tables import TransferEventRow, TransferRow
@@ -196,7 +197,11 @@ def _marks(database: Database) -> str:
         AuditRow.position, CallEventRow.position, TransferEventRow.position,
         BreakEventRow.position, IntradayEventRow.position,
     )  # fmt: skip
-    query = select(*(select(func.max(column)).scalar_subquery() for column in columns))
+    counted = (AlertTellingRow.telling_id, AlertAcknowledgementRow.alert_id)
+    query = select(
+        *(select(func.max(column)).scalar_subquery() for column in columns),
+        *(select(func.count(column)).scalar_subquery() for column in counted),
+    )
     with database.reading() as connection:
         return "-".join(str(found or 0) for found in connection.execute(query).one())
 

@@ -40,7 +40,9 @@ def metrics(request: Request) -> Response:
     """Return all figures in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Figures(web_of(request)))
-    return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
+    own = generate_latest(registry).decode()
+    loop = web_of(request).services.loop_metrics()
+    return Response(own + loop, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 class _Figures(Collector):

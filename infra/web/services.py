@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from engine.transfers.policy import TransferPolicy
     from infra.messages.webhook_inbound import Sender
+    from infra.oms import OmsEndpoint
     from infra.transfers import KillSwitch, TransferDesk
 
 
@@ -86,6 +87,12 @@ class Services(Protocol):
 
     def report(self, run_id: str) -> str | None:
         """Return the report of a run as HTML, None if it has none."""
+
+    def oms_endpoint(self) -> OmsEndpoint | None:
+        """Return who sends executions by webhook, None where nobody does."""
+
+    def loop_metrics(self) -> str:
+        """Return what the intraday loop measures of itself; nothing while none runs."""
 
     def client_sender(self, client_id: str) -> Sender | None:
         """Return by which secrets a client signs its messages, None if it has none."""

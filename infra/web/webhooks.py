@@ -6,6 +6,7 @@ Answers say what became of a message and never why one was refused.
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from engine.errors import ContractViolation, MarginPlatformError, MissingDataError, StateError
 from infra.listings import done_as_json
 from infra.messages.webhook_inbound import handle
+from infra.oms import handle as record_executions
 from infra.web.state import web_of
 
 router = APIRouter(tags=["webhooks"], include_in_schema=False)
@@ -52,6 +54,27 @@ async def client_message(
         return JSONResponse({"error": {"status": 409, "message": str(error)}}, 409)
     content = {"is_replay": handled.is_replay, **done_as_json(handled.done)}
     return JSONResponse(content)
+
+
+@router.post("/webhooks/executions")
+async def executions(request: Request) -> Response:
+    """Take what order management says of executions and opening positions."""
+    web = web_of(request)
+    endpoint = await run_in_threadpool(web.services.oms_endpoint)
+    if endpoint is None:
+        return Response(status_code=404)
+    raw, headers = await request.body(), dict(request.headers)
+    now = web.database.clock()
+    try:
+        taken = await run_in_threadpool(
+            record_executions, web.database, endpoint, headers, raw, now=now
+        )
+    except ContractViolation as error:
+        _LOG.warning("message of order management refused: %s", error)
+        return Response(status_code=401)
+    except StateError:
+        return Response(status_code=503, headers={"Retry-After": "5"})
+    return JSONResponse(asdict(taken))
 
 
 @router.post("/webhooks/fireblocks")

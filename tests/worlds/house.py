@@ -24,6 +24,8 @@ from infra.db import Database, RunHandle, open_database
 from infra.db.users import By, NewUser
 from infra.messages.webhook_inbound import Sender
 from infra.messages.webhook_signing import WebhookSecret
+from infra.oms import OmsEndpoint
+from infra.oms.naming import Naming
 from infra.outbound import KillSwitch
 from infra.transfers import TransferDesk
 from infra.web import WebSettings, create_app
@@ -92,6 +94,14 @@ class SmallServices(HouseServices):
     ) -> Decimal:
         """Value everything at one."""
         return quantity
+
+    def oms_endpoint(self) -> OmsEndpoint | None:
+        """Return an order management that signs with the same secret."""
+        return OmsEndpoint("oms", [SECRET], Naming({}, {}))
+
+    def loop_metrics(self) -> str:
+        """Return nothing: no loop runs."""
+        return ""
 
     def run_pages(self) -> str:
         """Return where the runs would be."""

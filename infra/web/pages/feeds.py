@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from engine.errors import MissingDataError
+from infra.web import acts
 from infra.web.listing import asked_of, listing
 from infra.web.pages.fragments import health_of
-from infra.web.pages.frame import page
+from infra.web.pages.frame import back_to, page
 from infra.web.pages.tables import BREAKS, HEALTH
-from infra.web.state import caller_of, web_of
-from infra.web.views.lists import alerts_of, breaks_of
+from infra.web.state import caller_of, form_of, web_of
+from infra.web.views.lists import alerts_of, breaks_of, told_to
 from infra.web.views.totals import by_venue
 
 router = APIRouter(include_in_schema=False)
@@ -55,8 +56,21 @@ def health(request: Request) -> HTMLResponse:
 @router.get("/alerts")
 def alerts(request: Request) -> HTMLResponse:
     """Return what people have to hear of, newest first."""
-    found = alerts_of(web_of(request), caller_of(request), _ALERTS_SHOWN)
-    return page(request, "alerts.html", live="alerts", alerts=found)
+    web, who = web_of(request), caller_of(request)
+    return page(
+        request, "alerts.html", live="alerts", alerts=alerts_of(web, who, _ALERTS_SHOWN),
+        told=told_to(web, who, _ALERTS_SHOWN),
+    )  # fmt: skip
+
+
+@router.post("/alerts/{alert_id}/acknowledge")
+def acknowledge(
+    request: Request, alert_id: Annotated[str, Path(max_length=80)]
+) -> RedirectResponse:
+    """Record that somebody has taken an alert up."""
+    web, who = web_of(request), caller_of(request)
+    found = acts.acknowledge(web, who, alert_id, form_of(request).get("reason", ""))
+    return back_to(request, "/alerts", f"{found.title}: taken up by {who.name}.")
 
 
 @router.get("/runs")

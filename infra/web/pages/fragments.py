@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.web.pages.frame import house_of
 from infra.web.pages.overview import overview_context
-from infra.web.views.lists import alerts_of, breaks_of, calls_of, transfers_of
+from infra.web.views.lists import alerts_of, breaks_of, calls_of, told_to, transfers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,8 @@ def fragments_of(
     elif page == "alerts":
         context["alerts"] = alerts_of(web, who, _ALERTS_SHOWN)
         parts["alerts"] = _part(web, "parts/alert_list.html", context)
+        context["told"] = told_to(web, who, _ALERTS_SHOWN)
+        parts["told"] = _part(web, "parts/told_list.html", context)
     return house["book"].version, parts
 
 
@@ -72,4 +74,6 @@ def _part(web: WebState, template: str, context: dict[str, Any]) -> str:
 
 
 def _row(web: WebState, template: str, context: dict[str, Any], row: Any) -> str:
-    return web.pages.render(template, **{**context, "row": row})
+    # Outside of a template a browser drops rows that stand in no table.
+    body = web.pages.render(template, **{**context, "row": row})
+    return f"<template>{body}</template>"

@@ -10,6 +10,7 @@ from infra.listings import calls_as_json, record_as_json
 from infra.web.objects import client_of
 
 if TYPE_CHECKING:
+    from infra.db.alerts import AlertRecord
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
     from infra.web.state import WebState
@@ -60,6 +61,11 @@ def alerts_of(web: WebState, who: Principal, limit: int) -> list[RecordedEvent]:
         if one.resource.startswith(NETTING_SET)
         and who.sees(clients.get(one.resource.removeprefix(NETTING_SET), ""))
     ]
+
+
+def told_to(web: WebState, who: Principal, limit: int) -> list[AlertRecord]:
+    """Return what people were told, newest first; groups span clients, so of the house alone."""
+    return web.database.alerts.latest(limit) if who.clients is None else []
 
 
 def _is_own(web: WebState, who: Principal, record: TransferRecord) -> bool:
