@@ -15,7 +15,6 @@ from flows.end_of_day import end_of_day
 from flows.margin_call import margin_call
 from flows.reconcile import reconcile
 from flows.reduce import reduce
-from flows.reduce import reduce
 from flows.schedules import CALLS_ROUND, CUT_OFFS, EVENTS, ON_DEMAND, VENUE_ROUNDS, Round
 from flows.settle import settle
 from tasks.alerting import AlertService
