@@ -38,6 +38,7 @@ import numpy as np
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
 from engine.intraday.layout import Layout
 from engine.intraday.movement import Movement
+from engine.intraday.ranges import ranges_of
 from engine.kernels.tail import COLLATERAL
 from engine.market import PreparedMarket
 from engine.rules import Gap, HouseParameters
@@ -122,9 +123,8 @@ class Screen:
     def looked_at(self, rows: Int64Array1D, movement: Movement) -> None:
         """Note that the figures of ``rows`` are of now."""
         held = self._held
-        for row in rows.tolist():
-            span = slice(int(held.ptr[row]), int(held.ptr[row + 1]))
-            self._reach[:, span] = _measures(movement)[:, held.asset[span]]
+        at, _ = ranges_of(held.ptr[rows], held.ptr[rows + 1])
+        self._reach[:, at] = _measures(movement)[:, held.asset[at]]
 
     def rebased(self, assets: Int64Array1D, movement: Movement) -> None:
         """Note that the reference of some assets is about to be taken anew."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
 from engine.kernels.black76 import scenario_option_values
@@ -105,19 +104,17 @@ def revalue(
 
 
 def _groups(instruments: PricedInstruments) -> list[Int64Array1D]:
-    usable = np.flatnonzero(np.array([not fault for fault in instruments.fault], dtype=np.bool_))
-    frame = pd.DataFrame(
-        {
-            "kind": instruments.kind[usable],
-            "payoff": instruments.payoff[usable],
-            "underlying": instruments.underlying[usable],
-            "quote_asset": instruments.quote_asset[usable],
-            "settlement_asset": instruments.settlement_asset[usable],
-            "tenor_years": instruments.tenor_years[usable],
-        }
-    )
-    grouped = frame.groupby(list(frame.columns), sort=True, dropna=False)
-    return [usable[positions] for positions in grouped.indices.values()]
+    # A dictionary of a few hundred rows: a frame takes ten times as long, tick after tick.
+    tenor = np.nan_to_num(instruments.tenor_years, nan=-1.0).tolist()
+    columns = (
+        instruments.kind, instruments.payoff, instruments.underlying, instruments.quote_asset,
+        instruments.settlement_asset, tenor, instruments.fault,
+    )  # fmt: skip
+    by_key: dict[tuple[object, ...], list[int]] = {}
+    for row, (*key, fault) in enumerate(zip(*columns, strict=True)):
+        if not fault:
+            by_key.setdefault(tuple(key), []).append(row)
+    return [np.array(rows, dtype=np.int64) for rows in by_key.values()]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
