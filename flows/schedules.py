@@ -44,6 +44,6 @@ EVENTS: Final = "events"
 VENUE_ROUNDS: Final = (
     Round("settle", "* * * * *", "sends approved transfers and resolves open ones"),
     Round("reduce", "* * * * *", "sends slices of approved reductions and resolves open orders"),
-    Round("reconcile", "*/5 * * * *", "compares the ledger with the connected venues"),
+    Round("reconcile", "*/5 * * * *", "compares ledger, order management and venues"),
 )
 """Only where venues are connected."""

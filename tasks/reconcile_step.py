@@ -21,7 +21,7 @@ from tasks.steps import RETRIES_MAX, RETRY_SECONDS, helps_to_retry
 
 @task(
     name="compare",
-    task_run_name="compare ledger and venues",
+    task_run_name="compare all books",
     retries=RETRIES_MAX,
     retry_delay_seconds=list(RETRY_SECONDS),
     retry_condition_fn=helps_to_retry,

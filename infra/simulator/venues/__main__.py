@@ -9,9 +9,11 @@ import secrets
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
+from infra.simulator.oms.hosting import desk_at
 from infra.simulator.venues.core.paths import Underlying, bars_of
 from infra.simulator.venues.core.town import UNDERLYINGS, TownParameters
 from infra.simulator.venues.streets import VENUES, build_town
@@ -29,18 +31,26 @@ def main() -> None:
         underlyings=_underlyings(arguments.bars, arguments.bar_seconds),
         admin_token=secrets.token_urlsafe(24),
     )
-    asyncio.run(_host(arguments.venues, parameters))
+    asyncio.run(_host(arguments.venues, parameters, arguments.desk))
 
 
-async def _host(names: list[str], parameters: TownParameters) -> None:
+async def _host(names: list[str], parameters: TownParameters, desk: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with build_town(names, parameters) as town:
-        sys.stdout.write(json.dumps(town.describe()) + "\n")
-        sys.stdout.flush()
-        await stop.wait()
+        told = town.describe()
+        if not desk:
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+            await stop.wait()
+            return
+        async with desk_at(town, Path(desk)) as names_of:
+            told["desk"] = {"folder": desk, "accounts": names_of}
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+            await stop.wait()
 
 
 def _underlyings(bars: str, bar_seconds: float) -> tuple[Underlying, ...]:
@@ -65,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--confirmation-seconds", type=float, default=30.0)
     parser.add_argument("--bars", default="", help="CSV or Parquet of asset, close, ts_utc: replay")
     parser.add_argument("--bar-seconds", type=float, default=60.0)
+    parser.add_argument("--desk", default="", help="folder that a desk drops its executions in")
     parser.add_argument("--liquidate", action="store_true", help="liquidate accounts under margin")
     return parser.parse_args()
 

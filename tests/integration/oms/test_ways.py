@@ -230,3 +230,32 @@ def test_the_spool_is_read_once_across_torn_ends_and_restarts(
     second.path.unlink()
     with pytest.raises(StateError, match="is gone and was read up to byte"):
         read_spool(sqlite_database, "desk", tmp_path, NAMING)
+
+
+def test_a_desk_beside_a_town_tells_of_every_fill_by_file(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    import asyncio
+
+    from infra.simulator.oms.hosting import desk_at
+    from infra.simulator.venues.core.town import TownParameters
+    from infra.simulator.venues.core.trading import OrderRequest, place
+    from infra.simulator.venues.streets import build_town
+
+    async def act() -> Decimal:
+        async with build_town(["binance"], TownParameters(tick_seconds=0.0, speed=0.0)) as town:
+            book = town.venues["binance"].book
+            async with desk_at(town, tmp_path, tell_seconds=0.05) as accounts:
+                assert accounts["binance/alpha"] == "binance-alpha"
+                request = OrderRequest(symbol="BTCUSDT", side="buy", quantity=Decimal("0.5"))
+                place(book, book.accounts["alpha"], request)
+                await asyncio.sleep(0.3)
+            return book.accounts["alpha"].positions["BTCUSDT"].quantity
+
+    held = asyncio.run(act())
+    take_files(sqlite_database, "desk", tmp_path, Naming())
+    found = {
+        (one.account_id, one.instrument_id): one.quantity for one in oms_positions(sqlite_database)
+    }
+    assert found["binance-alpha", "binance:BTCUSDT"] == held
+    assert len(names(sqlite_database)) == 1
