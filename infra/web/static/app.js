@@ -60,7 +60,22 @@ if (stream && stale) {
       ahead = Date.parse(event.detail.data) - Date.now();
       at = new Date(Date.now() + ahead);
     }
-    if (event.detail.type === "rows") tick();
+  });
+  // Only what this page shows and what differs is swapped: focus and selection stay elsewhere.
+  document.body.addEventListener("htmx:sseBeforeMessage", event => {
+    if (event.detail.type !== "rows") return;
+    event.preventDefault();
+    const box = document.createElement("template");
+    box.innerHTML = event.detail.data;
+    const parts = [...box.content.children]
+      .map(node => node instanceof HTMLTemplateElement ? node.content.firstElementChild : node)
+      .filter(node => {
+        const shown = node && document.getElementById(node.id);
+        return shown && shown.innerHTML !== node.innerHTML;
+      });
+    const text = parts.map(node => node.tagName === "TR" ? `<template>${node.outerHTML}</template>` : node.outerHTML);
+    if (text.length) htmx.swap(stream, text.join(""), { swapStyle: "none" });
+    tick();
   });
   const look = () => {
     const silent = performance.now() - heard;

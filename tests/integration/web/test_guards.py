@@ -32,7 +32,14 @@ def narrow(house: House, tmp_path: Path) -> Iterator[TestClient]:
         yield found
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        pytest.param("application/x-www-form-urlencoded", marks=pytest.mark.slow),
+        pytest.param("", marks=pytest.mark.slow),
+    ],
+)
 def test_garbage_is_refused_and_never_breaks_anything(
     client: TestClient, house: House, kind: str
 ) -> None:
