@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import func, or_, select
@@ -252,5 +252,6 @@ def _owed(quantity: Decimal, equity: Decimal | None) -> Decimal:
 
 def _units(quantity: Decimal, scale: int) -> int:
     """Return whole minor units, never more than there are."""
-    whole = quantity.scaleb(scale).to_integral_value(rounding=ROUND_FLOOR)
-    return max(int(whole), 0)
+    # In whole numbers: a decimal context would round what has more digits than it keeps, also up.
+    numerator, denominator = quantity.as_integer_ratio()
+    return max(numerator * 10**scale // denominator, 0)

@@ -187,3 +187,13 @@ def test_an_older_reading_changes_nothing_and_units_are_never_rounded_up(
     )  # fmt: skip
     assert attest_holdings(database, [older], "eod-2").n_new == 0
     assert attested(database) == Decimal("1.99999999")
+
+
+def test_i16_a_quantity_of_many_digits_is_not_rounded_up_either(database: Database) -> None:
+    """A decimal context keeps 28 digits and rounds the rest, here up."""
+    held = PlaceHoldings(
+        place=HERE, source="okx", as_of=datetime.now(UTC),
+        quantities={"BTC": Decimal("123456789012345678901.123456789")},
+    )  # fmt: skip
+    attest_holdings(database, [held], "eod-1")
+    assert attested(database) == Decimal("123456789012345678901.12345678")
