@@ -13,6 +13,7 @@ from typing import Any
 from prefect import flow
 
 from tasks.age_calls import age_calls, show_calls, tell_subscriber
+from tasks.answer_reductions import plan_smaller_books
 from tasks.answer_steps import (
     begin_answer,
     call_missing,
@@ -51,5 +52,6 @@ def answer(event: dict[str, Any]) -> list[str]:
             recompute(found.run_id)
             call_missing(found.run_id)
             plan_transfers(found.run_id)
+            plan_smaller_books(found.run_id)
             finish_answer(found.run_id)
     return list(found.netting_sets)

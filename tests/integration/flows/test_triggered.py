@@ -32,7 +32,7 @@ def breach(netting_set_id: str, subject: str = "1", **said: str) -> IntradayEven
         resource=f"plimsoll.netting-set.{netting_set_id}",
         subject=subject,
         occurred_at=AT,
-        payload={"netting_set_id": netting_set_id, "level": "call", "cause": "BTC", **said},
+        payload={"netting_set_id": netting_set_id, "level": "call", "cause": "BTC"} | said,
     )
 
 
@@ -71,7 +71,8 @@ def test_a_breach_is_answered_once_and_its_page_shows_why(
     database = workplace().database
     others = set(database.calls.open_calls()["call_id"])
     nasty = breach("no-such-set", reason="<script>|x|`y`")
-    assert database.intraday_events.record([breach(name), nasty]) == 2
+    last_rung = breach(name, level="reduce")
+    assert database.intraday_events.record([last_rung, nasty]) == 2
     margin_call([name], moment(1, 2))
     opened = database.calls.open_calls()
     (made,) = opened[opened["netting_set_id"] == name].to_dict("records")
@@ -83,8 +84,10 @@ def test_a_breach_is_answered_once_and_its_page_shows_why(
     assert set(again["call_id"]) == others | {made["call_id"]}
     (run,) = database.runs.list(kind="margin-call")
     assert run.summary == {"netting_sets": 1, "issued": 1, "found_done": 0, "waiting": 0}
-    shown = artifacts_of(prefect_server, ("cause", "snapshot", "decision", "call", "transfer"))
+    keys = ("cause", "snapshot", "decision", "call", "transfer", "reduction")
+    shown = artifacts_of(prefect_server, keys)
     assert all(shown.values())
+    assert name in shown["reduction"][0]["data"]
     assert "<script>" not in shown["cause"][0]["data"]
     assert f"`plimsoll.netting-set.{name}`" in shown["cause"][0]["data"]
     assert made["call_id"] in shown["call"][0]["data"]
