@@ -196,10 +196,13 @@ def _outbox(web: WebState) -> list[GaugeMetricFamily]:
     messages = _gauge("messages", "messages to clients by state", "state")
     for state, number in web.database.webhooks.counts().items():
         messages.add_metric([state], number)
+    told = _gauge("alert_messages", "messages to people by state", "state")
+    for state, number in web.database.alerts.counts().items():
+        told.add_metric([state], number)
     lag = _gauge("events_unread", "events that a reader has not handled", "reader")
     for reader, number in web.database.intraday_events.lag(CONSUMERS).items():
         lag.add_metric([reader], number)
-    return [messages, lag]
+    return [messages, told, lag]
 
 
 def _gauge(name: str, words: str, *labels: str) -> GaugeMetricFamily:
