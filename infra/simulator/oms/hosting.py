@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,9 +16,13 @@ TELL_SECONDS = 1.0
 
 @asynccontextmanager
 async def desk_at(
-    town: VenueTown, folder: Path, *, tell_seconds: float = TELL_SECONDS
+    town: VenueTown,
+    folder: Path,
+    places: Sequence[str] = (),
+    *,
+    tell_seconds: float = TELL_SECONDS,
 ) -> AsyncIterator[dict[str, str]]:
-    """Let a desk trade at every account of the town; yield its names of the places.
+    """Let a desk trade at some places of the town, all if none is named; yield its names of them.
 
     Raises what has ended the desk, if anything has.
     """
@@ -26,7 +30,7 @@ async def desk_at(
         f"{name}/{account_id}": f"{name}-{account_id}"
         for name, venue in town.venues.items()
         for account_id in venue.book.accounts
-        if venue.book.listings
+        if venue.book.listings and (not places or f"{name}/{account_id}" in places)
     }
     desk, sender = SimulatedOms(town, accounts), FileSender(folder)
     sender.open_day(desk.open_day())

@@ -31,10 +31,10 @@ def main() -> None:
         underlyings=_underlyings(arguments.bars, arguments.bar_seconds),
         admin_token=secrets.token_urlsafe(24),
     )
-    asyncio.run(_host(arguments.venues, parameters, arguments.desk))
+    asyncio.run(_host(arguments.venues, parameters, arguments.desk, arguments.desk_places))
 
 
-async def _host(names: list[str], parameters: TownParameters, desk: str) -> None:
+async def _host(names: list[str], parameters: TownParameters, desk: str, places: list[str]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -46,7 +46,7 @@ async def _host(names: list[str], parameters: TownParameters, desk: str) -> None
             sys.stdout.flush()
             await stop.wait()
             return
-        async with desk_at(town, Path(desk)) as names_of:
+        async with desk_at(town, Path(desk), places) as names_of:
             told["desk"] = {"folder": desk, "accounts": names_of}
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
@@ -76,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bars", default="", help="CSV or Parquet of asset, close, ts_utc: replay")
     parser.add_argument("--bar-seconds", type=float, default=60.0)
     parser.add_argument("--desk", default="", help="folder that a desk drops its executions in")
+    parser.add_argument("--desk-places", nargs="*", default=[], help="where it trades; else all")
     parser.add_argument("--liquidate", action="store_true", help="liquidate accounts under margin")
     return parser.parse_args()
 

@@ -91,6 +91,15 @@ def _document(told: Mapping[str, Any], accounts: Sequence[TownAccount]) -> str:
         parts.append(_table("[fireblocks]", rest=rest, keys=rest, credential="FIREBLOCKS_API"))
     if "okx" in told:
         parts += _okx(told["okx"])
+    if "desk" in told:
+        named = {one.place: one.account_id for one in accounts}
+        names = {
+            theirs: named[place]
+            for place, theirs in told["desk"]["accounts"].items()
+            if place in named
+        }
+        parts.append(_table("[oms]", name="desk", folder=told["desk"]["folder"]))
+        parts.append(_table("[oms.accounts]", **names))
     parts += [
         _table(
             "[[account]]", place=one.place, account_id=one.account_id, client_id=one.client_id,

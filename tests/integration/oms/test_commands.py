@@ -118,3 +118,17 @@ def test_an_order_management_that_is_described_wrongly_is_refused(
     (home / "connections.toml").write_text(DOCUMENT.replace(old, new), encoding="utf-8")
     with pytest.raises(ParameterError, match=words):
         oms.order_management()
+
+
+def test_a_town_with_a_desk_is_connected_with_it(tmp_path: Path) -> None:
+    from infra.connections import read_connections
+    from infra.simulator.venues.connecting import TownAccount, connect_home
+
+    told = {"desk": {"folder": "/drop", "accounts": {"okx/alpha": "okx-alpha", "okx/x": "okx-x"}}}
+    account = TownAccount(
+        place="okx/alpha", account_id="larch-okx", client_id="larch", netting_set_id="larch-1"
+    )
+    connect_home(tmp_path, told, [account])
+    found = read_connections(tmp_path / "connections.toml").oms
+    assert found is not None
+    assert (found.folder, dict(found.accounts)) == ("/drop", {"okx-alpha": "larch-okx"})
