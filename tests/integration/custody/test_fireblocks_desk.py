@@ -174,6 +174,43 @@ def test_f57_an_address_that_the_custodian_does_not_know_ends_the_transfer(folde
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(
+    ("kind", "venue", "endpoint", "debited"),
+    [
+        (K.ADDRESS_LOCKED, "fireblocks", "transactions", 0),
+        (K.WITHDRAWALS_PENDING, "fireblocks", "*", 0),
+        (K.STUCK_FEE, "fireblocks", "chain", 2),
+    ],
+)
+def test_f22_f57_f60_i15_what_does_not_get_through_counts_once_and_comes_before_a_person(
+    folder: Path, kind: FaultKind, venue: str, endpoint: str, debited: int
+) -> None:
+    async def run() -> None:
+        async with office(folder) as o:
+            o.s.town.plan.inject(Fault(kind=kind, venue=venue, endpoint=endpoint))
+            record, there = o.approved(), o.s.arrived()
+            for _ in range(6):
+                await o.send()
+                await o.s.go(5, 60.0)
+                await o.look()
+                o.clock.advance(600)
+                o.require_whole(record)
+            found = o.get(record)
+            assert o.s.arrived() == there
+            assert o.s.held() == 120 - debited
+            assert o.s.times(record.transfer_key) == (0 if kind is K.ADDRESS_LOCKED else 1)
+            assert found.state == ("rejected" if kind is K.ADDRESS_LOCKED else "stuck")
+            if kind is not K.ADDRESS_LOCKED:
+                o.s.town.plan.clear()
+                await o.s.complete()
+                await o.look()
+                # It was looked at on and on, and nothing was sent anew.
+                assert o.get(record).state == "credited"
+                assert o.s.times(record.transfer_key) == 1
+
+    asyncio.run(run())
+
+
 @asynccontextmanager
 async def told(o: Office) -> AsyncIterator[list[tuple[str, int]]]:
     """Let the custodian tell the desk; yield what it was answered."""

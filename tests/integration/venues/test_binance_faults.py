@@ -21,6 +21,7 @@ from engine.errors import (
     VenueUnavailable,
 )
 from infra.simulator.venues.core.faults import Fault, FaultKind
+from infra.venues.binance.client import FUTURES_WEIGHT_MINUTE
 from tests.integration.venues.binance_town import Hosted, hosted, transfer
 
 TRANSFER = "/sapi/v1/sub-account/universalTransfer"
@@ -272,5 +273,32 @@ def test_a_venue_that_wants_silence_is_not_asked_again(kind: FaultKind) -> None:
             with pytest.raises((Throttled, Maintenance)):
                 await there.adapter.accounts.snapshot("alpha")
             assert there.town.plan.struck[kind] == 1
+
+    asyncio.run(run())
+
+
+def test_f80_weight_that_another_process_spends_is_heard_of_and_waited_for() -> None:
+    """The venue counts a credential's requests together: its count goes before one's own."""
+
+    async def run() -> None:
+        async with hosted() as there:
+            alpha = there.adapter._clients["alpha"]
+            await there.adapter.accounts.snapshot("alpha")
+            assert alpha._futures.limiter.pause_seconds == 0.0
+            if there.town.clock.wall().second > 50:
+                # A minute that turns in between would forgive what was spent.
+                await asyncio.sleep(11.0)
+            assert alpha.credential is not None
+            key = alpha.credential.key.get_secret_value()
+            there.venue.identity.spend(f"fapi/{key}", FUTURES_WEIGHT_MINUTE - 100)
+            await there.adapter.transfers.balance("binance/alpha", "USDT")
+            assert alpha._futures.limiter.pause_seconds > 0.0
+            with pytest.raises(NotSent, match="the venue ordered a pause"):
+                await there.adapter.accounts.snapshot("alpha")
+            # What was held back never reached the venue, so it bans nobody.
+            assert there.venue.identity.spend(f"fapi/{key}", 0) <= FUTURES_WEIGHT_MINUTE
+            # Another credential's wallet is another pool: money can still be moved.
+            await there.adapter.transfers.submit(transfer())
+            assert there.executed() == 1
 
     asyncio.run(run())
