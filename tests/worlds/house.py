@@ -29,7 +29,7 @@ from infra.oms.naming import Naming
 from infra.outbound import KillSwitch
 from infra.transfers import TransferDesk
 from infra.web import WebSettings, create_app
-from tasks.web import HouseServices
+from tasks.web_services import HouseServices
 from tests.integration.transfers.fake_venue import FakeVenue, listed, rules, stock, wanted
 from tests.worlds import small
 

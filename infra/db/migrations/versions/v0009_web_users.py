@@ -21,6 +21,11 @@ ROLES = "role IN ('viewer', 'operator', 'approver', 'admin')"
 
 def upgrade() -> None:
     """Create the tables."""
+    _create_users()
+    _create_logins()
+
+
+def _create_users() -> None:
     op.create_table(
         "web_users",
         _key("username"),
@@ -37,6 +42,9 @@ def upgrade() -> None:
         "web_user_clients", _key("username", "web_users.username"), _key("client_id"),
         sqlite_strict=True,
     )  # fmt: skip
+
+
+def _create_logins() -> None:
     op.create_table(
         "web_sessions",
         _key("session_hash"),
