@@ -1,0 +1,78 @@
+"""A handler of our own that fails: the process says so, or ends; it never goes on deaf (F79)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.db import Database
+from infra.intraday import feeds, session
+from infra.intraday.core import LoopCore
+from infra.intraday.relay import RelayFollower, RelayFrame
+from tests.integration.intraday.stage import Relay, playing, quiet
+from tests.worlds.loop import base
+
+CLOSE = base({"A": 140_000.0, "B": 1e7})
+
+
+def test_f79_a_feed_handler_that_fails_is_told_and_read_again(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = RelayFollower.take, asyncio.Event()
+
+    def take(self: RelayFollower, frame: RelayFrame) -> None:
+        if not broken.is_set():
+            broken.set()
+            raise ZeroDivisionError("planted")
+        whole(self, frame)
+
+    async def play() -> None:
+        async with Relay() as relay:
+            await relay.send(quiet(), full=True)
+            async with playing(sqlite_database, CLOSE, tmp_path, relay) as stage:
+                broken.clear()
+                await relay.send(quiet(59_900.0))
+
+                def told() -> list[Any]:
+                    rows = stage.status().get("health", [])
+                    return [row for row in rows if "ZeroDivisionError: planted" in row["reason"]]
+
+                (row,) = await stage.until(told, "the fault on the board")
+                assert row["state"] == "degraded" and row["next_action"]
+                # It is read again by itself, and what comes then still leads to a call.
+                await asyncio.sleep(0.1)
+                await relay.send(quiet(58_500.0), full=True)
+                assert list(await stage.until(stage.called, "a call")) == ["A"]
+
+    broken.set()
+    monkeypatch.setattr(RelayFollower, "take", take)
+    monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.05)
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("where", ["decide", "housekeeping"])
+def test_f79_a_loop_that_cannot_decide_any_more_ends_with_the_error(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Its lease runs out, a standby takes over, and whoever supervises it starts it anew."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def play() -> None:
+        async with Relay() as relay:
+            await relay.send(quiet(), full=True)
+            async with playing(sqlite_database, CLOSE, tmp_path, relay) as stage:
+                if where == "decide":
+                    monkeypatch.setattr(LoopCore, "decide", broken)
+                else:
+                    monkeypatch.setattr(session.Teller, "write", broken)
+                await relay.send(quiet(59_900.0))
+                await asyncio.wait({stage.task}, timeout=10.0)
+                assert isinstance(stage.task.exception(), ZeroDivisionError)
+
+    asyncio.run(play())
+    sqlite_database.audit.verify()
