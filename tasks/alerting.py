@@ -212,6 +212,17 @@ def backlog() -> dict[str, int]:
     return {"unread": unread, **database.alerts.counts()}
 
 
+def examined() -> tuple[str, str]:
+    """Return how alerts stand, and what to do where that is needed."""
+    channels, counts = read_channels(workplace().settings.alerts_path), backlog()
+    if counts["given_up"]:
+        return f"{counts['given_up']} messages were given up", "run `plimsoll alerts test`"
+    if not channels:
+        return "no channels: on record, told to nobody", ""
+    waiting = f"{counts['unread']} events unread, {counts['pending']} messages waiting"
+    return f"{len(channels)} channels, {waiting}", ""
+
+
 def as_json(found: Sequence[AlertRecord]) -> list[dict[str, Any]]:
     """Return alerts as JSON values."""
     return [

@@ -216,6 +216,13 @@ def _transfers() -> Iterator[Finding]:
         yield Finding("transfers", Health.OK, f"{len(report.in_flight)} in flight, none stuck")
 
 
+def _alerts() -> Iterator[Finding]:
+    from tasks.alerting import examined
+
+    found, next_step = examined()
+    yield Finding("alerts", Health.WARN if next_step else Health.OK, found, next_step)
+
+
 def _prefect() -> Iterator[Finding]:
     import os
 
@@ -383,6 +390,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[], Iterator[Finding]]], ...]] = (
     ("home", _home),
     ("database", _database),
     ("transfers", _transfers),
+    ("alerts", _alerts),
     ("prefect", _prefect),
     ("dask", _dask),
     ("market", _market),

@@ -55,6 +55,7 @@ def test_channels_are_tried_and_what_fails_is_said(
             '[[channel]]\nname = "desk"\nkind = "chat"\nsecret = "DESK"\n', encoding="utf-8"
         )
         monkeypatch.setenv("PLIMSOLL_SECRET_DESK", f"mmost://127.0.0.1:{received.port}/t0ken")
+        assert alerting.examined() == ("1 channels, 0 events unread, 0 messages waiting", "")
         (one,) = json.loads(plimsoll("alerts", "test", "--json"))
         assert one == {"channel": "desk", "kind": "chat", "from level": "warn", "error": ""}
         assert b"ann tests this channel" in received.requests[0][2]
