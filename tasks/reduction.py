@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MarginPlatformError, ParameterError
 from engine.reduction.states import PLAN_STATES
 from engine.whatif import PreparedBook
+from infra import listings
 from infra.clock import utc_now
 from infra.connections import has_connections, open_connections
 from infra.dated_policies import require_network
 from infra.db.reduction_queries import CALL_CAUSE
-from infra.db.reduction_records import OrderRecord, ReductionEvent, ReductionRecord
+from infra.db.reduction_records import OrderRecord, ReductionRecord
 from infra.db.reduction_tables import PLAN_OPEN
+from infra.listings import ShownReduction, reduction_as_json
+from infra.listings import plan_as_json as record_as_json
 from infra.outbound import KillSwitch, Worked
 from infra.reduction import (
     AssessedStandings,
@@ -69,17 +72,6 @@ __all__ = [
 ]
 
 PROGRAM = "plimsoll"
-
-
-@dataclass(frozen=True, slots=True)
-class ShownReduction:
-    """A plan with its orders, its history and what it still needs."""
-
-    record: ReductionRecord
-    orders: Sequence[OrderRecord]
-    events: Sequence[ReductionEvent]
-    approvers: Sequence[str]
-    n_needed: int
 
 
 def planned(
@@ -174,15 +166,7 @@ def reductions(states: Sequence[str] = (), *, only_open: bool = False) -> list[R
 def shown_reduction(plan_id: str) -> ShownReduction:
     """Return one plan with everything that is known of it."""
     place = _prepared()
-    record = place.database.reductions.get(plan_id)
-    name = record.plan_id
-    return ShownReduction(
-        record,
-        place.database.reductions.orders(name),
-        place.database.reductions.events(name),
-        sorted(place.database.reductions.approvals(name)),
-        _policy(place).policy.approvers_for(record.mode, record.notional),
-    )
+    return listings.shown_reduction(place.database, _policy(place).policy, plan_id)
 
 
 def approve(plan_id: str, payload_hash: str, reason: str = "") -> ReductionRecord:
@@ -243,25 +227,6 @@ def _book(settings: Settings, run_id: str, netting_set_id: str) -> PreparedBook:
     return _basis(workplace(), run_id).prepared(netting_set_id)
 
 
-def record_as_json(record: ReductionRecord) -> dict[str, Any]:
-    """Return a plan as JSON values; quantities are exact texts."""
-    content = asdict(record)
-    intent = content.pop("intent")
-    return {"plan_id": content.pop("plan_id"), **_plain(intent), **_plain(content)}
-
-
-def reduction_as_json(found: ShownReduction) -> dict[str, Any]:
-    """Return a plan with orders and history as JSON values."""
-    return {
-        **record_as_json(found.record),
-        "payload": found.record.intent.canonical,
-        "approvers": list(found.approvers),
-        "approvers_needed": found.n_needed,
-        "orders": [_plain(asdict(one)) for one in found.orders],
-        "events": [_plain(asdict(one)) for one in found.events],
-    }
-
-
 def _wired(place: Workplace, work: Callable[[Wiring], Awaitable[Worked]]) -> Worked:
     async def run() -> Worked:
         if not has_connections(place.settings):
@@ -302,13 +267,3 @@ def _policy(place: Workplace) -> ReductionPolicyInForce:
 def _desk(place: Workplace) -> ReductionDesk:
     switch = KillSwitch(place.settings.home_path)
     return ReductionDesk(place.database, _policy(place).policy, switch)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, int | float | str | bool) or value is None:
-        return value
-    return value.isoformat() if hasattr(value, "isoformat") else format(value, "f")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.transfers.policy import TransferPolicy
     from infra.messages.webhook_inbound import Sender
     from infra.oms import OmsEndpoint
+    from infra.reduction import ReductionDesk
     from infra.transfers import KillSwitch, TransferDesk
     from infra.web.services import Question, StressQuestion
 
@@ -140,6 +141,15 @@ class HouseServices:
         from tasks.transfers import desk_of
 
         return desk_of(self._place)
+
+    def reduction_desk(self) -> ReductionDesk:
+        """Return the desk of reductions."""
+        from infra.clock import utc_now
+        from infra.reduction import ReductionDesk, reduction_policy_in_force
+
+        settings = self._place.settings
+        found = reduction_policy_in_force(utc_now().date(), settings.parameters)
+        return ReductionDesk(self._place.database, found.policy, self.kill_switch())
 
     def kill_switch(self) -> KillSwitch:
         """Return the kill switch of this home."""

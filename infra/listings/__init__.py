@@ -1,6 +1,12 @@
-"""Calls and transfers of the record as JSON values, for terminals, pages and programs alike."""
+"""Calls, transfers and reductions of the record as JSON values, for people and programs."""
 
 from infra.listings.calls import call_as_json, calls_as_json, done_as_json
+from infra.listings.reductions import (
+    ShownReduction,
+    plan_as_json,
+    reduction_as_json,
+    shown_reduction,
+)
 from infra.listings.transfers import (
     Shown,
     entry_as_json,
@@ -11,11 +17,15 @@ from infra.listings.transfers import (
 
 __all__ = [
     "Shown",
+    "ShownReduction",
     "call_as_json",
     "calls_as_json",
     "done_as_json",
     "entry_as_json",
+    "plan_as_json",
     "record_as_json",
+    "reduction_as_json",
     "shown_as_json",
+    "shown_reduction",
     "shown_transfer",
 ]

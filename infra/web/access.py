@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 Role: TypeAlias = Literal["viewer", "operator", "approver", "admin"]
 Scope: TypeAlias = Literal["read", "act", "approve", "admin"]
-Subject: TypeAlias = Literal["", "netting_set", "call", "transfer"]
+Subject: TypeAlias = Literal["", "netting_set", "call", "transfer", "reduction"]
 
 EVERYBODY: Final = frozenset({"viewer", "operator", "approver", "admin"})
 WORKING: Final = frozenset({"operator", "approver"})
@@ -92,6 +92,11 @@ _API: Final[Mapping[tuple[str, str], Access]] = {
     ("POST", "/v1/transfers"): _act(is_house=True),
     ("POST", "/v1/transfers/{transfer_key}/approve"): _approve("transfer", is_house=True),
     ("POST", "/v1/transfers/{transfer_key}/reject"): _act("transfer", is_house=True),
+    ("GET", "/v1/reductions"): _read(),
+    ("GET", "/v1/reductions/{plan_id}"): _read("reduction"),
+    ("POST", "/v1/reductions/{plan_id}/approve"): _approve("reduction", is_house=True),
+    ("POST", "/v1/reductions/{plan_id}/reject"): _act("reduction", is_house=True),
+    ("POST", "/v1/reductions/{plan_id}/stop"): _act("reduction", is_house=True),
     ("GET", "/v1/breaks"): _read(),
     ("GET", "/v1/whitelist"): _read(is_house=True),
     ("POST", "/v1/whitelist"): _act(is_house=True),
@@ -126,6 +131,11 @@ _PAGES: Final[Mapping[tuple[str, str], Access]] = {
     ("POST", "/transfers"): _act(is_house=True),
     ("POST", "/transfers/{transfer_key}/approve"): _approve("transfer", is_house=True),
     ("POST", "/transfers/{transfer_key}/reject"): _act("transfer", is_house=True),
+    ("GET", "/reductions"): _read(),
+    ("GET", "/reductions/{plan_id}"): _read("reduction"),
+    ("POST", "/reductions/{plan_id}/approve"): _approve("reduction", is_house=True),
+    ("POST", "/reductions/{plan_id}/reject"): _act("reduction", is_house=True),
+    ("POST", "/reductions/{plan_id}/stop"): _act("reduction", is_house=True),
     ("GET", "/breaks"): _read(),
     ("GET", "/health"): _read(),
     ("GET", "/alerts"): _read(),

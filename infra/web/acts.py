@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.calls.disputes import dispute_reason
 from engine.errors import ParameterError, StateError
@@ -21,6 +21,7 @@ from infra.web.failures import Refused
 
 if TYPE_CHECKING:
     from infra.db.alerts import AlertRecord
+    from infra.db.reduction_records import ReductionRecord
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
     from infra.web.state import WebState
@@ -117,13 +118,7 @@ def approve(
     Returns the transfer, and what became of the run.
     """
     require_may_approve(web, who)
-    if len(payload_hash) != 64:
-        raise ParameterError(
-            f"payload hash of {len(payload_hash)} digits, limit: all 64 of the payload seen",
-            identifier="payload_hash",
-            value=len(payload_hash),
-            limit="64",
-        )
+    _require_whole(payload_hash)
     record = web.services.desk().approve(key, who.name, payload_hash, stated(reason))
     _note(web, who, "transfer approved over HTTP", record.transfer_key, reason)
     return record, _decided(web, who, record)
@@ -134,6 +129,29 @@ def reject(web: WebState, who: Principal, key: str, reason: str) -> tuple[Transf
     record = web.services.desk().reject(key, who.name, stated(reason))
     _note(web, who, "transfer rejected over HTTP", record.transfer_key, reason)
     return record, _decided(web, who, record)
+
+
+def approve_reduction(
+    web: WebState, who: Principal, plan_id: str, payload_hash: str, reason: str
+) -> ReductionRecord:
+    """Approve the payload of a plan; the last approval that is needed lets orders leave."""
+    require_may_approve(web, who)
+    _require_whole(payload_hash)
+    desk = web.services.reduction_desk()
+    record = desk.approve(plan_id, who.name, payload_hash, stated(reason))
+    _note(web, who, "reduction approved over HTTP", record.plan_id, reason)
+    return record
+
+
+def end_reduction(
+    web: WebState, who: Principal, plan_id: str, end: Literal["reject", "stop"], reason: str
+) -> ReductionRecord:
+    """Refuse a plan that is proposed, or stop one that is at work."""
+    desk = web.services.reduction_desk()
+    ended = desk.reject if end == "reject" else desk.stop
+    record = ended(plan_id, who.name, stated(reason))
+    _note(web, who, f"reduction {end} over HTTP", record.plan_id, reason)
+    return record
 
 
 def list_destination(
@@ -232,6 +250,16 @@ def stated(reason: str) -> str:
     if not reason.strip():
         raise ParameterError("a reason is needed", identifier="reason", limit="a text")
     return reason.strip()[:500]
+
+
+def _require_whole(payload_hash: str) -> None:
+    if len(payload_hash) != 64:
+        raise ParameterError(
+            f"payload hash of {len(payload_hash)} digits, limit: all 64 of the payload seen",
+            identifier="payload_hash",
+            value=len(payload_hash),
+            limit="64",
+        )
 
 
 def _act(asked: CallAct, who: Principal) -> Act:

@@ -33,6 +33,7 @@ _PARAMETERS: Final[Mapping[Subject, str]] = {
     "netting_set": "netting_set_id",
     "call": "call_id",
     "transfer": "transfer_key",
+    "reduction": "plan_id",
 }
 
 

@@ -22,12 +22,14 @@ from infra.web.api import books as api_books
 from infra.web.api import calls as api_calls
 from infra.web.api import house as api_house
 from infra.web.api import questions as api_questions
+from infra.web.api import reductions as api_reductions
 from infra.web.api import transfers as api_transfers
 from infra.web.guards import Guard
 from infra.web.live import Live
 from infra.web.pages import account, login, overview, questions, stops, users
 from infra.web.pages import calls as page_calls
 from infra.web.pages import feeds as page_feeds
+from infra.web.pages import reductions as page_reductions
 from infra.web.pages import transfers as page_transfers
 from infra.web.rendering import STATIC, Pages
 from infra.web.state import WebState
@@ -41,12 +43,13 @@ if TYPE_CHECKING:
     from infra.web.services import Services
 
 _DESCRIPTION = (
-    "Margin, calls and transfers of a cross-venue book. Amounts are exact and travel as text. "
+    "Margin, calls, transfers and reductions of a cross-venue book. Amounts are exact, as text. "
     "Send `Authorization: Bearer <token>`; a token is made on the page of one's own account. "
     "What cannot be answered is refused with a status above 399 and a sentence; nothing is "
     "ever answered with a guess."
 )
 _ROUTERS: tuple[APIRouter, ...] = (
+    api_reductions.router, page_reductions.router,
     api_books.router, api_calls.router, api_transfers.router, api_house.router,
     api_questions.router, login.router, account.router, overview.router, page_calls.router,
     page_transfers.router, page_feeds.router, questions.router, stops.router, users.router,

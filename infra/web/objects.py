@@ -26,6 +26,9 @@ def client_of(database: Database, subject: Subject, identifier: str) -> str | No
         return client_of_netting_set(database, identifier)
     if subject == "call":
         return database.calls.client_of(identifier)
+    if subject == "reduction":
+        plan = database.reductions.get(identifier)
+        return client_of_netting_set(database, plan.intent.netting_set_id)
     # A transfer is a client's if it pays one of the client's calls.
     return database.calls.client_of(database.transfers.get(identifier).intent.purpose)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.transfers.policy import TransferPolicy
     from infra.messages.webhook_inbound import Sender
     from infra.oms import OmsEndpoint
+    from infra.reduction import ReductionDesk
     from infra.transfers import KillSwitch, TransferDesk
 
 
@@ -75,6 +76,9 @@ class Services(Protocol):
 
     def desk(self) -> TransferDesk:
         """Return the transfer desk under the policy in force."""
+
+    def reduction_desk(self) -> ReductionDesk:
+        """Return the desk of reductions under the policy in force."""
 
     def kill_switch(self) -> KillSwitch:
         """Return the switch that stops all that leaves."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,17 +21,19 @@ from engine.attribution import Close
 from engine.calls.terms import levels_of
 from engine.market import known_rates
 from infra.db import Database, RunHandle, open_database
+from infra.db.reduction_records import NewReduction
 from infra.db.users import By, NewUser
 from infra.messages.webhook_inbound import Sender
 from infra.messages.webhook_signing import WebhookSecret
 from infra.oms import OmsEndpoint
 from infra.oms.naming import Naming
 from infra.outbound import KillSwitch
+from infra.reduction import ReductionDesk
 from infra.transfers import TransferDesk
 from infra.web import WebSettings, create_app
 from tasks.web_services import HouseServices
 from tests.integration.transfers.fake_venue import FakeVenue, listed, rules, stock, wanted
-from tests.worlds import small
+from tests.worlds import reductions, small
 
 SCRIPT = "<script>document.title='taken over'</script>"
 PASSWORD = "correct horse battery"
@@ -75,6 +77,10 @@ class SmallServices(HouseServices):
     def desk(self) -> TransferDesk:
         """Return a desk under it."""
         return TransferDesk(self.house.database, rules(), self.switch)
+
+    def reduction_desk(self) -> ReductionDesk:
+        """Return a desk under a policy for tests."""
+        return ReductionDesk(self.house.database, reductions.policy(), self.switch)
 
     def kill_switch(self) -> KillSwitch:
         """Return the switch of this house."""
@@ -133,6 +139,7 @@ class House:
     calls: dict[str, str]
     tokens: dict[str, str]
     transfer_key: str = ""
+    plans: dict[str, str] = field(default_factory=dict)
 
     def app(self, folder: Path, **changes: Any) -> FastAPI:
         """Return the application over this house."""
@@ -153,7 +160,22 @@ def build_house(path: Path, clock: Clock | None = None) -> House:
     calls = dict(zip(frame["netting_set_id"], frame["call_id"], strict=True))
     house = House(database, clock, close, assessment, run, calls, _people(database))
     house.transfer_key = propose(house, calls["amber-1"])
+    house.plans = {name: plan(house, name) for name in ("amber-1", "birch-1")}
     return house
+
+
+def plan(house: House, netting_set_id: str) -> str:
+    """Propose a reduction by olga and return its name."""
+    intent = reductions.intent(
+        netting_set_id=netting_set_id, cause="hand:1", run_id=house.run.run_id
+    )
+    switch = KillSwitch(Path(os.devnull).parent, house.clock)
+    desk = ReductionDesk(house.database, reductions.policy(), switch)
+    new = NewReduction(
+        intent=intent, mode="approval", status="restores", cost=Decimal("12.5"), figures={},
+        proposer="olga", reason="test", valid_until=house.clock() + timedelta(days=1),
+    )  # fmt: skip
+    return desk.propose(new).plan_id
 
 
 def propose(house: House, purpose: str, quantity: str = "1.25", leg: int = 1) -> str:

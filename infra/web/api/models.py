@@ -147,6 +147,21 @@ class Decided(Transfer):
     run: str = ""
 
 
+class Reduction(Answer):
+    """A plan that makes a book smaller; ``payload_hash`` is what an approver approves."""
+
+    plan_id: str
+    state: str
+    mode: str
+    netting_set_id: str
+    cause: str
+    notional: Exact
+    cost: Exact
+    payload_hash: str
+    proposer: str
+    reason: str
+
+
 class WhitelistEntry(Answer):
     """A destination that transfers may go to, from ``active_from`` on."""
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from infra.web.state import WebState
 
 _WATCH: Final = (
-    ("/", "Overview"), ("/calls", "Calls"), ("/transfers", "Transfers"), ("/breaks", "Breaks"),
-    ("/health", "Feeds"), ("/alerts", "Alerts"),
+    ("/", "Overview"), ("/calls", "Calls"), ("/transfers", "Transfers"),
+    ("/reductions", "Reductions"), ("/breaks", "Breaks"), ("/health", "Feeds"),
+    ("/alerts", "Alerts"),
 )  # fmt: skip
 _ASK: Final = (("/stress", "Stress"), ("/runs", "Runs"))
 _CONTROL: Final = (

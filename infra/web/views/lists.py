@@ -11,6 +11,7 @@ from infra.web.objects import client_of
 
 if TYPE_CHECKING:
     from infra.db.alerts import AlertRecord
+    from infra.db.reduction_records import ReductionRecord
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
     from infra.web.state import WebState
@@ -39,6 +40,14 @@ def transfers_of(web: WebState, who: Principal) -> list[TransferRecord]:
 def transfers_as_json(records: list[TransferRecord]) -> list[dict[str, Any]]:
     """Return transfers as JSON values."""
     return [record_as_json(one) for one in records]
+
+
+def reductions_of(web: WebState, who: Principal) -> list[ReductionRecord]:
+    """Return plans that make a book smaller, newest first."""
+    clients = {row.netting_set_id: row.client_id for row in web.live.book().rows}
+    found = web.database.reductions.plans()
+    visible = [one for one in found if who.sees(clients.get(one.intent.netting_set_id))]
+    return list(reversed(visible))[:_ENDED_SHOWN]
 
 
 def breaks_of(web: WebState, who: Principal) -> list[dict[str, Any]]:

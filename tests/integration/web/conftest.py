@@ -25,10 +25,13 @@ def _folder() -> Path:
 
 @pytest.fixture(scope="session")
 def built(sqlite_template: Path) -> Iterator[House]:
-    """Yield a house that tests read from."""
+    """Yield a house; what tests do to it is not seen in copies of it."""
     folder = _folder()
     shutil.copy(sqlite_template, folder / "plimsoll.db")
     house = build_house(folder / "plimsoll.db")
+    # Closing the last connection folds the write-ahead log back into the file.
+    house.database.close()
+    shutil.copy(folder / "plimsoll.db", folder / "as-built.db")
     yield house
     house.database.close()
     shutil.rmtree(folder)
@@ -38,8 +41,7 @@ def built(sqlite_template: Path) -> Iterator[House]:
 def house(built: House) -> Iterator[House]:
     """Yield a copy of the house that a test may change."""
     folder = _folder()
-    built.database.close()
-    shutil.copy(built.database.file, folder / "plimsoll.db")
+    shutil.copy(built.database.file.with_name("as-built.db"), folder / "plimsoll.db")
     from infra.db import open_database
 
     database = open_database(

@@ -44,7 +44,8 @@ def objects(built: House) -> dict[str, dict[str, str]]:
     }  # fmt: skip
     return {
         side: {
-            "netting_set_id": side, "call_id": calls[side], "transfer_key": transfers[side], **rest
+            "netting_set_id": side, "call_id": calls[side], "transfer_key": transfers[side],
+            "plan_id": built.plans[side], **rest
         }
         for side in (own, foreign)
     }  # fmt: skip

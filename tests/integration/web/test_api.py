@@ -98,6 +98,24 @@ def test_a_transfer_takes_another_person_and_the_payload_that_was_seen(
     assert actor == "abe" and '"role":"approver"' in details
 
 
+def test_a_reduction_takes_other_people_and_is_stopped_by_one(
+    program: Program, house: House
+) -> None:
+    path = f"/v1/reductions/{house.plans['amber-1']}"
+    shown = program("cora").get(path).json()
+    assert shown["approvers_needed"] == 2
+    assert program("cora").get(f"/v1/reductions/{house.plans['birch-1']}").status_code == 404
+    assert [one["plan_id"] for one in program("cora").get("/v1/reductions").json()] == [
+        house.plans["amber-1"]
+    ]
+    body = {"payload_hash": shown["payload_hash"], "reason": "read the legs"}
+    assert program("abe").post(f"{path}/approve", **body).json()["state"] == "proposed"
+    assert program("abe").post(f"{path}/approve", **body).status_code == 422
+    assert program("ann").post(f"{path}/approve", **body).json()["state"] == "working"
+    stopped = program("olga").post(f"{path}/stop", reason="the client has paid")
+    assert stopped.json()["state"] in ("stopping", "stopped")
+
+
 def test_a_proposal_is_exact_and_the_same_one_finds_the_first(
     program: Program, house: House
 ) -> None:
