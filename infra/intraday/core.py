@@ -138,12 +138,18 @@ class LoopCore:
         """Take a report into the book; it is durable with the next decision.
 
         One that was taken before changes nothing, and False says so (I-40).
+
+        Raises
+        ------
+        ModelInputError
+            If the book cannot take it; nothing has changed, and it may come again.
         """
         key = (incoming.source, incoming.message_id)
         if key in self._taken:
             return False
-        self.know_reports([key])
         apply(self.book, incoming.report)
+        # Only now: one that the book has refused may come again.
+        self.know_reports([key])
         self._reports.append(incoming)
         return True
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from engine.errors import StateError
+from engine.errors import ModelInputError, StateError
+from engine.intraday import CollateralReport, TransferReport
 from infra.db.intraday_commits import LoopBatch, LoopDecision
 from infra.db.loop_lease import Fenced, Lead
 from infra.intraday.base import Base
@@ -21,6 +22,7 @@ from infra.intraday.clock import STEP_SECONDS
 from infra.intraday.core import Decision
 from infra.intraday.feeds import AccountFollower, FeedContext, Follower, MarketFollower, kept_up
 from infra.intraday.relay import RelayFollower
+from infra.intraday.reports import Incoming
 from infra.intraday.restarting import begin_run, checkpoint_of, open_amounts, restart
 from infra.intraday.telling import Present, Teller
 from infra.intraday.trusting import Scope
@@ -114,7 +116,15 @@ class Session:
     def _call_soon(self, function: Callable[..., None], *values: object) -> None:
         # The loop may be closed already when the writer ends.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *values)
+            self._loop.call_soon_threadsafe(self._heard, function, *values)
+
+    def _heard(self, function: Callable[..., None], *values: object) -> None:
+        try:
+            function(*values)
+        except Exception as error:  # noqa: BLE001  (a callback's error would only be logged)
+            self._fatal = error
+            self._is_over = True
+            self._wake.set()
 
     def _feeds(self) -> list[Coroutine[Any, Any, None]]:
         connections = self._process.connections
@@ -243,10 +253,30 @@ class Session:
         if seen.close_id is not None and seen.close_id != self._base.close_id:
             self._is_rebased = self._is_over = True
         for incoming in seen.reports:
-            self.core.take_report(incoming)
+            try:
+                self.core.take_report(incoming)
+            except ModelInputError as error:
+                self._refused(incoming, error)
         if seen.open_calls is not None and not self.core.in_flight:
             self.core.know_open(open_amounts(seen.open_calls))
         self._wake.set()
+
+    def _refused(self, incoming: Incoming, error: ModelInputError) -> None:
+        """Say what the book could not take; the next session reads it again."""
+        report = incoming.report
+        scope: Scope = "location"
+        if isinstance(report, CollateralReport):
+            name = report.location
+        elif isinstance(report, TransferReport):
+            name = report.source
+        else:
+            scope, name = "account", report.account_id
+        reason = (
+            f"report {incoming.message_id} of {incoming.source} is not counted: {error}; "
+            "say whose it is, then restart the loop or close"
+        )
+        now_ns = self._clock.now().monotonic_ns
+        self.core.trust.distrust(scope, name, "uncertain", now_ns, reason[:300], "report")
 
     def _is_ready(self, now_ns: int) -> bool:
         """Return whether decisions may begin: all snapshots are there, or waited for enough."""

@@ -254,4 +254,4 @@ def _units(quantity: Decimal, scale: int) -> int:
     """Return whole minor units, never more than there are."""
     # In whole numbers: a decimal context would round what has more digits than it keeps, also up.
     numerator, denominator = quantity.as_integer_ratio()
-    return max(numerator * 10**scale // denominator, 0)
+    return max(int(numerator * 10**scale // denominator), 0)

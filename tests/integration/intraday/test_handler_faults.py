@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.intraday import Fill
 from infra.db import Database
 from infra.intraday import feeds, session
 from infra.intraday.core import LoopCore
 from infra.intraday.relay import RelayFollower, RelayFrame
+from infra.intraday.reports import Incoming
+from infra.intraday.watching import OMS, Seen, Watch
 from tests.integration.intraday.stage import Relay, playing, quiet
 from tests.worlds.loop import base
 
@@ -76,3 +80,64 @@ def test_f79_a_loop_that_cannot_decide_any_more_ends_with_the_error(
 
     asyncio.run(play())
     sqlite_database.audit.verify()
+
+
+def fill(quantity: float, account: str = "A-a") -> Fill:
+    return Fill(account, "binance:BTCUSDT", quantity, 60_000.0, ("oms",))
+
+
+def test_f79_i54_a_report_that_the_book_refuses_degrades_its_account_and_loses_no_other(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes over a callback from the writer's thread, where an error would only be logged."""
+    now = datetime.now(UTC)
+    told = [
+        Incoming(OMS, "e-1", fill(1.0, "stranger"), now),
+        Incoming(OMS, "e-2", fill(float("nan")), now),
+        Incoming(OMS, "e-3", fill(5.0), now),
+    ]
+    monkeypatch.setattr(
+        Watch, "look", lambda self: Seen(reports=told, open_calls=None, close_id=None)
+    )
+
+    async def play() -> None:
+        async with Relay() as relay:
+            await relay.send(quiet(), full=True)
+            async with playing(sqlite_database, CLOSE, tmp_path, relay) as stage:
+                called = await stage.until(stage.called, "a call for what was bought")
+                assert list(called) == ["A"]
+                await stage.until(
+                    lambda: stage.health().get(("account", "stranger")) == "degraded", "the board"
+                )
+                rows = stage.status()["health"]
+                (row,) = [row for row in rows if row["name"] == "stranger"]
+                assert "report e-1 of oms is not counted" in row["reason"]
+                events = stage.database.intraday_events.after(0)
+                assert {"plimsoll.account.stranger", "plimsoll.account.A-a"} <= {
+                    one.resource for one in events if one.payload.get("state") == "uncertain"
+                }
+                run = sqlite_database.runs.list(limit=1, kind="intraday")[0]
+                kept = sqlite_database.intraday_journal.messages(run.run_id)
+                assert [one.message_id for one in kept] == ["e-3"]
+
+    asyncio.run(play())
+
+
+def test_f79_an_error_of_the_loop_s_own_in_a_callback_ends_it(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async def play() -> None:
+        async with Relay() as relay:
+            await relay.send(quiet(), full=True)
+            async with playing(sqlite_database, CLOSE, tmp_path, relay) as stage:
+                monkeypatch.setattr(LoopCore, "committed", broken)
+                await relay.send(quiet(58_500.0))
+                await asyncio.wait({stage.task}, timeout=10.0)
+                assert isinstance(stage.task.exception(), ZeroDivisionError)
+                # What was decided before is durable; the next process goes on from there.
+                assert list(stage.called()) == ["A"]
+
+    asyncio.run(play())
