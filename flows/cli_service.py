@@ -44,8 +44,11 @@ def serve(
     web: Annotated[
         bool, typer.Option(help="The dashboard too; without it, `plimsoll web` serves it alone.")
     ] = True,
+    intraday: Annotated[
+        bool, typer.Option(help="The intraday loop too, where venues are connected.")
+    ] = True,
 ) -> None:
-    """Run the Prefect server, the scheduled closes and the dashboard until Ctrl-C.
+    """Run the Prefect server, the scheduled closes, the loop and the dashboard until Ctrl-C.
 
     Schedules survive a restart. Dates that were due meanwhile are closed at the start.
 
@@ -56,6 +59,7 @@ def serve(
         PLIMSOLL_MARKET=/data/market plimsoll serve --port 4300 --workers 8
     """
     from flows.terminal import show, tell
+    from tasks.intraday import loop_beside
     from tasks.serving import run_deployments, served
     from tasks.web import dashboard
     from tasks.workplace import use_workers
@@ -68,12 +72,13 @@ def serve(
         tell(f"pages     {place.ui_url}\napi       {place.api_url}\ndask      {place.dask_address}")
         with dashboard(web_host, web_port) if web else nullcontext("elsewhere") as address:
             tell(f"dashboard {address}")
-            run_deployments(
-                deployments(),
-                missed(tell),
-                lambda found: show(next_runs_table(found)),
-                Watch(tell).look,
-            )
+            with loop_beside() if intraday else nullcontext():
+                run_deployments(
+                    deployments(),
+                    missed(tell),
+                    lambda found: show(next_runs_table(found)),
+                    Watch(tell).look,
+                )
 
 
 def doctor(as_json: Json = False) -> None:

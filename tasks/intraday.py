@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import MissingDataError
 from infra.clock import utc_now
 from infra.connections import Connections, has_connections, open_connections
 from infra.db.runs import FINISHED
 from infra.intraday.base import Base
-from infra.intraday.status import read_status
+from infra.intraday.status import FOLDER, read_status
 from infra.telemetry import code_version
 from tasks.closes import load_basis
 from tasks.kinds import KIND
@@ -24,6 +29,9 @@ from tasks.workplace import Workplace, workplace
 if TYPE_CHECKING:
     from infra.intraday.recomputing import DecisionVerdict
 
+_STOP_SECONDS: Final = 15.0
+_PAUSE_SECONDS_MIN: Final = 1.0
+_PAUSE_SECONDS_MAX: Final = 30.0
 Told = Callable[[Mapping[str, Any]], None]
 
 
@@ -126,6 +134,52 @@ async def _run(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, process.stop)
         await process.run()
+
+
+@contextmanager
+def loop_beside() -> Iterator[None]:
+    """Keep a loop running in a process of its own for the block; one that ends is started again.
+
+    Without connections nothing is started. What it says on its way out is in
+    ``<home>/intraday/loop.log``.
+    """
+    place = workplace()
+    if not has_connections(place.settings):
+        yield
+        return
+    stop = threading.Event()
+    keeper = threading.Thread(
+        target=_keep_loop, args=(place.settings.home_path, stop), daemon=True, name="loop keeper"
+    )
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join(_STOP_SECONDS * 2)
+
+
+def _keep_loop(home: Path, stop: threading.Event) -> None:
+    folder = home / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    pause = _PAUSE_SECONDS_MIN
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "intraday"]
+    while not stop.is_set():
+        began = time.monotonic()
+        with (folder / "loop.log").open("ab") as log:
+            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+            while child.poll() is None and not stop.wait(0.2):
+                pass
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+        lived = time.monotonic() - began
+        pause = _PAUSE_SECONDS_MIN if lived > _PAUSE_SECONDS_MAX else pause * 2
+        stop.wait(min(pause, _PAUSE_SECONDS_MAX))
 
 
 def loop_status() -> Mapping[str, Any]:
