@@ -25,7 +25,7 @@ METHODS: Mapping[str, str] = {
     "gap": "Largest moves within a day, combined with a correlation matrix",
     "stress_grid": "Price and volatility grid of the venues' portfolio margins, by class",
     "liquidity": "Square root impact law, Almgren et al. 2005",
-    "degraded": "House rule within the day: what is owed and what counts while an input is distrusted",
+    "degraded": "House rule within the day: what is owed and what counts on distrusted input",
     "ladder": "House rule within the day: utilisation at which a rung is entered and left",
     "quiet": "House rule: how alerts are grouped, repeated and limited in number",
     "hold": "House rule: last fresh requirement and a charge that grows with its age",
