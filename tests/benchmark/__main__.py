@@ -13,6 +13,7 @@ from tests.benchmark import (
     compile_time,
     end_of_day,
     growth,
+    latency,
     intraday,
     pricing,
     report,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Console], None]] = {
     "compile_time": compile_time.run,
     "whatif": whatif.run,
     "allocation": allocation.run,
+    "latency": latency.run,
     "intraday": intraday.run,
 }
 

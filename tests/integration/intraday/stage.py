@@ -154,7 +154,13 @@ class Stage:
 
 @asynccontextmanager
 async def playing(
-    database: Database, base: Base, home: Path, relay: Relay, **changes: Any
+    database: Database,
+    base: Base,
+    home: Path,
+    relay: Relay,
+    *,
+    patience: float = PATIENCE,
+    **changes: Any,
 ) -> AsyncIterator[Stage]:
     """Run a loop on a base whose prices a relay serves."""
     closes = Closes([base])
@@ -169,7 +175,7 @@ async def playing(
     task = asyncio.create_task(process.run())
     stage = Stage(database, relay, process, task, home, closes)
     try:
-        await stage.until(lambda: stage.status().get("is_deciding"), "the loop to decide")
+        await stage.until(lambda: stage.status().get("is_deciding"), "the loop to decide", patience)
         yield stage
     finally:
         process.stop()
