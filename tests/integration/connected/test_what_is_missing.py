@@ -84,6 +84,23 @@ def test_a_venue_that_is_down_holds_its_netting_sets_and_no_other(
 
 
 @pytest.mark.slow
+def test_f25_i31_two_venues_that_fail_together_hold_everybody_who_is_there(
+    opened: Opener, town: Street, yesterday: Closed
+) -> None:
+    """One index is left where three agreed before: nobody is taken at its word alone (I-32)."""
+    for venue in ("deribit", "okx"):
+        town.inject(Fault(kind=FaultKind.BAD_GATEWAY, venue=venue))
+    found = close(opened(), yesterday)
+    rows = found.assessment.requirements.set_index("netting_set_id")
+    assert sorted(rows.index) == ["ash-1", "elm-1", "larch-1"]
+    for name in rows.index:
+        assert rows.loc[name, "status"] == "held", rows.loc[name, "reason"]
+        assert rows.loc[name, "requirement"] >= 1.1 * yesterday.row(name)["requirement"] - 1e-6
+        assert rows.loc[name, "collateral_value"] <= yesterday.row(name)["collateral_value"]
+        assert rows.loc[name, "call_action"] != "return"
+
+
+@pytest.mark.slow
 def test_a_netting_set_without_any_reading_is_there_and_not_at_zero(
     opened: Opener, town: Street
 ) -> None:
