@@ -14,7 +14,7 @@ from engine.errors import MarginPlatformError, MissingDataError
 from engine.policies.ladder_parameters import LEVEL_NAMES
 from engine.policies.quiet_parameters import Quiet
 from infra.alerts import AlertDesk, Round, read_channels
-from infra.alerts.desk import CONSUMER
+from infra.alerts.desk import CONSUMER, LEASE
 from infra.alerts.sending import attempt
 from infra.alerts.watching import DEAD_MAN, Check, loop_silence
 from infra.clock import utc_now
@@ -54,11 +54,14 @@ class AlertService:
         self._last = ""
 
     def round(self) -> Round | None:
-        """Do one round; None if it was not possible, which is complained about once."""
+        """Do one round; None if it was not possible, which is complained about once.
+
+        That another process is at it is as it should be.
+        """
         try:
             done = self._current().round(self._checks())
         except MarginPlatformError as error:
-            if str(error) != self._last:
+            if error.identifier != LEASE and str(error) != self._last:
                 self._complain(f"ALERTS: {error}")
             self._last = str(error)
             return None

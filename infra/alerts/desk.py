@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from infra.db import Database
 
 CONSUMER: Final = "alerts"
+LEASE: Final = "alerts"
+"""Of several desks one works at a time."""
 EVENTS_AT_ONCE: Final = 50_000
 ATTEMPTS_MAX: Final = 12
 """About three quarters of an hour: later than that, an alert is history."""
@@ -50,7 +52,7 @@ class Round:
 
 
 class AlertDesk:
-    """Alerts of one installation; one process at a time, by the lease ``alerts``."""
+    """Alerts of one installation; one process at a time, by a lease."""
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class AlertDesk:
         StateError
             If another process does the same at the moment.
         """
-        with self._database.lease("alerts"):
+        with self._database.lease(LEASE):
             found = [
                 event for check in checks for event in check(self._database, self._database.clock())
             ]

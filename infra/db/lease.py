@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import StateError
 
@@ -104,6 +104,9 @@ def _session_lease(database: Database, key: str, wait_seconds: float) -> Iterato
             time.sleep(_PAUSE_SECONDS)
         yield _SessionLease(connection, key)
     finally:
+        # The server notices a closed session a moment later; who comes next need not wait for it.
+        with suppress(SQLAlchemyError):
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))
         # Closing the session and not only returning it to the pool gives up the lock for sure.
         connection.invalidate()
         connection.close()

@@ -70,16 +70,27 @@ def test_channels_are_tried_and_what_fails_is_said(
 def test_a_round_that_fails_is_complained_about_once_and_comes_again(home: Path) -> None:
     said: list[str] = []
     service = AlertService(said.append)
-    database = workplace().database
-    with database.lease("alerts"):
-        assert service.round() is None
-        assert service.round() is None
+    channels = home / "alerts.toml"
+    channels.write_text("[[channel]", encoding="utf-8")
+    assert service.round() is None
+    assert service.round() is None
     assert len(said) == 1
-    assert said[0].startswith("ALERTS: ")
+    assert said[0].startswith("ALERTS: alerts.toml: no TOML")
+    channels.unlink()
+    database = workplace().database
     database.intraday_events.record([breach(1)])
     done = service.round()
     assert done is not None
     assert done.n_alerts == 1
+
+
+def test_of_two_services_one_works_and_the_other_waits_in_silence(home: Path) -> None:
+    said: list[str] = []
+    service = AlertService(said.append)
+    with workplace().database.lease("alerts"):
+        assert service.round() is None
+    assert service.round() is not None
+    assert said == []
 
 
 def test_a_close_that_is_overdue_is_told_once_for_its_date(home: Path) -> None:

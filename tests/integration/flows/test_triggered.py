@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,6 +180,22 @@ def test_an_event_starts_a_run_by_itself_and_a_burst_starts_one(
         assert {"cause", "snapshot", "decision", "call", "transfer"} <= {
             one["key"] for one in shown
         }
+        # What Prefect cannot do is said by nobody but us.
+        broken = {
+            "id": str(uuid.uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": "plimsoll.breach",
+            "resource": {"prefect.resource.id": "plimsoll.netting-set.X"},
+            "payload": {"parameter": "no json"},
+        }
+        httpx.post(f"{service.place.api_url}/events", json=[broken], timeout=30)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if any(alert.kind == "automation-failed" for alert in database.alerts.latest()):
+                break
+            time.sleep(1)
     found = database.alerts.latest()
     assert sum(alert.n_members for alert in found if alert.kind == "breach") == len(names)
+    (failed,) = (alert for alert in found if alert.kind == "automation-failed")
+    assert "Unable to create flow run" in failed.body
     database.close()
