@@ -86,6 +86,16 @@ def test_the_clock_is_read_in_one_adapter() -> None:
     assert readers == ["infra/clock.py"]
 
 
+def test_no_certificate_goes_unchecked() -> None:
+    pattern = re.compile(r"verify=False|ssl=False|CERT_NONE|check_hostname\s*=\s*False")
+    trusting = [
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if pattern.search(path.read_text(encoding="utf-8"))
+    ]
+    assert not trusting
+
+
 def test_every_package_says_what_it_is_for() -> None:
     missing = [
         str(folder.relative_to(ROOT))

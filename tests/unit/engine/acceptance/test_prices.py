@@ -118,6 +118,20 @@ def test_a_crash_that_comes_venue_by_venue_is_believed_with_the_majority() -> No
     assert mark_of(prices, BINANCE) == 35_000.0
 
 
+def test_two_of_four_sources_that_agree_move_the_level_half_way_and_stay_suspects_i32() -> None:
+    for factor in (1.6, 0.4):
+        prices = settled(market(), *perpetuals(50_000.0))
+        for second in range(1, 30):
+            at = NOW + second * SECOND
+            settled(prices, *perpetuals(50_000.0 * factor, "binance", "okx"), at=at)
+        assert prices.suspects() == {"binance": 1, "okx": 1}
+        # The others stand where they stood, and nobody is believed as far as the two say.
+        assert mark_of(prices, "deribit:BTC-PERP") == 50_000.0
+        half = 50_000.0 * (1 + factor) / 2
+        assert prices.rates(np.array([0])).tolist() == [pytest.approx(half)]
+        assert abs(mark_of(prices, BINANCE) / half - 1) <= LIMITS.band_major + 1e-12
+
+
 def test_without_a_quorum_the_lowest_source_counts_as_collateral_i32() -> None:
     prices = settled(market(), *perpetuals(50_000.0))
     later = NOW + 60 * SECOND
