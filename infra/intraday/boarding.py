@@ -18,6 +18,8 @@ from infra.intraday.trusting import Distrusted
 
 ROWS_MAX: Final = 2_000
 """Netting sets of one publication at most; the rest follows with the next one."""
+TURN: Final = 200
+"""Netting sets of each publication that are shown whether anything was decided or not."""
 _STATE: Final = {"stale": "degraded", "uncertain": "degraded", "no_quorum": "degraded"}
 
 
@@ -27,6 +29,7 @@ class BoardRows:
     def __init__(self, core: LoopCore) -> None:
         self._core = core
         self._due = np.ones(len(core.names), dtype=np.bool_)
+        self._next = 0
         scale = {asset: terms.scale for asset, terms in core.base.rules.house.collateral.items()}
         self._decimals = np.array(
             [
@@ -42,6 +45,10 @@ class BoardRows:
 
     def take(self, as_of: datetime) -> pd.DataFrame:
         """Return the next rows to publish, empty if there are none."""
+        # What nothing has to be decided on is shown anew in turn.
+        every = np.arange(self._next, self._next + TURN) % self._due.size
+        self._next = int(every[-1] + 1) % self._due.size
+        self._due[every] = True
         due = np.flatnonzero(self._due)
         if due.size > ROWS_MAX:
             level = self._core.ladder.level[due]

@@ -40,6 +40,8 @@ from infra.intraday.packing import pack
 from infra.intraday.reports import Incoming, apply
 from infra.intraday.trusting import TrustKeeper
 
+RATIO_MAX: Final = 2.0
+"""Beyond this a netting set is looked at whatever moves."""
 TAKEN_MAX: Final = 500_000
 """Reports that are remembered in memory to be known again."""
 SWEEP_NS: Final = 250_000_000
@@ -188,6 +190,7 @@ class LoopCore:
             ratio = self.ratios(rows, figures)
             readings = Readings(rows, ratio, figures.is_releasable)
             moves = step_ladder(self.terms, self.ladder, readings, now_ns)
+            self._watch_bands(rows, ratio)
             self._note(decision, moves)
         if may_call:
             if now_ns - self._swept_ns >= SWEEP_NS:
@@ -232,6 +235,22 @@ class LoopCore:
     def level_names(self, rows: Int64Array1D) -> list[str]:
         """Return the words of the levels that netting sets stand at."""
         return [LEVEL_NAMES[level] for level in self.ladder.level[rows].tolist()]
+
+    def _watch_bands(self, rows: Int64Array1D, ratio: Float64Array1D) -> None:
+        """Let the book look at netting sets again when they may have passed a threshold.
+
+        Between two thresholds of its ladder nothing is decided on a netting set. Where a call may
+        be outgrown, a fiftieth of the ratio is as far as it goes unseen.
+        """
+        edges = np.concatenate([self.terms.enter[rows], self.terms.release[rows]], axis=1)
+        below = edges <= ratio[:, None]
+        low = np.where(below, edges, 0.0).max(axis=1)
+        high = np.where(below, RATIO_MAX, edges).min(axis=1)
+        called = self.ladder.acting_level[rows] >= CALL
+        low = np.where(called, np.maximum(low, ratio * 0.98), low)
+        high = np.where(called, np.minimum(high, ratio * 1.02), high)
+        known = np.isfinite(ratio) & (low < ratio) & (ratio < high) & (high <= RATIO_MAX)
+        self.book.watch(rows[known], low[known], high[known])
 
     def _settle(self, decision: Decision) -> None:
         acceptance = self.market.acceptance
