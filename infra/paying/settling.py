@@ -6,10 +6,10 @@ Run after every round of the desk, and as often as anybody likes: each arrival h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Final, Literal
 
-from engine.money import MONEY_CONTEXT
+from engine.money import MONEY_CONTEXT, Rounding, round_to_increment
 from infra.db import Act, Arrival
 from infra.db.transfers import known_transfer
 
@@ -95,5 +95,6 @@ def value_arrived(awaited: AwaitedPledge, record: TransferRecord) -> Decimal:
         arrived = record.intent.quantity - (record.fee or Decimal(0))
         if arrived >= awaited.quantity:
             return remaining
-        exponent = Decimal(1).scaleb(min(int(remaining.as_tuple().exponent), 0))
-        return (remaining * arrived / awaited.quantity).quantize(exponent, rounding=ROUND_DOWN)
+        smallest = Decimal(1).scaleb(min(int(remaining.as_tuple().exponent), 0))
+        share = remaining * arrived / awaited.quantity
+    return round_to_increment(share, smallest, Rounding.COLLATERAL_VALUE)
