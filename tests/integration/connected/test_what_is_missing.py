@@ -101,6 +101,28 @@ def test_f25_i31_two_venues_that_fail_together_hold_everybody_who_is_there(
 
 
 @pytest.mark.slow
+def test_f42_i33_a_coin_that_loses_its_peg_on_one_venue_alone_releases_and_sells_nothing(
+    opened: Opener, town: Street, yesterday: Closed
+) -> None:
+    town.inject(
+        Fault(kind=FaultKind.DEPEG_ON_VENUE, venue="okx", endpoint="USDT",
+              parameters={"factor": "0.65"})
+    )  # fmt: skip
+    source = opened()
+    found = close(source, yesterday)
+    readings = source.read("readings", LAST_DATE).frame.set_index("subject")
+    told = readings.loc["fx_rates:USDT"]
+    assert told["state"] == "withheld" and "binance 1, okx 0.65" in told["reason"]
+    # Neither of the two is believed: the house's own market below them decides.
+    rates = source.read("fx_rates", LAST_DATE).frame.set_index("asset")["usd_rate"]
+    assert rates["USDT"] == pytest.approx(1.0, abs=0.01)
+    for name in ("ash-1", "elm-1", "larch-1"):
+        now, then = found.row(name), yesterday.row(name)
+        assert now["requirement"] >= then["requirement"] - 1e-6
+        assert now["collateral_value"] <= then["collateral_value"] + 1e-6
+
+
+@pytest.mark.slow
 def test_a_netting_set_without_any_reading_is_there_and_not_at_zero(
     opened: Opener, town: Street
 ) -> None:
