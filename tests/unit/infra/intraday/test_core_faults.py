@@ -121,3 +121,12 @@ def test_i55_a_loop_that_goes_on_and_on_keeps_nothing_of_what_is_over() -> None:
     assert second - first < n
     # What one keeps of each decision shows.
     assert third - second > 3 * n
+
+
+def test_i54_a_market_that_moves_and_concerns_nobody_leaves_nothing_to_be_kept() -> None:
+    loop = core(base({"A": 300_000.0, "B": 1e7}))
+    decided(loop, 60_000.0, 0)
+    found = [decided(loop, 60_000.0 + second, second) for second in range(1, 25)]
+    assert not any(one.is_durable for one in found)
+    # What concerns somebody is kept.
+    assert decided(loop, 20_000.0, 40).is_durable
