@@ -108,7 +108,7 @@ def run_loop(relays: Sequence[str] = (), on_told: Told | None = None) -> None:
     if not relays and not has_connections(place.settings):
         raise MissingDataError(
             f"nothing to follow: there is no {place.settings.connections_path}; write one, name "
-            "a feed handler with --relay, or try `plimsoll demo --life`",
+            "a feed handler with --relay, or try `plimsoll demo`",
             identifier=str(place.settings.connections_path),
         )
     bases = StoredBases(place)
