@@ -30,7 +30,7 @@ def fragments_of(
     context: dict[str, Any] = {
         "house": house, "principal": who, "now": web.database.clock(), "is_swap": True,
     }  # fmt: skip
-    parts = {"state": _part(web, "parts/state.html", context)}
+    parts = {name: _part(web, f"parts/{name}.html", context) for name in ("state", "banners")}
     if page == "overview":
         context.update(overview_context(web, who))
         context["trail"] = partial(web.live.trail, is_look=False)
