@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from engine.intraday.bookkeeping import Bookkeeping
-from engine.intraday.exact import Standing, fresh_of, terms_of
+from engine.intraday.exact import Standing, fresh_of, tail_sizes, terms_of
 from engine.intraday.holdings import Holdings
 from engine.intraday.lasting import Lasting
 from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket
 from engine.intraday.reported import all_pledges
+from engine.intraday.running import Running
 from engine.intraday.state import State, restore_trust
 from engine.intraday.trust import Trust
 from engine.rules import RuleBook
@@ -40,6 +41,11 @@ def assembled(
     standing = Standing(
         terms=terms,
         layout=layout,
+        running=Running(
+            market,
+            layout,
+            tail_sizes(terms.confidence, market.prepared.scenarios.n_historical),
+        ),
         rules=rules,
         last_fresh=fresh,
         business_date=market.business_date,

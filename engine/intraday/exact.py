@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,9 +16,9 @@ from engine.collateral.valuation import value_collateral
 from engine.decisions import with_calls
 from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket
-from engine.kernels.tail import TiledPnl, nested_expected_shortfall
-from engine.margin.block import Block
-from engine.margin.book_figures import figures_of
+from engine.intraday.running import Running
+from engine.kernels.tail import nested_expected_shortfall
+from engine.margin.book_figures import BookFigures, LegFigures, figures_of
 from engine.margin.book_margins import book_margins, governing_books
 from engine.market import PreparedMarket
 from engine.requirements import (
@@ -28,7 +29,7 @@ from engine.requirements import (
     margin_components,
     requirement_frame,
 )
-from engine.rules import Hold, RuleBook
+from engine.rules import Hold, HouseParameters, RuleBook
 from engine.snapshot import LastFresh
 
 
@@ -65,19 +66,6 @@ def tail_sizes(confidence: Float64Array1D, n_historical: int) -> Float64Array1D:
     return sizes
 
 
-def governing_of(
-    market: PreparedMarket, tiled: TiledPnl, block: Block, rules: RuleBook
-) -> tuple[Int64Array1D, dict[str, Float64Array1D]]:
-    """Return the governing book of each netting set of ``block`` and its margins. [USD]"""
-    k_max = int(np.ceil(block.n_tail.max(initial=1.0)))
-    tail = nested_expected_shortfall(tiled, block.rows, block.n_tail, k_max)
-    legs, books = figures_of(market, block.rows, block.leg_asset, tail)
-    margins = book_margins(market, rules.house, legs, books)
-    governing = governing_books(margins.total, block.group_netting_set, block.n_netting_sets)
-    components = margin_components(margins, rules.house)
-    return governing, {name: values[governing] for name, values in components.items()}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Fresh:
     """Last fresh requirement of each netting set and what it is multiplied by while held."""
@@ -104,6 +92,7 @@ class Standing:
 
     terms: Terms
     layout: Layout
+    running: Running
     rules: RuleBook
     last_fresh: LastFresh
     business_date: date
@@ -166,17 +155,46 @@ def governing_margins(
     standing: Standing, live: LiveMarket, chosen: Int64Array1D
 ) -> tuple[tuple[str, ...], dict[str, Float64Array1D]]:
     """Return name and margins of the governing book of each chosen netting set. [USD]"""
-    market = live.prepared
-    n_tail = tail_sizes(standing.terms.confidence, market.scenarios.n_historical)
     names = np.full(len(chosen), "", dtype=object)
-    joined: dict[str, Float64Array1D] = {}
-    for places, block in standing.layout.blocks(chosen, n_tail, standing.rules.house):
-        governing, components = governing_of(market, live.tiled, block, standing.rules)
+    margins: dict[str, Float64Array1D] = {}
+    for places, governing, components in _governing(standing, live, chosen):
         labels = np.array(standing.layout.book_names(chosen[places]), dtype=object)
         names[places] = labels[governing]
         for name, values in components.items():
-            joined.setdefault(name, np.zeros(len(chosen)))[places] = values
-    return tuple(names.tolist()), joined
+            margins.setdefault(name, np.zeros(len(chosen)))[places] = values
+    return tuple(names.tolist()), margins
+
+
+def _governing(
+    standing: Standing, live: LiveMarket, chosen: Int64Array1D
+) -> Iterator[tuple[Int64Array1D, Int64Array1D, dict[str, Float64Array1D]]]:
+    """Yield places in ``chosen``, their governing books among theirs, and the margins of these."""
+    market, layout, house = live.prepared, standing.layout, standing.rules.house
+    of_base, changed = layout.split(chosen)
+    if len(of_base):
+        groups, owner = layout.groups_of(chosen[of_base])
+        legs, books = standing.running.figures(groups)
+        yield of_base, *_margins(market, house, (legs, books), owner, len(of_base))
+    if len(changed):
+        n_tail = tail_sizes(standing.terms.confidence, market.scenarios.n_historical)
+        block = layout.block_of_changed(chosen[changed], n_tail, house)
+        k_max = int(np.ceil(block.n_tail.max(initial=1.0)))
+        tail = nested_expected_shortfall(live.tiled, block.rows, block.n_tail, k_max)
+        figures = figures_of(market, block.rows, block.leg_asset, tail)
+        yield changed, *_margins(market, house, figures, block.group_netting_set, len(changed))
+
+
+def _margins(
+    market: PreparedMarket,
+    house: HouseParameters,
+    figures: tuple[LegFigures, BookFigures],
+    owner: Int64Array1D,
+    n_sets: int,
+) -> tuple[Int64Array1D, dict[str, Float64Array1D]]:
+    margins = book_margins(market, house, *figures)
+    governing = governing_books(margins.total, owner, n_sets)
+    components = margin_components(margins, house)
+    return governing, {name: values[governing] for name, values in components.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,11 +209,9 @@ class Requirements:
 def required(standing: Standing, live: LiveMarket, chosen: Int64Array1D) -> Requirements:
     """Return what ``engine.requirements.requirement_frame`` finds, without a frame."""
     market, layout = live.prepared, standing.layout
-    n_tail = tail_sizes(standing.terms.confidence, market.scenarios.n_historical)
     fx_rate = market.usd_rate[standing.terms.currency_row[chosen]]
     usable = np.zeros(len(chosen))
-    for places, block in layout.blocks(chosen, n_tail, standing.rules.house):
-        _, components = governing_of(market, live.tiled, block, standing.rules)
+    for places, _, components in _governing(standing, live, chosen):
         summed = np.zeros(len(places))
         for name in COMPONENT_COLUMNS:
             if name in components:

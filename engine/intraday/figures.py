@@ -63,12 +63,20 @@ class LiveFigures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drift:
-    """How far the rows of the market were from their inputs when they were revalued anew.
+    """How far what is kept was from what its inputs give, when it was built anew.
 
-    ``largest`` is the largest distance of an outcome from the exact one, relative to the largest
-    outcome of its row: anything but 0 is a change that did not reach a row. ``n_rebuilt`` counts
-    rows.
+    Attributes
+    ----------
+    n_rebuilt : int
+        Rows of the market.
+    largest : float
+        Largest distance of an outcome of a row from the exact one, relative to the largest outcome
+        of its row: anything but 0 is a change that did not reach a row.
+    running : float
+        Largest distance of a book's running total from the total added up whole, relative to the
+        sum of its positions' largest outcomes: rounding, around 1e-15. Figures do not carry it.
     """
 
     n_rebuilt: int
     largest: float
+    running: float

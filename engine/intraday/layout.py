@@ -36,6 +36,8 @@ class Layout:
     n_positions : Int64Array1D
     has_break : BoolArray1D
         As of ``Portfolio.netting_sets``.
+    n_compacted : int
+        How often the base has been laid out anew.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Layout:
         self._leg_set = _leg_sets(rows, group_set)
         self._first_group = np.searchsorted(group_set, np.arange(len(facts.failure) + 1))
         self._changed: dict[int, SetBooks] = {}
+        self.n_compacted = 0
         self.failure, self.hold = facts.failure, facts.hold
         self.n_positions, self.has_break = facts.n_positions, facts.has_break
 
@@ -100,56 +103,53 @@ class Layout:
         )
         return rows, self._leg_asset[legs], self._labels[groups]
 
-    def blocks(
+    @property
+    def base(self) -> tuple[LegRows, Int64Array1D]:
+        """Return the books that have not changed with the others, and the netting set of each."""
+        groups = np.repeat(np.arange(self.n_netting_sets), np.diff(self._first_group))
+        return self._rows, groups
+
+    @property
+    def leg_asset(self) -> Int64Array1D:
+        """Return the underlying of each leg of the base; -1 for collateral."""
+        return self._leg_asset
+
+    def split(self, netting_sets: Int64Array1D) -> tuple[Int64Array1D, Int64Array1D]:
+        """Return the places of those that stand in the base, and of those that have changed."""
+        if not self._changed:
+            return np.arange(len(netting_sets)), np.zeros(0, dtype=np.int64)
+        is_changed = np.array([n in self._changed for n in netting_sets.tolist()], dtype=np.bool_)
+        return np.flatnonzero(~is_changed), np.flatnonzero(is_changed)
+
+    def groups_of(self, netting_sets: Int64Array1D) -> tuple[Int64Array1D, Int64Array1D]:
+        """Return the books of netting sets of the base, and whose each is, by place."""
+        groups, ptr = ranges_of(
+            self._first_group[netting_sets], self._first_group[netting_sets + 1]
+        )
+        return groups, np.repeat(np.arange(len(netting_sets)), np.diff(ptr))
+
+    def block_of_changed(
         self, netting_sets: Int64Array1D, n_tail: Float64Array1D, house: HouseParameters
-    ) -> list[tuple[Int64Array1D, Block]]:
-        """Return chosen netting sets as blocks, each with the places of its netting sets.
+    ) -> Block:
+        """Return netting sets that have changed as a block.
 
         Parameters
         ----------
         n_tail : Float64Array1D, shape (n_netting_sets,)
             Scenarios in the tail, of all netting sets.
         """
-        is_changed = np.array([n in self._changed for n in netting_sets.tolist()], dtype=np.bool_)
-        found = []
-        for places in (np.flatnonzero(~is_changed), np.flatnonzero(is_changed)):
-            if len(places):
-                chosen = netting_sets[places]
-                rows, leg_asset, n_books = (
-                    self._one_by_one(chosen) if is_changed[places[0]] else self._gathered(chosen)
-                )
-                block = Block(
-                    first_netting_set=0,
-                    first_group=0,
-                    n_netting_sets=len(chosen),
-                    group_netting_set=np.repeat(np.arange(len(chosen)), n_books),
-                    rows=rows,
-                    leg_asset=leg_asset,
-                    n_tail=np.repeat(n_tail[chosen], n_books),
-                    house=house,
-                )
-                found.append((places, block))
-        return found
-
-    def _one_by_one(self, netting_sets: Int64Array1D) -> tuple[LegRows, Int64Array1D, Int64Array1D]:
         parts = [self.books_of(netting_set) for netting_set in netting_sets.tolist()]
         n_books = np.array([len(part[2]) for part in parts], dtype=np.int64)
-        return joined([part[0] for part in parts]), np.concatenate([p[1] for p in parts]), n_books
-
-    def _gathered(self, netting_sets: Int64Array1D) -> tuple[LegRows, Int64Array1D, Int64Array1D]:
-        base = self._rows
-        first, stop = self._first_group[netting_sets], self._first_group[netting_sets + 1]
-        groups, _ = ranges_of(first, stop)
-        legs, group_ptr = ranges_of(base.group_ptr[groups], base.group_ptr[groups + 1])
-        positions, leg_ptr = ranges_of(base.leg_ptr[legs], base.leg_ptr[legs + 1])
-        rows = LegRows(
-            group_ptr=group_ptr,
-            leg_ptr=leg_ptr,
-            leg_role=base.leg_role[legs],
-            index=base.index[positions],
-            weight=base.weight[positions],
+        return Block(
+            first_netting_set=0,
+            first_group=0,
+            n_netting_sets=len(netting_sets),
+            group_netting_set=np.repeat(np.arange(len(netting_sets)), n_books),
+            rows=joined([part[0] for part in parts]),
+            leg_asset=np.concatenate([part[1] for part in parts]),
+            n_tail=np.repeat(n_tail[netting_sets], n_books),
+            house=house,
         )
-        return rows, self._leg_asset[legs], stop - first
 
     def book_names(self, netting_sets: Int64Array1D) -> tuple[str, ...]:
         """Return the names of the books of chosen netting sets, one after the other."""
@@ -237,6 +237,7 @@ class Layout:
         self._leg_set = _leg_sets(self._rows, groups)
         self._first_group = np.searchsorted(groups, np.arange(self.n_netting_sets + 1))
         self._changed = {}
+        self.n_compacted += 1
 
 
 def _leg_sets(rows: LegRows, group_set: Int64Array1D) -> Int64Array1D:

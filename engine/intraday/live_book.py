@@ -307,21 +307,23 @@ class LiveBook:
         return self._snapshot(), positions, CollateralSet(frame)
 
     def rebuild(self) -> Drift:
-        """Build everything that is kept anew and return how far the market's rows had drifted.
+        """Build everything that is kept anew and return how far it had drifted.
 
         Rows are revalued from their inputs, figures that are not of now are computed, changed
         netting sets brought together with the others, and bounds start from here.
         """
         n_rebuilt, largest = self._market.rebuild()
         if largest > 0.0:
+            self._standing.running.all_moved()
             self._old(np.arange(self._book.layout.n_netting_sets))
         self.figures()
+        running = self._standing.running.rebuild()
         self._book.layout.compact()
         self._book.pledges.compact()
         self._watch.rebuild()
         every = np.arange(self._book.layout.n_netting_sets)
         self._watch.looked_at(self._stored(every))
-        return Drift(n_rebuilt=n_rebuilt, largest=largest)
+        return Drift(n_rebuilt=n_rebuilt, largest=largest, running=running)
 
     def _snapshot(self) -> Snapshot:
         return self._market.snapshot(f"{self._market.opened_as}@{self._n_changes}")
@@ -342,6 +344,7 @@ class LiveBook:
 
     def _take_in(self, moved: Moved) -> None:
         self._n_changes += 1
+        self._standing.running.moved(moved)
         market, holdings = self._market.prepared, self._book.holdings
         anew = self._book.with_usability(moved)
         self._watch.changed(anew)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engine.arrays import Float64Array1D, Int64Array1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.errors import ModelInputError
 from engine.ids import SnapshotId
 from engine.intraday.changes import MarkChanges
@@ -35,6 +35,7 @@ from engine.market import (
 from engine.rules import RuleBook
 from engine.scenarios.instruments import priced_instruments
 from engine.scenarios.revaluation import PricedInstruments, years_to
+from engine.settlement.variation import is_quoted_in_reciprocal
 from engine.snapshot import Snapshot
 from engine.times import require_utc, to_nanoseconds
 
@@ -85,6 +86,10 @@ class LiveMarket:
         )
         self._expiry_ns = nanoseconds(self._snapshot.instruments["expiry_utc"])
         self._is_dated = np.isfinite(self._instruments.tenor_years)
+        # What a contract is does not change while the market is open.
+        self.is_reciprocal: BoolArray1D = is_quoted_in_reciprocal(
+            self._instruments.kind, self._instruments.payoff
+        )
         self._settled_in = rows_in(market, self._instruments.settlement_asset)
         self._quoted_in = [
             np.unique(market.underlying[rows])

@@ -22,7 +22,6 @@ import numpy as np
 from engine.arrays import Float64Array1D, Int64Array1D
 from engine.intraday.live_market import LiveMarket
 from engine.rules import HouseParameters
-from engine.settlement.variation import is_quoted_in_reciprocal
 
 # Levels that are watched stay below it: what a loss of cover may weigh in units of what is owed.
 LEVEL_MAX: Final = 2.0
@@ -113,7 +112,7 @@ class Movement:
         """Return the value of one contract at its mark, as variation margin counts it. [USD]"""
         one = self._live.instruments
         mark = one.mark_price[rows]
-        is_reciprocal = is_quoted_in_reciprocal(one.kind[rows], one.payoff[rows])
+        is_reciprocal = self._live.is_reciprocal[rows]
         usable = np.isfinite(mark) & (mark > 0.0) & np.isfinite(one.settlement_rate[rows])
         mark = np.where(usable, mark, 1.0)
         units = np.where(is_reciprocal, -1.0 / mark, mark) * one.contract_multiplier[rows]

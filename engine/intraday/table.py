@@ -52,7 +52,7 @@ class OwnedTable:
 
     def rows_of_many(self, owners: Int64Array1D) -> tuple[Int64Array1D, Int64Array1D]:
         """Return the rows of many owners one after the other, and where each owner's begin."""
-        if not any(owner in self._later for owner in owners.tolist()):
+        if not self._later or not any(owner in self._later for owner in owners.tolist()):
             return ranges_of(self._first[owners], self._first[owners + 1])
         parts = [self.rows_of(owner) for owner in owners.tolist()]
         ptr = np.concatenate([[0], np.cumsum([len(part) for part in parts])])

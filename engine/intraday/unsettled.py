@@ -10,7 +10,7 @@ from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.intraday.holdings import Holdings
 from engine.intraday.live_market import LiveMarket
 from engine.reconciliation import SOURCES
-from engine.settlement.variation import is_quoted_in_reciprocal, variation_margin
+from engine.settlement.variation import variation_margin
 
 # The book of record for what is settled in cash, as in the close.
 SETTLEMENT_SOURCES: Final = ("venue", "clearing", "oms")
@@ -39,7 +39,7 @@ def unsettled_usd(market: LiveMarket, holdings: Holdings, chosen: Int64Array1D) 
         one.contract_multiplier[at],
         np.where(usable, settled, 1.0),
         np.where(usable, mark, 1.0),
-        is_quoted_in_reciprocal(one.kind[at], one.payoff[at]),
+        market.is_reciprocal[at],
     )
     worth = np.where(usable, amount * np.where(usable, rate, 0.0), 0.0)
     return np.bincount(owner, weights=worth, minlength=len(chosen)).astype(np.float64)

@@ -1,0 +1,374 @@
+"""Compiled kernel of running books. Plain twin: `engine.kernels.running_books_plain`.
+
+The tile loop is outermost, as in the tail kernel: what moved of one tile stays in the nearest
+caches while every book passes. Products and sums are rounded separately and added in stored order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from engine.arrays import Int64Array1D
+from engine.kernels.layout import read_only
+from engine.kernels.rows import COLLATERAL, NETTED
+from engine.kernels.running_books import RunningBooks, RunningUnits
+from engine.kernels.tail_compiled import _add, _admit, _clear, _finish, _insert, _sum_rows
+from engine.kernels.tiles import TILE_WIDTH
+
+_NETTED = NETTED
+_COLLATERAL = COLLATERAL
+_WIDTH = TILE_WIDTH
+_EPSILON = 2.0**-52
+# Sizes of the sorted lists that fit into vector registers; longer ones are kept in memory.
+_ROOMS = (8, 16, 32)
+# Places beside the tail, for scenarios that rounding errors might lift into it.
+_SPARE = 2
+# Groups that share the lists of one pass.
+_BLOCK = 4_096
+# A total is added up whole when that is about as quick, and after so many differences.
+_POSITIONS_SHARE_MAX = 0.4
+_STEPS_MAX = 100_000
+_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+
+
+def refresh(units: RunningUnits, books: RunningBooks, groups: Int64Array1D) -> int:
+    """Bring figures of ``groups`` up to date, inputs checked; return a row not finite, or -1."""
+    rows = books.rows
+    csr = (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight)
+    clocks = (books.moved_at, books.settled_at, books.seen, books.n_steps)
+    bad_row = int(_bad_row(csr, read_only(units.pnl.is_finite), read_only(groups)))
+    if bad_row >= 0:
+        return bad_row
+    tiles, before = units.pnl.tiles, books.before
+    _measure(tiles, books.moved_at, books.settled_at, books.largest)
+    n_worst = np.ceil(books.n_tail[groups]).astype(np.int64)
+    rooms = np.array([*_ROOMS, 2**62])[np.searchsorted(_ROOMS, n_worst + _SPARE)]
+    edges = np.array(books.columns, dtype=np.int64)
+    for room in np.unique(rooms).tolist():
+        chosen = groups[rooms == room]
+        size = room if room in _ROOMS else int(n_worst.max()) + _SPARE
+        for first in range(0, len(chosen), _BLOCK):
+            _refresh(
+                (tiles, before, units.pnl.order),
+                csr,
+                read_only(chosen[first : first + _BLOCK]),
+                (books.n_tail, size, int(books.clock[0])),
+                books.total,
+                clocks,
+                books.largest,
+                (units.figures, units.slope, units.cost, edges),
+                (books.leg_shortfall, books.leg_slope, books.leg_sums, books.leg_least,
+                 books.leg_least_at),
+                (books.group_shortfall, books.group_wrong_way, books.group_cost),
+            )  # fmt: skip
+    _settle(tiles, before, books.moved_at, books.settled_at, int(books.clock[0]))
+    return -1
+
+
+@_compiled
+def _bad_row(csr, is_finite, groups):  # type: ignore[no-untyped-def]
+    group_ptr, leg_ptr, index = csr[0], csr[1], csr[3]
+    for group in groups:
+        for p in range(leg_ptr[group_ptr[group]], leg_ptr[group_ptr[group + 1]]):
+            if not is_finite[index[p]]:
+                return index[p]
+    return -1
+
+
+@_compiled
+def _measure(tiles, moved_at, settled_at, largest):  # type: ignore[no-untyped-def]
+    """Note how large the rows have become that moved since they were last settled."""
+    for row in range(moved_at.size):
+        if moved_at[row] > settled_at[row]:
+            size = largest[row]
+            for t in range(tiles.shape[0]):
+                tile = tiles[t, row]
+                for s in range(_WIDTH):
+                    size = max(size, abs(tile[s]))
+            largest[row] = size
+
+
+@_compiled
+def _settle(tiles, before, moved_at, settled_at, clock):  # type: ignore[no-untyped-def]
+    """Keep the rows as totals have them from now on."""
+    for row in range(moved_at.size):
+        if moved_at[row] > settled_at[row]:
+            for t in range(tiles.shape[0]):
+                before[t, row] = tiles[t, row]
+            settled_at[row] = moved_at[row]
+
+
+@_compiled
+def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of_groups):  # type: ignore[no-untyped-def]
+    tiles, before, order = pnl
+    group_ptr, leg_ptr, _, index, weight = csr
+    n_tail, room, clock = terms
+    seen, n_steps = clocks[2], clocks[3]
+    n_groups, n_legs = groups.size, 0
+    for group in groups:
+        n_legs += group_ptr[group + 1] - group_ptr[group]
+    slot = np.empty(n_legs, dtype=np.int64)
+    mode = np.empty(n_groups, dtype=np.int64)
+    n_moved = _plan(csr, groups, clocks, total.shape[1], slot, mode)
+    lists = (
+        np.empty((n_moved, room)), np.empty((n_moved, room), dtype=np.int32),
+        np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
+        np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
+    )  # fmt: skip
+    _clear_all(csr, groups, n_tail, slot, mode, lists)
+    for t in range(tiles.shape[0]):
+        numbers = order[t * _WIDTH : (t + 1) * _WIDTH]
+        _pass_tile((tiles[t], before[t], numbers, total[t]), csr, groups, slot, mode, lists)
+    rank = np.empty(room, dtype=np.int32)
+    leg_shortfall = of_legs[0]
+    i = 0
+    for g in range(n_groups):
+        group = groups[g]
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            if slot[i] >= 0:
+                leg_shortfall[leg] = _finish(
+                    lists[0][slot[i]], lists[1][slot[i]], n_tail[group], rank
+                )
+                _leg_figures(csr, leg, units, of_legs)
+            i += 1
+    _group_tails(pnl, csr, groups, terms, mode, n_steps, largest, lists, of_legs, of_groups)
+    for g in range(n_groups):
+        group = groups[g]
+        spent = 0.0
+        for p in range(leg_ptr[group_ptr[group]], leg_ptr[group_ptr[group + 1]]):
+            if index[p] < units[2].size:
+                spent += abs(weight[p]) * units[2][index[p]]
+        of_groups[2][group] = spent
+        seen[group] = clock
+        if mode[g] == 0:
+            n_steps[group] = 0
+        elif mode[g] == 1:
+            n_steps[group] += 1
+
+
+@_compiled
+def _plan(csr, groups, clocks, n_kept, slot, mode):  # type: ignore[no-untyped-def]
+    """Say which legs have moved, by a place of their own or -1, and how each group is added up.
+
+    Modes are 0 for whole, 1 by the difference, 2 for nothing of a netted leg having moved.
+    """
+    group_ptr, leg_ptr, leg_role, index, _ = csr
+    moved_at, settled_at, seen, n_steps = clocks
+    n_moved, i = 0, 0
+    for g in range(groups.size):
+        group = groups[g]
+        since = seen[group]
+        first, stop = leg_ptr[group_ptr[group]], leg_ptr[group_ptr[group + 1]]
+        is_lost = since < 0 or group >= n_kept or n_steps[group] >= _STEPS_MAX
+        n_changed = 0
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            has_moved = since < 0
+            for p in range(leg_ptr[leg], leg_ptr[leg + 1]):
+                has_moved |= moved_at[index[p]] > since
+                is_lost |= settled_at[index[p]] > since
+            slot[i] = -1
+            if has_moved:
+                slot[i] = n_moved
+                n_moved += 1
+                if leg_role[leg] == _NETTED:
+                    n_changed += leg_ptr[leg + 1] - leg_ptr[leg]
+            i += 1
+        if is_lost or n_changed > _POSITIONS_SHARE_MAX * (stop - first):
+            mode[g] = 0
+        else:
+            mode[g] = 1 if n_changed else 2
+    return n_moved
+
+
+@_compiled
+def _clear_all(csr, groups, n_tail, slot, mode, lists):  # type: ignore[no-untyped-def]
+    group_ptr = csr[0]
+    i = 0
+    for g in range(groups.size):
+        group = groups[g]
+        spare = _SPARE if mode[g] else 0
+        _clear(lists[2][g], lists[3][g], np.ceil(n_tail[group]) + spare)
+        _clear(lists[4][g], lists[5][g], np.ceil(n_tail[group]) + spare)
+        for _ in range(group_ptr[group], group_ptr[group + 1]):
+            if slot[i] >= 0:
+                _clear(lists[0][slot[i]], lists[1][slot[i]], n_tail[group])
+            i += 1
+
+
+@_compiled
+def _pass_tile(tile, csr, groups, slot, mode, lists):  # type: ignore[no-untyped-def]
+    rows, rows_before, numbers, running = tile
+    group_ptr, leg_ptr, leg_role, index, weight = csr
+    leg_sum, leg_before = np.empty(_WIDTH), np.empty(_WIDTH)
+    total, pledged = np.empty(_WIDTH), np.empty(_WIDTH)
+    i = 0
+    for g in range(groups.size):
+        group = groups[g]
+        n_netted, n_pledged = 0, 0
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            n_netted += leg_role[leg] == _NETTED
+            n_pledged += leg_role[leg] == _COLLATERAL
+        is_kept = group < running.shape[0]
+        pledged[:] = 0.0
+        if mode[g] == 0:
+            total[:] = 0.0
+        else:
+            total[:] = running[group]
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            role = leg_role[leg]
+            has_moved = slot[i] >= 0
+            if has_moved or role == _COLLATERAL or (mode[g] == 0 and role == _NETTED):
+                _sum_rows(rows, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_sum)
+                if has_moved:
+                    _admit(leg_sum, numbers, lists[0], lists[1], slot[i])
+                if role == _NETTED:
+                    if mode[g] == 1:
+                        _sum_rows(
+                            rows_before, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_before
+                        )
+                        for s in range(_WIDTH):
+                            total[s] += leg_sum[s] - leg_before[s]
+                    else:
+                        _add(total, leg_sum)
+                elif role == _COLLATERAL:
+                    _add(pledged, leg_sum)
+            i += 1
+        if mode[g] < 2 and is_kept:
+            running[group] = total
+        if n_netted > 1 and mode[g] < 2:
+            _admit(total, numbers, lists[2], lists[3], g)
+        if n_pledged > 0:
+            _add(total, pledged)
+            _admit(total, numbers, lists[4], lists[5], g)
+
+
+@_compiled
+def _leg_figures(csr, leg, units, of_legs):  # type: ignore[no-untyped-def]
+    leg_ptr, index, weight = csr[1], csr[3], csr[4]
+    figures, slope, _, edges = units
+    _, leg_slope, leg_sums, leg_least, leg_least_at = of_legs
+    sums = np.zeros(edges[-1])
+    steep = 0.0
+    for p in range(leg_ptr[leg], leg_ptr[leg + 1]):
+        row, factor = figures[index[p]], weight[p]
+        for column in range(row.size):
+            sums[column] += factor * row[column]
+        if index[p] < slope.size:
+            steep += factor * slope[index[p]]
+    leg_slope[leg] = steep
+    leg_sums[leg] = sums[: edges[0]]
+    for r in range(edges.size - 1):
+        least, at = 0.0, -1
+        for column in range(edges[r], edges[r + 1]):
+            if at < 0 or sums[column] < least:
+                least, at = sums[column], column - edges[r]
+        leg_least[leg, r], leg_least_at[leg, r] = least, at
+
+
+@_compiled
+def _group_tails(pnl, csr, groups, terms, mode, n_steps, largest, lists, of_legs, of_groups):  # type: ignore[no-untyped-def]
+    group_ptr, leg_role = csr[0], csr[2]
+    n_tail, room, _ = terms
+    leg_shortfall = of_legs[0]
+    shortfall, wrong_way, _ = of_groups
+    n_columns = pnl[2].size
+    place = np.empty(n_columns, dtype=np.int64)
+    for column in range(n_columns):
+        place[pnl[2][column]] = column
+    known = np.full(n_columns, -1, dtype=np.int64)
+    netted = np.empty(n_columns)
+    best = (np.empty((1, room)), np.empty((1, room), dtype=np.int32))
+    rank = np.empty(room, dtype=np.int32)
+    for g in range(groups.size):
+        group = groups[g]
+        n_netted, n_pledged, single = 0, 0, -1
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            if leg_role[leg] == _NETTED:
+                n_netted += 1
+                single = leg
+            n_pledged += leg_role[leg] == _COLLATERAL
+        if n_netted == 1:
+            shortfall[group] = leg_shortfall[single]
+        elif n_netted > 1 and mode[g] == 0:
+            shortfall[group] = _finish(lists[2][g], lists[3][g], n_tail[group], rank)
+        elif n_netted > 1 and mode[g] == 1:
+            shortfall[group] = _confirmed(
+                pnl, csr, (g, group, n_tail[group], n_steps[group], 0), largest,
+                (lists[2], lists[3]), (place, known, netted), best,
+            )  # fmt: skip
+        if n_pledged == 0:
+            wrong_way[group] = shortfall[group]
+        elif mode[g] == 0:
+            wrong_way[group] = _finish(lists[4][g], lists[5][g], n_tail[group], rank)
+        else:
+            wrong_way[group] = _confirmed(
+                pnl, csr, (g, group, n_tail[group], n_steps[group], 1), largest,
+                (lists[4], lists[5]), (place, known, netted), best,
+            )  # fmt: skip
+
+
+@_compiled
+def _confirmed(pnl, csr, case, largest, found, kept, best):  # type: ignore[no-untyped-def]
+    """Return the shortfall of the netted legs (level 0), or of these with collateral (1)."""
+    g, group, n_tail, n_steps, level = case
+    group_ptr, leg_ptr, _, index, weight = csr
+    worst, at = found
+    order = pnl[2]
+    n_worst, room = int(np.ceil(n_tail)), worst.shape[1]
+    first_leg, stop_leg = group_ptr[group], group_ptr[group + 1]
+    start, stop = leg_ptr[first_leg], leg_ptr[stop_leg]
+    gross = 0.0
+    for p in range(start, stop):
+        gross += abs(weight[p]) * largest[index[p]]
+    # A sum of n rounded products is off by less than n + 1 half units of all that it adds up. The
+    # total carries one such error from when it was added up whole and two more for each difference
+    # of now and before; what it is compared with carries one. Each is taken twice.
+    margin = 2.0 * _EPSILON * (stop - start + stop_leg - first_leg + 8) * (2 * n_steps + 5) * gross
+    first = room - n_worst - _SPARE
+    limit = worst[g, first + n_worst - 1] + 2.0 * margin
+    n_chosen = n_worst
+    while n_chosen < n_worst + _SPARE and worst[g, first + n_chosen] <= limit:
+        n_chosen += 1
+    _clear(best[0][0], best[1][0], n_tail)
+    if n_chosen == n_worst + _SPARE:
+        # Ties all over, as in a flat book: rounding could lift any scenario into the tail.
+        for scenario in range(order.size):
+            outcome = _outcome(pnl, csr, (group, scenario, level), kept)
+            _insert(outcome, scenario, best[0], best[1], 0)
+    else:
+        for k in range(first, first + n_chosen):
+            outcome = _outcome(pnl, csr, (group, at[g, k], level), kept)
+            _insert(outcome, at[g, k], best[0], best[1], 0)
+    return _finish(best[0][0], best[1][0], n_tail, at[g])
+
+
+@_compiled
+def _outcome(pnl, csr, where, kept):  # type: ignore[no-untyped-def]
+    """Return the outcome of a group in one scenario, positions added in order, then legs."""
+    group, scenario, level = where
+    group_ptr, leg_ptr, leg_role, index, weight = csr
+    place, known, netted = kept
+    tile, s = place[scenario] // _WIDTH, place[scenario] % _WIDTH
+    tiles = pnl[0]
+    if known[scenario] != group:
+        total = 0.0
+        for leg in range(group_ptr[group], group_ptr[group + 1]):
+            if leg_role[leg] == _NETTED:
+                of_leg = 0.0
+                for p in range(leg_ptr[leg], leg_ptr[leg + 1]):
+                    of_leg += weight[p] * tiles[tile, index[p], s]
+                total += of_leg
+        known[scenario], netted[scenario] = group, total
+    if level == 0:
+        return netted[scenario]
+    pledged = 0.0
+    for leg in range(group_ptr[group], group_ptr[group + 1]):
+        if leg_role[leg] == _COLLATERAL:
+            of_leg = 0.0
+            for p in range(leg_ptr[leg], leg_ptr[leg + 1]):
+                of_leg += weight[p] * tiles[tile, index[p], s]
+            pledged += of_leg
+    return netted[scenario] + pledged
