@@ -27,8 +27,6 @@ class Kept:
     status: ObjectArray1D
     reason: ObjectArray1D
     is_demand_unknown: BoolArray1D
-    is_current: BoolArray1D
-    """Whether nothing that a figure rests on has changed since."""
 
     @classmethod
     def of(cls, n: int) -> Kept:
@@ -42,7 +40,6 @@ class Kept:
             status=np.full(n, "", dtype=object),
             reason=np.full(n, "", dtype=object),
             is_demand_unknown=np.zeros(n, dtype=np.bool_),
-            is_current=np.zeros(n, dtype=np.bool_),
         )
 
     def store(

@@ -169,6 +169,11 @@ class Layout:
         changed = [n for n, books in self._changed.items() if chosen[books.leg_asset].any()]
         return np.unique(np.append(found, np.array(changed, dtype=np.int64)))
 
+    def rests_on(self) -> tuple[Int64Array1D, Int64Array1D]:
+        """Return netting set and underlying of every leg of the base that holds positions."""
+        held = self._leg_asset >= 0
+        return self._leg_set[held], self._leg_asset[held]
+
     def all_rows(self) -> tuple[LegRows, Int64Array1D, Int64Array1D, tuple[str, ...]]:
         """Return the books of all netting sets: rows, underlyings, netting sets and names."""
         if not self._changed:

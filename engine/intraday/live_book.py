@@ -29,6 +29,7 @@ from engine.intraday.changes import (
 from engine.intraday.exact import Standing, required, requirements_of
 from engine.intraday.figures import Drift, LiveFigures
 from engine.intraday.frames import NO_COLLATERAL, collateral_frame, position_set
+from engine.intraday.freshness import Freshness
 from engine.intraday.holdings import Holdings
 from engine.intraday.kept import Circumstances, Kept, figures_of
 from engine.intraday.layout import Layout
@@ -65,6 +66,8 @@ class LiveBook:
         self._kept = Kept.of(n)
         self._in_doubt: BoolArray1D = np.ones(n, dtype=np.bool_)
         self._n_changes = 0
+        self._fresh = Freshness(n, len(market.prepared.assets))
+        self._lay_out_fresh()
         has_venues = not positions.accounts.empty
         self._watch = Watch(market, book, standing.terms, standing.rules, has_venues)
 
@@ -256,9 +259,9 @@ class LiveBook:
         """
         rows = np.asarray(rows, dtype=np.int64)
         self._watch.set(rows, low, high)
-        current = rows[self._kept.is_current[rows]]
-        self._watch.looked_at(self._stored(current))
-        self._in_doubt[rows[~self._kept.is_current[rows]]] = True
+        is_current = self._fresh.is_current(rows)
+        self._watch.looked_at(self._stored(rows[is_current]))
+        self._in_doubt[rows[~is_current]] = True
 
     def bands(self, rows: Int64Array1D) -> tuple[Float64Array1D, Float64Array1D]:
         """Return the ends of the bands that are watched; NaN where nobody has said."""
@@ -270,17 +273,16 @@ class LiveBook:
         Those that have changed since their figures were last computed, without those that a bound
         proves to be inside still (``engine.intraday.screening``).
         """
-        old = ~self._kept.is_current
-        if not old.any():
-            return np.flatnonzero(self._in_doubt)
-        return np.flatnonzero(old & (self._in_doubt | self._watch.may_have_left()))
+        rows = self._watch.may_have_left()
+        rows = rows[~self._fresh.is_current(rows)]
+        return np.union1d(rows, np.flatnonzero(self._in_doubt)).astype(np.int64)
 
     def figures(self, rows: Int64Array1D | None = None) -> LiveFigures:
         """Return the exact figures of chosen netting sets, or of all."""
         if rows is None:
             rows = np.arange(self._book.layout.n_netting_sets)
         rows = np.asarray(rows, dtype=np.int64)
-        old = np.unique(rows[~self._kept.is_current[rows]])
+        old = np.unique(rows[~self._fresh.is_current(rows)])
         if len(old):
             self._compute(old)
             self._watch.looked_at(self._stored(old))
@@ -313,15 +315,16 @@ class LiveBook:
         netting sets brought together with the others, and bounds start from here.
         """
         n_rebuilt, largest = self._market.rebuild()
+        every = np.arange(self._book.layout.n_netting_sets)
         if largest > 0.0:
             self._standing.running.all_moved()
-            self._old(np.arange(self._book.layout.n_netting_sets))
+            self._fresh.doubt(every)
         self.figures()
         running = self._standing.running.rebuild()
         self._book.layout.compact()
         self._book.pledges.compact()
         self._watch.rebuild()
-        every = np.arange(self._book.layout.n_netting_sets)
+        self._lay_out_fresh()
         self._watch.looked_at(self._stored(every))
         return Drift(n_rebuilt=n_rebuilt, largest=largest, running=running)
 
@@ -334,31 +337,35 @@ class LiveBook:
         self._doubt(np.array([netting_set], dtype=np.int64))
         return netting_set
 
-    def _old(self, rows: Int64Array1D) -> None:
-        """Note figures that are not of now; the screen says whether that matters."""
-        self._kept.is_current[rows] = False
-
     def _doubt(self, rows: Int64Array1D) -> None:
-        self._kept.is_current[rows] = False
+        self._fresh.changed(rows)
         self._in_doubt[rows] = True
 
     def _take_in(self, moved: Moved) -> None:
         self._n_changes += 1
         self._standing.running.moved(moved)
-        market, holdings = self._market.prepared, self._book.holdings
         anew = self._book.with_usability(moved)
-        self._watch.changed(anew)
-        self._doubt(anew)
+        if len(anew):
+            self._watch.changed(anew)
+            self._doubt(anew)
         self._watch.follow(moved)
-        is_moved = np.zeros(len(market.assets), dtype=np.bool_)
-        is_moved[self._market.underlyings_of(moved)] = True
-        self._old(self._book.layout.holders(is_moved))
-        if len(moved.asset):
-            names = {market.assets[row] for row in moved.asset.tolist()}
-            codes = [code for code, name in enumerate(holdings.assets.texts) if name in names]
-            pledged = holdings.collateral
-            self._old(np.unique(pledged["owner"][np.isin(pledged["asset"], codes)]))
-            self._old(np.flatnonzero(np.isin(self._standing.terms.currency_row, moved.asset)))
+        self._fresh.moved(self._market.underlyings_of(moved), moved.asset)
+
+    def _lay_out_fresh(self) -> None:
+        """Note what the figures of each netting set rest on."""
+        holdings, terms = self._book.holdings, self._standing.terms
+        row_of = {asset: row for row, asset in enumerate(self._market.prepared.assets)}
+        rows = np.array([row_of.get(name, -1) for name in holdings.assets.texts] + [-1])
+        pledged = rows[holdings.collateral["asset"]]
+        known = pledged >= 0
+        every = np.arange(len(terms.currency_row))
+        self._fresh.lay_out(
+            self._book.layout.rests_on(),
+            (
+                np.concatenate([holdings.collateral["owner"][known], every]),
+                np.concatenate([pledged[known], terms.currency_row]),
+            ),
+        )
 
     def _compute(self, rows: Int64Array1D) -> None:
         """Compute and keep the figures of ``rows``, ascending."""
@@ -370,7 +377,7 @@ class LiveBook:
         value = book.pledges.values(rows, market.usd_rate, currency)
         self._kept.store(rows, house, value, demand, standing.terms.takes_larger[rows])
         self._kept.unsettled[rows] = unsettled_usd(self._market, book.holdings, rows) / fx_rate
-        self._kept.is_current[rows] = True
+        self._fresh.computed(rows)
 
     def _demanded(
         self, rows: Int64Array1D, confirmed: pd.DataFrame | None = None

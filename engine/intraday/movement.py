@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.arrays import Float64Array1D, Int64Array1D
+from engine.arrays import Float64Array1D, Float64Array2D, Int64Array1D
 from engine.intraday.live_market import LiveMarket
 from engine.rules import HouseParameters
 
@@ -27,6 +27,9 @@ from engine.rules import HouseParameters
 LEVEL_MAX: Final = 2.0
 # Beyond it the reference is taken anew.
 REACH_MAX: Final = 0.01
+# By how much tail, other, delta and rate grow at most while an underlying travels by one: about
+# what they do when its price moves by that much.
+PER_TRAVELLED: Final = np.array([0.5, 2.5, 1.0, 1.0])
 
 
 class Movement:
@@ -40,10 +43,13 @@ class Movement:
         With which exposures are made. [USD]
     tail, other, delta, rate : Float64Array1D, shape (n_assets,)
         See the module. [-]
+    travelled : Float64Array1D, shape (n_assets,)
+        Grows with every growth of a measure, that over `PER_TRAVELLED`; never falls. [-]
     """
 
     def __init__(self, live: LiveMarket, house: HouseParameters) -> None:
         self._live, self._house = live, house
+        self.travelled: Float64Array1D = np.zeros(len(live.prepared.assets))
         self.rebase_all()
 
     def rebase_all(self) -> None:
@@ -62,6 +68,7 @@ class Movement:
     def follow(self, rows: Int64Array1D, assets: Int64Array1D) -> None:
         """Measure the rows and rates that have moved; what an underlying has moved only grows."""
         market, house = self._live.prepared, self._house
+        before = self.measures()
         if len(rows):
             weights = _column_weights(self._live, house)
             scale = self.scale[rows]
@@ -80,6 +87,13 @@ class Movement:
         if len(assets):
             moved = np.abs(market.usd_rate[assets] - self._rate_from[assets])
             np.maximum.at(self.rate, assets, moved / self.reference_rate[assets])
+        grown = (self.measures() - before) / PER_TRAVELLED[:, np.newaxis]
+        # Room for what the differences round.
+        self.travelled += grown.max(axis=0) * (1.0 + 1e-9)
+
+    def measures(self) -> Float64Array2D:
+        """Return tail, other, delta and rate of every asset, one row each. [-]"""
+        return np.stack([self.tail, self.other, self.delta, self.rate])
 
     def far(self) -> Int64Array1D:
         """Return the assets whose reference is to be taken anew."""

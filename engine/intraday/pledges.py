@@ -78,6 +78,24 @@ class Pledges:
             whole.is_settled[rows], whole.quantity[rows],
         )  # fmt: skip
 
+    def laid_out(
+        self, limit: Float64Array1D
+    ) -> tuple[Int64Array1D, Float64Array1D, Int64Array1D, Float64Array1D]:
+        """Return asset, quantity and owner of every row, and the sum of limits of every owner.
+
+        Parameters
+        ----------
+        limit : Float64Array1D, shape (n_assets,)
+            Of each asset; others have none.
+        """
+        self.compact()
+        n_sets = len(self._ptr) - 1
+        owner = np.repeat(np.arange(n_sets), np.diff(self._ptr))
+        group_owner = np.repeat(np.arange(n_sets), np.diff(self._group_ptr))
+        of_group = np.append(limit, 0.0)[self._whole.group_asset]
+        limits = np.bincount(group_owner, weights=of_group, minlength=n_sets).astype(np.float64)
+        return self._whole.asset, self._whole.quantity, owner, limits
+
     def values(
         self, chosen: Int64Array1D, usd_rate: Float64Array1D, currency: Int64Array1D
     ) -> Float64Array1D:
@@ -90,6 +108,8 @@ class Pledges:
         currency : Int64Array1D, shape (len(chosen),)
             Row of each agreement's currency in the market's assets.
         """
+        if not self._changed:
+            return self._values(*self._gathered(chosen), usd_rate, currency)
         is_changed = np.array([n in self._changed for n in chosen.tolist()], dtype=np.bool_)
         found = np.zeros(len(chosen))
         at = np.flatnonzero(~is_changed)

@@ -32,16 +32,20 @@ count, holds, distrust, and netting sets that nobody watches.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
 from engine.intraday.layout import Layout
-from engine.intraday.movement import Movement
+from engine.intraday.movement import PER_TRAVELLED, Movement
 from engine.intraday.ranges import ranges_of
 from engine.kernels.tail import COLLATERAL
 from engine.market import PreparedMarket
 from engine.rules import Gap, HouseParameters
+
+# Of a trigger that market impact makes too far; what is still too far then is passed at once.
+_HALVINGS: Final = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +118,6 @@ class Screen:
         buffer = 0.0 if tools.buffer_released else tools.buffer_rate
         excess = max(tools.stress_weight + house.gap.share - 1.0, 0.0)
         owner = np.repeat(np.arange(len(exposures.has_pledge)), np.diff(exposures.ptr))
-        self._owner = owner
         self._of_tail = max(1.0 + buffer, 1.0 + excess) + exposures.has_pledge[owner]
         self._reach: Float64Array2D = np.zeros((4, len(exposures.asset)))
         # Without a positive semi-definite matrix the gap losses are no seminorm.
@@ -124,32 +127,74 @@ class Screen:
         """Note that the figures of ``rows`` are of now."""
         held = self._held
         at, _ = ranges_of(held.ptr[rows], held.ptr[rows + 1])
-        self._reach[:, at] = _measures(movement)[:, held.asset[at]]
+        self._reach[:, at] = movement.measures()[:, held.asset[at]]
 
     def rebased(self, assets: Int64Array1D, movement: Movement) -> None:
         """Note that the reference of some assets is about to be taken anew."""
         at = np.flatnonzero(np.isin(self._held.asset, assets))
-        self._reach[:, at] += _measures(movement)[:, self._held.asset[at]]
+        self._reach[:, at] += movement.measures()[:, self._held.asset[at]]
 
-    def bounds(self, movement: Movement) -> Float64Array1D:
-        """Return by how much each netting set's distance to a level may have shrunk. [USD]
+    def bounds(self, movement: Movement, rows: Int64Array1D) -> Float64Array1D:
+        """Return by how much the distance of ``rows`` to a level may have shrunk. [USD]
 
-        Rows moved by at most the movement now plus that at the time when they were looked at.
+        The market moved by at most the movement now plus that at the time of the last look.
         """
+        at, ptr = ranges_of(self._held.ptr[rows], self._held.ptr[rows + 1])
+        return _summed(self._changes(at, movement, np.zeros(len(at))), ptr)
+
+    def triggers(
+        self, movement: Movement, rows: Int64Array1D, distance: Float64Array1D
+    ) -> tuple[Int64Array1D, Int64Array1D, Float64Array1D]:
+        """Return asset, netting set and trigger of each exposure of ``rows``.
+
+        What is left of each distance is shared out by what the exposures gain or lose on a usual
+        day; `Movement.travelled` may grow up to the triggers of all before it is used up.
+
+        Parameters
+        ----------
+        distance : Float64Array1D, shape (len(rows),)
+            To the end of the band; above the bound. [USD]
+        """
+        held, market = self._held, self._market
+        at, ptr = ranges_of(held.ptr[rows], held.ptr[rows + 1])
+        owner = np.repeat(np.arange(len(rows)), np.diff(ptr))
+        now = self._changes(at, movement, np.zeros(len(at)))
+        # A little less, for what the shares round.
+        left = (distance - _summed(now, ptr)) * (1.0 - 1e-6)
+        tail, other, _, rate = PER_TRAVELLED
+        per_travelled = held.gross[at] * (self._of_tail[at] * tail + other)
+        per_travelled = per_travelled + held.pledged[at] * rate
+        usual = per_travelled * np.maximum(market.daily_volatility[held.asset[at]], 1e-4)
+        share = left[owner] * usual / _summed(usual, ptr)[owner]
+        further = share / per_travelled
+        for _ in range(_HALVINGS):
+            # Market impact is not linear: what it costs on top shortens the way.
+            excess = self._changes(at, movement, further) - now > share
+            if not excess.any():
+                break
+            further = np.where(excess, 0.5 * further, further)
+        further = np.where(self._changes(at, movement, further) - now > share, 0.0, further)
+        asset = held.asset[at]
+        return asset, rows[owner], movement.travelled[asset] + further
+
+    def _changes(
+        self, at: Int64Array1D, movement: Movement, further: Float64Array1D
+    ) -> Float64Array1D:
+        """Return what exposures ``at`` may have changed by, once assets travel ``further``."""
         held, market, house = self._held, self._market, self._house
-        tail, other, delta, rate = self._reach + _measures(movement)[:, held.asset]
-        change = held.gross * (self._of_tail * tail + other) + held.pledged * rate
-        volume = market.average_daily_volume[held.asset]
-        moved = held.gross * delta
-        whole = held.net + held.gross * movement.delta_in_all[held.asset] + moved
-        impact = house.liquidity.impact_coefficient * market.daily_volatility[held.asset]
+        asset, gross = held.asset[at], held.gross[at]
+        measures = self._reach[:, at] + movement.measures()[:, asset]
+        tail, other, delta, rate = measures + PER_TRAVELLED[:, np.newaxis] * further
+        delta_in_all = movement.delta_in_all[asset] + PER_TRAVELLED[2] * further
+        change = gross * (self._of_tail[at] * tail + other) + held.pledged[at] * rate
+        volume = market.average_daily_volume[asset]
+        moved = gross * delta
+        whole = held.net[at] + gross * delta_in_all + moved
+        impact = house.liquidity.impact_coefficient * market.daily_volatility[asset]
         impact = impact * (moved * np.sqrt(whole / volume) + whole * np.sqrt(moved / volume))
         is_free = whole / volume <= house.liquidity.volume_share_free
-        change = change + np.where(is_free, 0.0, impact)
-        total = np.bincount(self._owner, weights=change, minlength=len(held.has_pledge))
-        # Room for what the additions round.
-        bound: Float64Array1D = total.astype(np.float64) * (1.0 + 1e-9)
-        return bound
+        found: Float64Array1D = change + np.where(is_free, 0.0, impact)
+        return found
 
 
 def distances(
@@ -187,5 +232,9 @@ def is_seminorm(gap: Gap, assets: tuple[str, ...]) -> bool:
     return bool(np.linalg.eigvalsh(matrix).min(initial=0.0) >= -1e-9)
 
 
-def _measures(movement: Movement) -> Float64Array2D:
-    return np.stack([movement.tail, movement.other, movement.delta, movement.rate])
+def _summed(values: Float64Array1D, ptr: Int64Array1D) -> Float64Array1D:
+    owner = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    total = np.bincount(owner, weights=values, minlength=len(ptr) - 1).astype(np.float64)
+    # Room for what the additions round.
+    found: Float64Array1D = total * (1.0 + 1e-9)
+    return found

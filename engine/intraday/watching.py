@@ -1,4 +1,8 @@
-"""Bands of utilisation that are watched, and which netting sets may have left theirs."""
+"""Bands of utilisation that are watched, and which netting sets may have left theirs.
+
+Two filters: triggers, which cost a tick nothing for who is far from its level, then the bound of
+those that have been passed.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from engine.intraday.figures import LiveFigures
 from engine.intraday.live_market import LiveMarket, Moved
 from engine.intraday.movement import LEVEL_MAX, Movement
 from engine.intraday.screening import Screen, distances, exposures_of, position_exposures
+from engine.intraday.triggers import Triggers
 from engine.requirements import ASSESSED
 from engine.rules import RuleBook
-from engine.settlement.variation import is_quoted_in_reciprocal
 
 
 class Watch:
@@ -38,6 +42,7 @@ class Watch:
         self.low, self.high = np.full(n, np.nan), np.full(n, np.nan)
         self._distance: Float64Array1D = np.full(n, -1.0)
         self._is_laid_out: BoolArray1D = np.ones(n, dtype=np.bool_)
+        self._unbound: Int64Array1D | None = None
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -47,7 +52,9 @@ class Watch:
         flat, has_pledge = position_exposures(book.layout, market, self._movement.scale)
         exposures = exposures_of(flat, self._pledged(), has_pledge)
         self._screen = Screen(exposures, market, self._rules.house)
+        self._triggers = Triggers(len(self._distance), len(market.assets))
         self._is_laid_out[:] = True
+        self._unbound = None
 
     def set(self, rows: Int64Array1D, low: Float64Array1D, high: Float64Array1D) -> None:
         """Store the bands of ``rows``.
@@ -70,15 +77,19 @@ class Watch:
 
     def follow(self, moved: Moved) -> None:
         """Take in what moved."""
-        self._movement.follow(moved.instrument, moved.asset)
-        far = self._movement.far()
+        movement = self._movement
+        before = movement.travelled.copy()
+        movement.follow(moved.instrument, moved.asset)
+        self._triggers.follow(np.flatnonzero(movement.travelled > before), movement.travelled)
+        far = movement.far()
         if len(far):
-            self._screen.rebased(far, self._movement)
-            self._movement.rebase(far)
+            self._screen.rebased(far, movement)
+            movement.rebase(far)
 
     def changed(self, rows: Int64Array1D) -> None:
         """Note netting sets whose holdings have changed: no bound holds until they are laid out."""
         self._is_laid_out[rows] = False
+        self._unbound = None
 
     def looked_at(self, figures: LiveFigures) -> None:
         """Note the figures of now, and how far they are from the ends of their bands."""
@@ -95,13 +106,28 @@ class Watch:
         if self._has_venues:
             is_bound &= ~terms.takes_larger[rows]
         self._distance[rows] = np.where(is_bound & (found > 0.0), found * fx_rate, -1.0)
+        self._triggers.heat(rows)
+        self._unbound = None
 
-    def may_have_left(self) -> BoolArray1D:
-        """Return for each netting set whether it may have left its band, if anything moved."""
+    def may_have_left(self) -> Int64Array1D:
+        """Return the netting sets that may have left their band, if anything of theirs moved."""
         if not self._screen.is_sound:
-            return np.ones(len(self._distance), dtype=np.bool_)
-        left: BoolArray1D = ~(self._screen.bounds(self._movement) < self._distance)
-        return left | ~self._is_laid_out
+            return np.arange(len(self._distance))
+        if self._unbound is None:
+            self._unbound = np.flatnonzero((self._distance <= 0.0) | ~self._is_laid_out)
+        if self._triggers.is_due:
+            self._lay_out_triggers()
+        hot = self._triggers.hot()
+        hot = hot[(self._distance[hot] > 0.0) & self._is_laid_out[hot]]
+        left = hot[~(self._screen.bounds(self._movement, hot) < self._distance[hot])]
+        return np.union1d(left, self._unbound).astype(np.int64)
+
+    def _lay_out_triggers(self) -> None:
+        rows = np.flatnonzero((self._distance > 0.0) & self._is_laid_out)
+        is_inside = self._screen.bounds(self._movement, rows) < self._distance[rows]
+        safe = rows[is_inside]
+        triggers = self._screen.triggers(self._movement, safe, self._distance[safe])
+        self._triggers.lay_out(*triggers, hot=rows[~is_inside])
 
     def _pledged(self) -> Float64Array1D:
         """Return what moves with the USD rate of each asset, by netting set, flat. [USD]
@@ -111,21 +137,21 @@ class Watch:
         market, holdings = self._live.prepared, self._book.holdings
         n_assets, n_sets = len(market.assets), len(self._distance)
         rate = np.nan_to_num(self._movement.reference_rate)
-        found = np.zeros(n_sets * n_assets)
-        for row, held in enumerate(self._book.pledges.of(n) for n in range(n_sets)):
-            known = held.asset >= 0
-            limits = self._limits(held.group_asset)
-            weight = LEVEL_MAX * (1.0 + limits) + 1.0
-            at = row * n_assets + held.asset[known]
-            np.add.at(found, at, weight * held.quantity[known] * rate[held.asset[known]])
+        asset, quantity, owner, limits = self._book.pledges.laid_out(self._limit_by_asset())
+        known = asset >= 0
+        weight = LEVEL_MAX * (1.0 + limits[owner[known]]) + 1.0
+        found = np.bincount(
+            owner[known] * n_assets + asset[known],
+            weights=weight * quantity[known] * rate[asset[known]],
+            minlength=n_sets * n_assets,
+        ).astype(np.float64)
         table, one = holdings.positions, self._live.instruments
         known = table["instrument"] < market.n_instruments
         instrument, owner = table["instrument"][known], table["owner"][known]
         price = table["settled_price"][known]
         usable = np.isfinite(price) & (price > 0.0)
         price = np.where(usable, price, 1.0)
-        kind, payoff = one.kind[instrument], one.payoff[instrument]
-        units = np.where(is_quoted_in_reciprocal(kind, payoff), 1.0 / price, price)
+        units = np.where(self._live.is_reciprocal[instrument], 1.0 / price, price)
         size = np.abs(table["quantity"][known]) * one.contract_multiplier[instrument] * units
         asset = self._settlement_rows()[instrument]
         np.add.at(found, owner * n_assets + asset, LEVEL_MAX * size * rate[asset])
@@ -134,10 +160,10 @@ class Watch:
         found[at] += allowance * rate[self._terms.currency_row]
         return found
 
-    def _limits(self, assets: Int64Array1D) -> float:
+    def _limit_by_asset(self) -> Float64Array1D:
         terms, names = self._rules.house.collateral, self._live.prepared.assets
-        known = [terms.get(names[row]) for row in assets.tolist() if row >= 0]
-        return float(sum(one.concentration_limit for one in known if one is not None))
+        known = (terms.get(name) for name in names)
+        return np.array([0.0 if one is None else one.concentration_limit for one in known])
 
     def _settlement_rows(self) -> Int64Array1D:
         row_of = {asset: row for row, asset in enumerate(self._live.prepared.assets)}

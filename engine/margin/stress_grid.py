@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -58,6 +59,7 @@ def class_of(asset: str, house: HouseParameters) -> StressClass:
     return "major" if asset in house.mpor.major_assets else "minor"
 
 
+@cache
 def cells_of(grid: StressGrid, stress_class: StressClass) -> tuple[StressCell, ...]:
     """Return the cells of a class, in the order of the columns of its outcomes."""
     cells = grid_cells(getattr(grid, stress_class).grid())
@@ -67,6 +69,7 @@ def cells_of(grid: StressGrid, stress_class: StressClass) -> tuple[StressCell, .
     )
 
 
+@cache
 def n_cells(grid: StressGrid) -> int:
     """Return the number of cells of the largest class."""
     return max(len(cells_of(grid, name)) for name in CLASSES)
@@ -90,6 +93,8 @@ def unit_stress_pnl(
     classes = np.array([class_of(str(name), house) for name in instruments.underlying])
     for name in CLASSES:
         rows = np.flatnonzero(is_open & is_sane & (classes == name))
+        if not len(rows):
+            continue
         parameters = getattr(grid, name).grid()
         found = revalue_grid(_in_dollars(instruments, worth, rows), parameters)
         gain = _with_own_coin(found.unit_pnl, instruments, worth, rows, cells_of(grid, name))

@@ -1,0 +1,80 @@
+"""Which figures are of now: when each netting set was computed, and when what it rests on moved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.arrays import BoolArray1D, Int64Array1D
+from engine.intraday.ranges import ranges_of
+
+
+class Freshness:
+    """Clocks of netting sets and of what moves them.
+
+    Every change moves the clock on. A netting set rests on underlyings of its positions, and on USD
+    rates of its collateral and its currency; one whose holdings have changed rests on everything
+    until it is laid out.
+    """
+
+    def __init__(self, n_netting_sets: int, n_assets: int) -> None:
+        self._n_assets = n_assets
+        self._now = 0
+        self._computed_at = np.full(n_netting_sets, -1, dtype=np.int64)
+        # By underlying, then by USD rate.
+        self._moved_at = np.zeros(2 * n_assets, dtype=np.int64)
+        self._last_moved = 0
+        self._is_laid_out: BoolArray1D = np.zeros(n_netting_sets, dtype=np.bool_)
+        self._ptr = np.zeros(n_netting_sets + 1, dtype=np.int64)
+        self._on = np.zeros(0, dtype=np.int64)
+
+    def lay_out(
+        self,
+        underlyings: tuple[Int64Array1D, Int64Array1D],
+        rates: tuple[Int64Array1D, Int64Array1D],
+    ) -> None:
+        """Store what each netting set rests on: pairs of netting sets and rows of assets."""
+        width = 2 * self._n_assets
+        key = np.unique(
+            np.concatenate(
+                [
+                    underlyings[0] * width + underlyings[1],
+                    rates[0] * width + self._n_assets + rates[1],
+                ]
+            )
+        )
+        n = len(self._computed_at)
+        self._ptr = np.searchsorted(key // width, np.arange(n + 1)).astype(np.int64)
+        self._on = (key % width).astype(np.int64)
+        self._is_laid_out[:] = True
+
+    def moved(self, underlyings: Int64Array1D, assets: Int64Array1D) -> None:
+        """Note what a change of the market has moved."""
+        self._now += 1
+        self._moved_at[underlyings] = self._now
+        self._moved_at[self._n_assets + assets] = self._now
+        self._last_moved = self._now
+
+    def changed(self, rows: Int64Array1D) -> None:
+        """Note netting sets whose holdings have changed."""
+        self._is_laid_out[rows] = False
+        self._computed_at[rows] = -1
+
+    def doubt(self, rows: Int64Array1D) -> None:
+        """Let the figures of netting sets be of another time."""
+        self._computed_at[rows] = -1
+
+    def computed(self, rows: Int64Array1D) -> None:
+        """Note that the figures of netting sets are of now."""
+        self._computed_at[rows] = self._now
+
+    def is_current(self, rows: Int64Array1D) -> BoolArray1D:
+        """Return whether the figures of netting sets are of now."""
+        at, ptr = ranges_of(self._ptr[rows], self._ptr[rows + 1])
+        # A range without elements would take the next one's first: each begins with a zero.
+        moved_at = np.insert(self._moved_at[self._on[at]], ptr[:-1], 0)
+        newest = np.zeros(len(rows), dtype=np.int64)
+        if len(rows):
+            newest = np.maximum.reduceat(moved_at, ptr[:-1] + np.arange(len(rows)))
+        newest = np.where(self._is_laid_out[rows], newest, self._last_moved)
+        current: BoolArray1D = self._computed_at[rows] >= newest
+        return current
