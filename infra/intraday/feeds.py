@@ -185,9 +185,10 @@ class AccountFollower:
     async def run(self) -> None:
         """Follow the account until cancelled."""
         async for known in follow_account(self._feed, self._account.place):
-            self._judge(known)
+            # Trusted again only when all of it is in the book.
             if known.health == "live":
                 self._take(known)
+            self._judge(known)
             self._context.wake()
 
     def give_up_waiting(self, since_ns: int) -> None:
@@ -220,13 +221,13 @@ class AccountFollower:
         for bucket, margin in known.margins.items():
             told = (margin.initial_margin, margin.maintenance_margin, margin.equity)
             if self._margins.get(bucket) != told:
-                self._margins[bucket] = told
                 report = VenueReport(
                     self._account.account_id, bucket, margin.currency,
                     float(margin.initial_margin), float(margin.maintenance_margin),
                     float(margin.equity), now_ns,
                 )  # fmt: skip
                 self._send(report)
+                self._margins[bucket] = told
 
     def _tell(
         self,
@@ -236,8 +237,9 @@ class AccountFollower:
         make: Callable[[str, Decimal], Report],
     ) -> None:
         if known.get(name, Decimal(0)) != quantity or name not in known:
-            known[name] = quantity
+            # What the book has refused is not known there, and is told again.
             self._send(make(name, quantity))
+            known[name] = quantity
 
     def _position(self, instrument: str, quantity: Decimal) -> Report:
         owner = AccountOwner(

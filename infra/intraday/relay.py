@@ -44,6 +44,8 @@ class RelayFollower:
     def __init__(self, context: FeedContext, url: str) -> None:
         self._context, self._url = context, url
         self._next: dict[str, int] = {}
+        self.n_frames = 0
+        """Frames that were taken to their end."""
         self.is_healed = False
 
     async def run(self) -> None:
@@ -105,6 +107,7 @@ class RelayFollower:
             for verdict in np.flatnonzero(counts).tolist():
                 reason = Verdict(verdict).reason
                 self._context.metrics.count_price(frame.s, reason, int(counts[verdict]))
+        self.n_frames += 1
         self._context.wake()
 
     def _ticks(self, frame: RelayFrame, received_ns: int, wall_ns: int) -> Ticks:

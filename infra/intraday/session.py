@@ -20,7 +20,14 @@ from infra.db.loop_lease import Fenced, Lead
 from infra.intraday.base import Base
 from infra.intraday.clock import STEP_SECONDS
 from infra.intraday.core import Decision
-from infra.intraday.feeds import AccountFollower, FeedContext, Follower, MarketFollower, kept_up
+from infra.intraday.feeds import (
+    MARKET,
+    AccountFollower,
+    FeedContext,
+    Follower,
+    MarketFollower,
+    kept_up,
+)
 from infra.intraday.relay import RelayFollower
 from infra.intraday.reports import Incoming
 from infra.intraday.restarting import begin_run, checkpoint_of, open_amounts, restart
@@ -57,6 +64,7 @@ class Session:
         self._markets: list[MarketFollower] = []
         self._accounts: list[AccountFollower] = []
         self._relays: list[RelayFollower] = []
+        self._unread: dict[str, tuple[RelayFollower, int]] = {}
 
     async def run(self) -> None:
         """Take up, follow the streams and decide until stopped or until a later close is there."""
@@ -142,7 +150,7 @@ class Session:
             relay = RelayFollower(context, url)
             self._relays.append(relay)
             watched.update(self.core.market.row_of)
-            works.append(self._kept(relay.run, None, f"relay {url}"))
+            works.append(self._kept_relay(relay, f"relay {url}"))
         for place, account in sorted(connections.accounts.items()):
             adapter = connections.venues.get(place.partition("/")[0])
             if adapter is not None:
@@ -154,17 +162,21 @@ class Session:
         self._teller.follow(("account", one.account_id) for one in self._accounts)
         return works
 
-    async def _kept(
-        self, run: Callable[[], Awaitable[None]], scope: Scope | None, name: str
-    ) -> None:
+    async def _kept(self, run: Callable[[], Awaitable[None]], scope: Scope, name: str) -> None:
         def tell(error: BaseException) -> None:
+            # Ended by what ends any other doubt of it: a snapshot that is in the book.
             now, reason = self._clock.now(), f"{type(error).__name__}: {error}"[:300]
-            if scope is None:
-                self._teller.say(name, "degraded", reason, "look at it; it is read again by itself")
-            else:
-                self.core.trust.distrust(scope, name, "down", now.monotonic_ns, reason, "feed")
+            self.core.trust.distrust(scope, name, "down", now.monotonic_ns, reason, MARKET)
 
         await kept_up(run, tell)
+
+    async def _kept_relay(self, relay: RelayFollower, name: str) -> None:
+        def tell(error: BaseException) -> None:
+            reason = f"{type(error).__name__}: {error}"[:300]
+            self._teller.say(name, "degraded", reason, "look at it; it is read again by itself")
+            self._unread[name] = relay, relay.n_frames
+
+        await kept_up(relay.run, tell)
 
     async def _rounds(self) -> None:
         while not self._is_over:
@@ -340,6 +352,10 @@ class Session:
 
     def _tell(self) -> None:
         now = self._clock.now()
+        for name, (relay, n_frames) in list(self._unread.items()):
+            if relay.n_frames > n_frames:
+                del self._unread[name]
+                self._teller.say(name, "live")
         self._teller.say(
             "loop", "live", f"epoch {self._lead.epoch}, {self._how} on {self.core.run_id}"
         )

@@ -47,13 +47,13 @@ def test_f79_a_feed_handler_that_fails_is_told_and_read_again(
                 (row,) = await stage.until(told, "the fault on the board")
                 assert row["state"] == "degraded" and row["next_action"]
                 # It is read again by itself, and what comes then still leads to a call.
-                await asyncio.sleep(0.1)
+                await stage.until(lambda: told() == [], "the end of the fault")
                 await relay.send(quiet(58_500.0), full=True)
                 assert list(await stage.until(stage.called, "a call")) == ["A"]
 
     broken.set()
     monkeypatch.setattr(RelayFollower, "take", take)
-    monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.6)
     asyncio.run(play())
 
 

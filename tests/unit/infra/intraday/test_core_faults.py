@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.errors import ModelInputError
 from engine.intraday import AccountOwner, PositionReport
+from engine.ports import HeldPosition
 from engine.times import to_nanoseconds
+from infra.connections import AccountConnection
+from infra.intraday import feeds
 from infra.intraday.clock import LoopClock
 from infra.intraday.core import LoopCore
-from infra.intraday.feeds import FeedContext
+from infra.intraday.feeds import AccountFollower, FeedContext
 from infra.intraday.metrics import LoopMetrics
 from infra.intraday.relay import RelayFollower, RelayFrame
 from infra.intraday.reports import Incoming
+from infra.venues.following import FollowedAccount
 from tests.worlds.loop import WALL, base, bitcoin, core, instant, ticks
 
 HEDGE = ("A-okx", "okx:BTC-USDT-SWAP")
@@ -130,3 +138,37 @@ def test_i54_a_market_that_moves_and_concerns_nobody_leaves_nothing_to_be_kept()
     assert not any(one.is_durable for one in found)
     # What concerns somebody is kept.
     assert decided(loop, 20_000.0, 40).is_durable
+
+
+def test_f79_what_the_book_has_refused_is_told_again_before_the_account_is_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A feed begins anew after an error, and what it was about to say is not taken as said."""
+    loop = core(base({"A": 1e6, "B": 1e7}))
+    quantity = HeldPosition(instrument_id=HEDGE[1], quantity=Decimal(-10))
+    live = FollowedAccount(account_id="okx/a", health="live", positions={HEDGE[1]: quantity})
+
+    async def told(*_: object) -> AsyncIterator[FollowedAccount]:
+        yield live
+
+    place = AccountConnection(
+        account_id="A-okx", place="okx/a", client_id="client-A", netting_set_id="A"
+    )
+    context = FeedContext(loop, LoopClock(), LoopMetrics(), lambda: None, "test")
+    follower = AccountFollower(context, place, None)  # type: ignore[arg-type]
+    monkeypatch.setattr(feeds, "follow_account", told)
+    whole = loop.book.apply_position
+
+    def refuse(_: object) -> int:
+        raise ModelInputError("planted")
+
+    monkeypatch.setattr(loop.book, "apply_position", refuse, raising=False)
+    for _ in range(2):
+        with pytest.raises(ModelInputError):
+            asyncio.run(follower.run())
+        assert not follower.is_healed
+    monkeypatch.setattr(loop.book, "apply_position", whole, raising=False)
+    asyncio.run(follower.run())
+    assert follower.is_healed
+    held = loop.decide(instant(1)).reports
+    assert [one.report.quantity for one in held] == [-10.0]
