@@ -28,10 +28,14 @@ _ROOMS = (8, 16, 32)
 _SPARE = 2
 # Groups that share the lists of one pass.
 _BLOCK = 4_096
-# A total is added up whole when that is about as quick, and after so many differences.
-_POSITIONS_SHARE_MAX = 0.4
+# What is quicker is measured in positions of a tile: adding one up is 1, gathering one outcome to
+# confirm it _GATHERED, and a difference costs _BESIDE positions more. Whole has no error: it wins.
+_GATHERED = 0.8
+_BESIDE = 6
 _STEPS_MAX = 100_000
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+# Calls between compiled functions count references of the arrays that they pass.
+_inlined: Any = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
 
 def refresh(units: RunningUnits, books: RunningBooks, groups: Int64Array1D) -> int:
@@ -112,7 +116,10 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
         n_legs += group_ptr[group + 1] - group_ptr[group]
     slot = np.empty(n_legs, dtype=np.int64)
     mode = np.empty(n_groups, dtype=np.int64)
-    n_moved = _plan(csr, groups, clocks, total.shape[1], slot, mode)
+    shape = (total.shape[1], tiles.shape[0])
+    n_moved = _plan(csr, groups, clocks, shape, n_tail, slot, mode)
+    plan = (np.empty((n_legs, 2), dtype=np.int64), np.empty((n_groups, 3), dtype=np.int64))
+    _list_active(csr, groups, slot, mode, plan)
     lists = (
         np.empty((n_moved, room)), np.empty((n_moved, room), dtype=np.int32),
         np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
@@ -121,7 +128,7 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
     _clear_all(csr, groups, n_tail, slot, mode, lists)
     for t in range(tiles.shape[0]):
         numbers = order[t * _WIDTH : (t + 1) * _WIDTH]
-        _pass_tile((tiles[t], before[t], numbers, total[t]), csr, groups, slot, mode, lists)
+        _pass_tile((tiles[t], before[t], numbers, total[t]), csr, groups, plan, mode, lists)
     rank = np.empty(room, dtype=np.int32)
     leg_shortfall = of_legs[0]
     i = 0
@@ -134,7 +141,10 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
                 )
                 _leg_figures(csr, leg, units, of_legs)
             i += 1
-    _group_tails(pnl, csr, groups, terms, mode, n_steps, largest, lists, of_legs, of_groups)
+    _group_tails(
+        pnl, csr, groups, terms, (mode, plan[1]), (n_steps, largest), lists,
+        (leg_shortfall, of_groups),
+    )  # fmt: skip
     for g in range(n_groups):
         group = groups[g]
         spent = 0.0
@@ -150,13 +160,14 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
 
 
 @_compiled
-def _plan(csr, groups, clocks, n_kept, slot, mode):  # type: ignore[no-untyped-def]
+def _plan(csr, groups, clocks, shape, n_tail, slot, mode):  # type: ignore[no-untyped-def]
     """Say which legs have moved, by a place of their own or -1, and how each group is added up.
 
     Modes are 0 for whole, 1 by the difference, 2 for nothing of a netted leg having moved.
     """
     group_ptr, leg_ptr, leg_role, index, _ = csr
     moved_at, settled_at, seen, n_steps = clocks
+    n_kept, n_tiles = shape
     n_moved, i = 0, 0
     for g in range(groups.size):
         group = groups[g]
@@ -176,7 +187,9 @@ def _plan(csr, groups, clocks, n_kept, slot, mode):  # type: ignore[no-untyped-d
                 if leg_role[leg] == _NETTED:
                     n_changed += leg_ptr[leg + 1] - leg_ptr[leg]
             i += 1
-        if is_lost or n_changed > _POSITIONS_SHARE_MAX * (stop - first):
+        by_difference = n_tiles * (2 * n_changed + _BESIDE)
+        by_difference += _GATHERED * n_tail[group] * (stop - first)
+        if is_lost or by_difference > n_tiles * (stop - first):
             mode[g] = 0
         else:
             mode[g] = 1 if n_changed else 2
@@ -199,48 +212,62 @@ def _clear_all(csr, groups, n_tail, slot, mode, lists):  # type: ignore[no-untyp
 
 
 @_compiled
-def _pass_tile(tile, csr, groups, slot, mode, lists):  # type: ignore[no-untyped-def]
+def _list_active(csr, groups, slot, mode, plan):  # type: ignore[no-untyped-def]
+    """List the legs that a pass adds up, with their places, and count roles by group."""
+    group_ptr, leg_role = csr[0], csr[2]
+    active, counts = plan
+    i, n_active = 0, 0
+    for g in range(groups.size):
+        counts[g, 0] = counts[g, 1] = 0
+        for leg in range(group_ptr[groups[g]], group_ptr[groups[g] + 1]):
+            role = leg_role[leg]
+            counts[g, 0] += role == _NETTED
+            counts[g, 1] += role == _COLLATERAL
+            if slot[i] >= 0 or role == _COLLATERAL or (mode[g] == 0 and role == _NETTED):
+                active[n_active, 0], active[n_active, 1] = leg, slot[i]
+                n_active += 1
+            i += 1
+        counts[g, 2] = n_active
+
+
+@_compiled
+def _pass_tile(tile, csr, groups, plan, mode, lists):  # type: ignore[no-untyped-def]
     rows, rows_before, numbers, running = tile
-    group_ptr, leg_ptr, leg_role, index, weight = csr
+    _, leg_ptr, leg_role, index, weight = csr
+    active, counts = plan
     leg_sum, leg_before = np.empty(_WIDTH), np.empty(_WIDTH)
     total, pledged = np.empty(_WIDTH), np.empty(_WIDTH)
-    i = 0
+    first = 0
     for g in range(groups.size):
         group = groups[g]
-        n_netted, n_pledged = 0, 0
-        for leg in range(group_ptr[group], group_ptr[group + 1]):
-            n_netted += leg_role[leg] == _NETTED
-            n_pledged += leg_role[leg] == _COLLATERAL
-        is_kept = group < running.shape[0]
-        pledged[:] = 0.0
         if mode[g] == 0:
             total[:] = 0.0
         else:
-            total[:] = running[group]
-        for leg in range(group_ptr[group], group_ptr[group + 1]):
-            role = leg_role[leg]
-            has_moved = slot[i] >= 0
-            if has_moved or role == _COLLATERAL or (mode[g] == 0 and role == _NETTED):
-                _sum_rows(rows, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_sum)
-                if has_moved:
-                    _admit(leg_sum, numbers, lists[0], lists[1], slot[i])
-                if role == _NETTED:
-                    if mode[g] == 1:
-                        _sum_rows(
-                            rows_before, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_before
-                        )
-                        for s in range(_WIDTH):
-                            total[s] += leg_sum[s] - leg_before[s]
-                    else:
-                        _add(total, leg_sum)
-                elif role == _COLLATERAL:
-                    _add(pledged, leg_sum)
-            i += 1
-        if mode[g] < 2 and is_kept:
-            running[group] = total
-        if n_netted > 1 and mode[g] < 2:
-            _admit(total, numbers, lists[2], lists[3], g)
-        if n_pledged > 0:
+            for s in range(_WIDTH):
+                total[s] = running[group, s]
+        if counts[g, 1]:
+            pledged[:] = 0.0
+        for i in range(first, counts[g, 2]):
+            leg, place = active[i, 0], active[i, 1]
+            _sum_rows(rows, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_sum)
+            if place >= 0:
+                _admit(leg_sum, numbers, lists[0], lists[1], place)
+            if leg_role[leg] == _COLLATERAL:
+                _add(pledged, leg_sum)
+            elif leg_role[leg] == _NETTED and mode[g] == 0:
+                _add(total, leg_sum)
+            elif leg_role[leg] == _NETTED:
+                _sum_rows(rows_before, index, weight, leg_ptr[leg], leg_ptr[leg + 1], leg_before)
+                for s in range(_WIDTH):
+                    total[s] += leg_sum[s] - leg_before[s]
+        first = counts[g, 2]
+        if mode[g] < 2:
+            if group < running.shape[0]:
+                for s in range(_WIDTH):
+                    running[group, s] = total[s]
+            if counts[g, 0] > 1:
+                _admit(total, numbers, lists[2], lists[3], g)
+        if counts[g, 1]:
             _add(total, pledged)
             _admit(total, numbers, lists[4], lists[5], g)
 
@@ -269,53 +296,49 @@ def _leg_figures(csr, leg, units, of_legs):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _group_tails(pnl, csr, groups, terms, mode, n_steps, largest, lists, of_legs, of_groups):  # type: ignore[no-untyped-def]
+def _group_tails(pnl, csr, groups, terms, plan, state, lists, results):  # type: ignore[no-untyped-def]
     group_ptr, leg_role = csr[0], csr[2]
     n_tail, room, _ = terms
-    leg_shortfall = of_legs[0]
-    shortfall, wrong_way, _ = of_groups
+    mode, counts = plan
+    n_steps, largest = state
+    leg_shortfall, (shortfall, wrong_way, _) = results
+    worst, at = (lists[2], lists[4]), (lists[3], lists[5])
     n_columns = pnl[2].size
     place = np.empty(n_columns, dtype=np.int64)
     for column in range(n_columns):
         place[pnl[2][column]] = column
-    known = np.full(n_columns, -1, dtype=np.int64)
-    netted = np.empty(n_columns)
+    # By scenario, the group whose outcome there is known, and that.
+    memory = (place, np.full(n_columns, -1, dtype=np.int64), np.empty(n_columns))
     best = (np.empty((1, room)), np.empty((1, room), dtype=np.int32))
     rank = np.empty(room, dtype=np.int32)
     for g in range(groups.size):
         group = groups[g]
-        n_netted, n_pledged, single = 0, 0, -1
-        for leg in range(group_ptr[group], group_ptr[group + 1]):
-            if leg_role[leg] == _NETTED:
-                n_netted += 1
-                single = leg
-            n_pledged += leg_role[leg] == _COLLATERAL
-        if n_netted == 1:
-            shortfall[group] = leg_shortfall[single]
-        elif n_netted > 1 and mode[g] == 0:
-            shortfall[group] = _finish(lists[2][g], lists[3][g], n_tail[group], rank)
-        elif n_netted > 1 and mode[g] == 1:
-            shortfall[group] = _confirmed(
-                pnl, csr, (g, group, n_tail[group], n_steps[group], 0), largest,
-                (lists[2], lists[3]), (place, known, netted), best,
-            )  # fmt: skip
-        if n_pledged == 0:
+        if counts[g, 0] == 1:
+            for leg in range(group_ptr[group], group_ptr[group + 1]):
+                if leg_role[leg] == _NETTED:
+                    shortfall[group] = leg_shortfall[leg]
+        for level in range(2):
+            is_asked = counts[g, 0] > 1 if level == 0 else counts[g, 1] > 0
+            if not is_asked or (level == 0 and mode[g] == 2):
+                continue
+            if mode[g] == 0:
+                found = _finish(worst[level][g], at[level][g], n_tail[group], rank)
+            else:
+                case = (g, group, n_tail[group], n_steps[group], level)
+                found = _confirmed(pnl, csr, case, largest, worst[level], at[level], memory, best)
+            if level == 0:
+                shortfall[group] = found
+            else:
+                wrong_way[group] = found
+        if counts[g, 1] == 0:
             wrong_way[group] = shortfall[group]
-        elif mode[g] == 0:
-            wrong_way[group] = _finish(lists[4][g], lists[5][g], n_tail[group], rank)
-        else:
-            wrong_way[group] = _confirmed(
-                pnl, csr, (g, group, n_tail[group], n_steps[group], 1), largest,
-                (lists[4], lists[5]), (place, known, netted), best,
-            )  # fmt: skip
 
 
-@_compiled
-def _confirmed(pnl, csr, case, largest, found, kept, best):  # type: ignore[no-untyped-def]
+@_inlined
+def _confirmed(pnl, csr, case, largest, worst, at, memory, best):  # type: ignore[no-untyped-def]
     """Return the shortfall of the netted legs (level 0), or of these with collateral (1)."""
     g, group, n_tail, n_steps, level = case
     group_ptr, leg_ptr, _, index, weight = csr
-    worst, at = found
     order = pnl[2]
     n_worst, room = int(np.ceil(n_tail)), worst.shape[1]
     first_leg, stop_leg = group_ptr[group], group_ptr[group + 1]
@@ -333,24 +356,21 @@ def _confirmed(pnl, csr, case, largest, found, kept, best):  # type: ignore[no-u
     while n_chosen < n_worst + _SPARE and worst[g, first + n_chosen] <= limit:
         n_chosen += 1
     _clear(best[0][0], best[1][0], n_tail)
-    if n_chosen == n_worst + _SPARE:
-        # Ties all over, as in a flat book: rounding could lift any scenario into the tail.
-        for scenario in range(order.size):
-            outcome = _outcome(pnl, csr, (group, scenario, level), kept)
-            _insert(outcome, scenario, best[0], best[1], 0)
-    else:
-        for k in range(first, first + n_chosen):
-            outcome = _outcome(pnl, csr, (group, at[g, k], level), kept)
-            _insert(outcome, at[g, k], best[0], best[1], 0)
+    # Ties all over, as in a flat book: rounding could lift any scenario into the tail.
+    is_any = n_chosen == n_worst + _SPARE
+    for k in range(order.size if is_any else n_chosen):
+        scenario = np.int64(k if is_any else at[g, first + k])
+        outcome = _outcome(pnl, csr, (group, scenario, level), memory)
+        _insert(outcome, scenario, best[0], best[1], 0)
     return _finish(best[0][0], best[1][0], n_tail, at[g])
 
 
-@_compiled
-def _outcome(pnl, csr, where, kept):  # type: ignore[no-untyped-def]
+@_inlined
+def _outcome(pnl, csr, where, memory):  # type: ignore[no-untyped-def]
     """Return the outcome of a group in one scenario, positions added in order, then legs."""
     group, scenario, level = where
     group_ptr, leg_ptr, leg_role, index, weight = csr
-    place, known, netted = kept
+    place, known, netted = memory
     tile, s = place[scenario] // _WIDTH, place[scenario] % _WIDTH
     tiles = pnl[0]
     if known[scenario] != group:
