@@ -29,7 +29,11 @@ def options(world: BuiltWorld) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("dataset", sorted(set(VERSIONS) - ALL_DAY))
+# What reading the venues themselves has left out; the world reads nobody.
+_OF_VENUES = frozenset({"readings"})
+
+
+@pytest.mark.parametrize("dataset", sorted(set(VERSIONS) - ALL_DAY - _OF_VENUES))
 def test_contracts_refuse_exactly_what_was_planted(small_world: BuiltWorld, dataset: str) -> None:
     written = small_world.frame(dataset)
     verdict = validate(contract(dataset), written, judge=Judge.MASKS)
