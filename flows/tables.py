@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def next_runs_table(runs: Sequence[NextRun]) -> Table:
     """Return the next run of every deployment."""
-    table = _table("Next closes", "Deployment", "Starts, UTC")
+    table = _table("Next runs", "Deployment", "Starts, UTC")
     for run in runs:
         table.add_row(run.name, f"{run.expected_start:%Y-%m-%d %H:%M}")
     return table

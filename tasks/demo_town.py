@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from infra.simulator.venues.connecting import TownAccount, connect_home
+from engine.errors import StateError
+from infra.simulator.venues.connecting import TownAccount, connect_home, disconnect_home
 from tasks.failures import InfrastructureError
 from tasks.workplace import workplace
 
@@ -28,6 +29,8 @@ def town(
     ------
     InfrastructureError
         If the town does not start.
+    StateError
+        If the home is connected to venues of its own.
     """
     command = [
         sys.executable, "-m", "infra.simulator.venues", "--venues", *VENUES, "--seed", str(seed),
@@ -39,12 +42,21 @@ def town(
         if not line:
             raise InfrastructureError(f"the simulated venues did not start (exit {process.wait()})")
         told: dict[str, Any] = json.loads(line)
-        environment = connect_home(workplace().settings.home_path, told, accounts)
-        os.environ.update(environment)
+        os.environ.update(_connected(told, accounts))
         yield told
     finally:
+        disconnect_home(workplace().settings.home_path)
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
         process.kill()
         process.wait()
+
+
+def _connected(told: dict[str, Any], accounts: Sequence[TownAccount]) -> dict[str, str]:
+    try:
+        return connect_home(workplace().settings.home_path, told, accounts)
+    except FileExistsError as error:
+        raise StateError(
+            f"{error}: show the demonstration in another PLIMSOLL_HOME", identifier="connections"
+        ) from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+CONNECTIONS: Final = "connections.toml"
 _HEADER: Final = "# Written for a simulated town, whose addresses change with every start.\n"
 
 
@@ -39,20 +41,40 @@ def connect_home(
     -------
     dict of str to str
         Environment variables that name the secret files; no secret is among them.
+
+    Raises
+    ------
+    FileExistsError
+        If the home is connected already, and not to a town.
     """
+    path = home / CONNECTIONS
+    if path.exists() and not _is_of_a_town(path):
+        raise FileExistsError(f"{path} connects this home to venues of its own")
     secrets = _secrets(told)
     folder = home / "town-secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = {}
     for name, value in secrets.items():
-        path = folder / name.lower()
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        guarded = folder / name.lower()
+        guarded.unlink(missing_ok=True)
+        descriptor = os.open(guarded, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(value)
-        environment[f"PLIMSOLL_SECRET_{name}_FILE"] = str(path)
-    (home / "connections.toml").write_text(_document(told, accounts), encoding="utf-8")
+        environment[f"PLIMSOLL_SECRET_{name}_FILE"] = str(guarded)
+    path.write_text(_document(told, accounts), encoding="utf-8")
     return environment
+
+
+def disconnect_home(home: Path) -> None:
+    """Remove what ``connect_home`` wrote: the addresses of a town end with it."""
+    path = home / CONNECTIONS
+    if path.exists() and _is_of_a_town(path):
+        path.unlink()
+    shutil.rmtree(home / "town-secrets", ignore_errors=True)
+
+
+def _is_of_a_town(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").startswith(_HEADER)
 
 
 def _secrets(told: Mapping[str, Any]) -> dict[str, str]:

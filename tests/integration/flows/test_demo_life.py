@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.demo_life import follow_a_call
+from engine.errors import StateError
+from flows.demo_life import Told, follow_a_call
 from infra.settings import ENVIRONMENT_PREFIX
 from tasks.demo_call import CLIENT_PLACE, HOUSE_PLACE, RISK, TREASURY
 from tasks.prefect_server import PrefectServer
@@ -37,7 +38,13 @@ def test_a_call_is_born_answered_paid_and_reconciled(
     home: Path, prefect_server: PrefectServer
 ) -> None:
     story: list[str] = []
-    call_id = follow_a_call(f"eod-{LAST_DATE}-1", lambda told: story.append(told.what))
+    secrets: set[bytes] = set()
+
+    def hear(told: Told) -> None:
+        story.append(told.what)
+        secrets.update(path.read_bytes() for path in (home / SECRETS).iterdir())
+
+    call_id = follow_a_call(f"eod-{LAST_DATE}-1", hear)
     database = workplace().database
     record = database.calls.record(call_id)
     assert record.call["state"] == "settled"
@@ -59,12 +66,23 @@ def test_a_call_is_born_answered_paid_and_reconciled(
     assert database.breaks.open_breaks()["scope"].tolist().count("ledger_venue") == 0
     assert "the books agree" in story[-1]
     database.ledger.verify()
-    _require_no_secret(home, prefect_server)
+    _require_no_secret(home, prefect_server, secrets)
+    # The addresses of the town are gone with it, and so are its keys.
+    assert not (home / "connections.toml").exists()
+    assert not (home / SECRETS).exists()
 
 
-def _require_no_secret(home: Path, server: PrefectServer) -> None:
+def test_a_home_with_venues_of_its_own_is_not_connected_to_a_town(
+    home: Path, prefect_server: PrefectServer
+) -> None:
+    (home / "connections.toml").write_text('network = "test"\n', encoding="utf-8")
+    with pytest.raises(StateError, match="another PLIMSOLL_HOME"):
+        follow_a_call(f"eod-{LAST_DATE}-1", lambda _: None)
+    assert (home / "connections.toml").read_text(encoding="utf-8") == 'network = "test"\n'
+
+
+def _require_no_secret(home: Path, server: PrefectServer, secrets: set[bytes]) -> None:
     """I-52: no key or secret of the venues in any file that the platform or Prefect has written."""
-    secrets = [path.read_bytes() for path in sorted((home / SECRETS).iterdir())]
     assert len(secrets) >= 4
     database = workplace().database
     database.close()

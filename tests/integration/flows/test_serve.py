@@ -28,7 +28,7 @@ START_SECONDS_MAX = 180
 STOP_SECONDS_MAX = 60
 RUN_SECONDS_MAX = 280
 BUSY_SECONDS_MAX = 60
-READY = b"Next closes"
+READY = b"Next runs"
 # Rounds come every few minutes and go; closes stand.
 CLOSES_DUE = {"state": {"type": {"any_": ["SCHEDULED"]}}, "tags": {"all_": ["close"]}}
 
