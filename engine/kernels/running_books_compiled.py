@@ -15,7 +15,7 @@ from engine.arrays import Int64Array1D
 from engine.kernels.layout import read_only
 from engine.kernels.rows import COLLATERAL, NETTED
 from engine.kernels.running_books import RunningBooks, RunningUnits
-from engine.kernels.tail_compiled import _add, _admit, _clear, _finish, _insert, _sum_rows
+from engine.kernels.tail_compiled import _add, _admit, _insert, _sum_rows
 from engine.kernels.tiles import TILE_WIDTH
 
 _NETTED = NETTED
@@ -125,21 +125,19 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
         np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
         np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
     )  # fmt: skip
-    _clear_all(csr, groups, n_tail, slot, mode, lists)
+    _open_all(csr, groups, n_tail, slot, mode, lists)
     for t in range(tiles.shape[0]):
         numbers = order[t * _WIDTH : (t + 1) * _WIDTH]
         _pass_tile((tiles[t], before[t], numbers, total[t]), csr, groups, plan, mode, lists)
-    rank = np.empty(room, dtype=np.int32)
+    sums = np.empty(units[3][-1])
     leg_shortfall = of_legs[0]
     i = 0
     for g in range(n_groups):
         group = groups[g]
         for leg in range(group_ptr[group], group_ptr[group + 1]):
             if slot[i] >= 0:
-                leg_shortfall[leg] = _finish(
-                    lists[0][slot[i]], lists[1][slot[i]], n_tail[group], rank
-                )
-                _leg_figures(csr, leg, units, of_legs)
+                leg_shortfall[leg] = _mean_loss(lists[0], slot[i], n_tail[group])
+                _leg_figures(csr, leg, units, of_legs, sums)
             i += 1
     _group_tails(
         pnl, csr, groups, terms, (mode, plan[1]), (n_steps, largest), lists,
@@ -197,18 +195,41 @@ def _plan(csr, groups, clocks, shape, n_tail, slot, mode):  # type: ignore[no-un
 
 
 @_compiled
-def _clear_all(csr, groups, n_tail, slot, mode, lists):  # type: ignore[no-untyped-def]
+def _open_all(csr, groups, n_tail, slot, mode, lists):  # type: ignore[no-untyped-def]
     group_ptr = csr[0]
     i = 0
     for g in range(groups.size):
         group = groups[g]
-        spare = _SPARE if mode[g] else 0
-        _clear(lists[2][g], lists[3][g], np.ceil(n_tail[group]) + spare)
-        _clear(lists[4][g], lists[5][g], np.ceil(n_tail[group]) + spare)
+        n_places = int(np.ceil(n_tail[group]))
+        n_spare = n_places + (_SPARE if mode[g] else 0)
+        _open_list(lists[2], lists[3], g, n_spare)
+        _open_list(lists[4], lists[5], g, n_spare)
         for _ in range(group_ptr[group], group_ptr[group + 1]):
             if slot[i] >= 0:
-                _clear(lists[0][slot[i]], lists[1][slot[i]], n_tail[group])
+                _open_list(lists[0], lists[1], slot[i], n_places)
             i += 1
+
+
+@_inlined
+def _open_list(worst, at, row, n_places):  # type: ignore[no-untyped-def]
+    """Start a list: places that the tail does not need are taken at the front, for ever."""
+    n_taken = worst.shape[1] - n_places
+    for j in range(worst.shape[1]):
+        at[row, j] = -1
+        worst[row, j] = -np.inf if j < n_taken else np.inf
+
+
+@_inlined
+def _mean_loss(worst, row, n_tail):  # type: ignore[no-untyped-def]
+    """Return the mean of the worst outcomes, the last of which counts with the fraction left."""
+    n_whole = int(np.floor(n_tail))
+    first = worst.shape[1] - int(np.ceil(n_tail))
+    loss = 0.0
+    for rank in range(n_whole):
+        loss -= worst[row, first + rank]
+    if n_tail > n_whole:
+        loss -= (n_tail - n_whole) * worst[row, worst.shape[1] - 1]
+    return loss / n_tail
 
 
 @_compiled
@@ -273,20 +294,21 @@ def _pass_tile(tile, csr, groups, plan, mode, lists):  # type: ignore[no-untyped
 
 
 @_compiled
-def _leg_figures(csr, leg, units, of_legs):  # type: ignore[no-untyped-def]
+def _leg_figures(csr, leg, units, of_legs, sums):  # type: ignore[no-untyped-def]
     leg_ptr, index, weight = csr[1], csr[3], csr[4]
     figures, slope, _, edges = units
     _, leg_slope, leg_sums, leg_least, leg_least_at = of_legs
-    sums = np.zeros(edges[-1])
+    for column in range(sums.size):
+        sums[column] = 0.0
     steep = 0.0
     for p in range(leg_ptr[leg], leg_ptr[leg + 1]):
-        row, factor = figures[index[p]], weight[p]
-        for column in range(row.size):
-            sums[column] += factor * row[column]
+        for column in range(sums.size):
+            sums[column] += weight[p] * figures[index[p], column]
         if index[p] < slope.size:
-            steep += factor * slope[index[p]]
+            steep += weight[p] * slope[index[p]]
     leg_slope[leg] = steep
-    leg_sums[leg] = sums[: edges[0]]
+    for column in range(edges[0]):
+        leg_sums[leg, column] = sums[column]
     for r in range(edges.size - 1):
         least, at = 0.0, -1
         for column in range(edges[r], edges[r + 1]):
@@ -310,7 +332,6 @@ def _group_tails(pnl, csr, groups, terms, plan, state, lists, results):  # type:
     # By scenario, the group whose outcome there is known, and that.
     memory = (place, np.full(n_columns, -1, dtype=np.int64), np.empty(n_columns))
     best = (np.empty((1, room)), np.empty((1, room), dtype=np.int32))
-    rank = np.empty(room, dtype=np.int32)
     for g in range(groups.size):
         group = groups[g]
         if counts[g, 0] == 1:
@@ -322,7 +343,7 @@ def _group_tails(pnl, csr, groups, terms, plan, state, lists, results):  # type:
             if not is_asked or (level == 0 and mode[g] == 2):
                 continue
             if mode[g] == 0:
-                found = _finish(worst[level][g], at[level][g], n_tail[group], rank)
+                found = _mean_loss(worst[level], g, n_tail[group])
             else:
                 case = (g, group, n_tail[group], n_steps[group], level)
                 found = _confirmed(pnl, csr, case, largest, worst[level], at[level], memory, best)
@@ -355,14 +376,14 @@ def _confirmed(pnl, csr, case, largest, worst, at, memory, best):  # type: ignor
     n_chosen = n_worst
     while n_chosen < n_worst + _SPARE and worst[g, first + n_chosen] <= limit:
         n_chosen += 1
-    _clear(best[0][0], best[1][0], n_tail)
+    _open_list(best[0], best[1], 0, n_worst)
     # Ties all over, as in a flat book: rounding could lift any scenario into the tail.
     is_any = n_chosen == n_worst + _SPARE
     for k in range(order.size if is_any else n_chosen):
         scenario = np.int64(k if is_any else at[g, first + k])
         outcome = _outcome(pnl, csr, (group, scenario, level), memory)
         _insert(outcome, scenario, best[0], best[1], 0)
-    return _finish(best[0][0], best[1][0], n_tail, at[g])
+    return _mean_loss(best[0], 0, n_tail)
 
 
 @_inlined
