@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.arrays import BoolArray1D, Int64Array1D
+from engine.intraday.bookkeeping import Bookkeeping
+from engine.intraday.exact import Terms
 from engine.intraday.ranges import ranges_of
 
 
@@ -78,3 +80,20 @@ class Freshness:
         newest = np.where(self._is_laid_out[rows], newest, self._last_moved)
         current: BoolArray1D = self._computed_at[rows] >= newest
         return current
+
+
+def rests_on(
+    book: Bookkeeping, terms: Terms
+) -> tuple[tuple[Int64Array1D, Int64Array1D], tuple[Int64Array1D, Int64Array1D]]:
+    """Return what the figures of each netting set rest on, as ``Freshness.lay_out`` takes it."""
+    holdings = book.holdings
+    row_of = {asset: row for row, asset in enumerate(book.market.prepared.assets)}
+    rows = np.array([row_of.get(name, -1) for name in holdings.assets.texts] + [-1])
+    pledged = rows[holdings.collateral["asset"]]
+    known = pledged >= 0
+    every = np.arange(len(terms.currency_row))
+    rates = (
+        np.concatenate([holdings.collateral["owner"][known], every]),
+        np.concatenate([pledged[known], terms.currency_row]),
+    )
+    return book.layout.rests_on(), rates

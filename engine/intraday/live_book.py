@@ -29,7 +29,7 @@ from engine.intraday.changes import (
 from engine.intraday.exact import Standing, required, requirements_of
 from engine.intraday.figures import Drift, LiveFigures
 from engine.intraday.frames import NO_COLLATERAL, collateral_frame, position_set
-from engine.intraday.freshness import Freshness
+from engine.intraday.freshness import Freshness, rests_on
 from engine.intraday.holdings import Holdings
 from engine.intraday.kept import Circumstances, Kept, figures_of
 from engine.intraday.layout import Layout
@@ -67,7 +67,7 @@ class LiveBook:
         self._in_doubt: BoolArray1D = np.ones(n, dtype=np.bool_)
         self._n_changes = 0
         self._fresh = Freshness(n, len(market.prepared.assets))
-        self._lay_out_fresh()
+        self._fresh.lay_out(*rests_on(book, standing.terms))
         has_venues = not positions.accounts.empty
         self._watch = Watch(market, book, standing.terms, standing.rules, has_venues)
 
@@ -324,7 +324,7 @@ class LiveBook:
         self._book.layout.compact()
         self._book.pledges.compact()
         self._watch.rebuild()
-        self._lay_out_fresh()
+        self._fresh.lay_out(*rests_on(self._book, self._standing.terms))
         self._watch.looked_at(self._stored(every))
         return Drift(n_rebuilt=n_rebuilt, largest=largest, running=running)
 
@@ -350,22 +350,6 @@ class LiveBook:
             self._doubt(anew)
         self._watch.follow(moved)
         self._fresh.moved(self._market.underlyings_of(moved), moved.asset)
-
-    def _lay_out_fresh(self) -> None:
-        """Note what the figures of each netting set rest on."""
-        holdings, terms = self._book.holdings, self._standing.terms
-        row_of = {asset: row for row, asset in enumerate(self._market.prepared.assets)}
-        rows = np.array([row_of.get(name, -1) for name in holdings.assets.texts] + [-1])
-        pledged = rows[holdings.collateral["asset"]]
-        known = pledged >= 0
-        every = np.arange(len(terms.currency_row))
-        self._fresh.lay_out(
-            self._book.layout.rests_on(),
-            (
-                np.concatenate([holdings.collateral["owner"][known], every]),
-                np.concatenate([pledged[known], terms.currency_row]),
-            ),
-        )
 
     def _compute(self, rows: Int64Array1D) -> None:
         """Compute and keep the figures of ``rows``, ascending."""

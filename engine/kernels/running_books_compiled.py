@@ -15,6 +15,16 @@ from engine.arrays import Int64Array1D
 from engine.kernels.layout import read_only
 from engine.kernels.rows import COLLATERAL, NETTED
 from engine.kernels.running_books import RunningBooks, RunningUnits
+from engine.kernels.running_plan_compiled import (
+    SPARE,
+    bad_row,
+    list_active,
+    measure,
+    open_all,
+    open_list,
+    plan_groups,
+    settle,
+)
 from engine.kernels.tail_compiled import _add, _admit, _insert, _sum_rows
 from engine.kernels.tiles import TILE_WIDTH
 
@@ -24,15 +34,8 @@ _WIDTH = TILE_WIDTH
 _EPSILON = 2.0**-52
 # Sizes of the sorted lists that fit into vector registers; longer ones are kept in memory.
 _ROOMS = (8, 16, 32)
-# Places beside the tail, for scenarios that rounding errors might lift into it.
-_SPARE = 2
 # Groups that share the lists of one pass.
 _BLOCK = 4_096
-# What is quicker is measured in positions of a tile: adding one up is 1, gathering one outcome to
-# confirm it _GATHERED, and a difference costs _BESIDE positions more. Whole has no error: it wins.
-_GATHERED = 0.8
-_BESIDE = 6
-_STEPS_MAX = 100_000
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 # Calls between compiled functions count references of the arrays that they pass.
 _inlined: Any = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
@@ -43,17 +46,17 @@ def refresh(units: RunningUnits, books: RunningBooks, groups: Int64Array1D) -> i
     rows = books.rows
     csr = (rows.group_ptr, rows.leg_ptr, rows.leg_role, rows.index, rows.weight)
     clocks = (books.moved_at, books.settled_at, books.seen, books.n_steps)
-    bad_row = int(_bad_row(csr, read_only(units.pnl.is_finite), read_only(groups)))
-    if bad_row >= 0:
-        return bad_row
+    row = int(bad_row(csr, read_only(units.pnl.is_finite), read_only(groups)))
+    if row >= 0:
+        return row
     tiles, before = units.pnl.tiles, books.before
-    _measure(tiles, books.moved_at, books.settled_at, books.largest)
+    measure(tiles, books.moved_at, books.settled_at, books.largest)
     n_worst = np.ceil(books.n_tail[groups]).astype(np.int64)
-    rooms = np.array([*_ROOMS, 2**62])[np.searchsorted(_ROOMS, n_worst + _SPARE)]
+    rooms = np.array([*_ROOMS, 2**62])[np.searchsorted(_ROOMS, n_worst + SPARE)]
     edges = np.array(books.columns, dtype=np.int64)
     for room in np.unique(rooms).tolist():
         chosen = groups[rooms == room]
-        size = room if room in _ROOMS else int(n_worst.max()) + _SPARE
+        size = room if room in _ROOMS else int(n_worst.max()) + SPARE
         for first in range(0, len(chosen), _BLOCK):
             _refresh(
                 (tiles, before, units.pnl.order),
@@ -68,41 +71,8 @@ def refresh(units: RunningUnits, books: RunningBooks, groups: Int64Array1D) -> i
                  books.leg_least_at),
                 (books.group_shortfall, books.group_wrong_way, books.group_cost),
             )  # fmt: skip
-    _settle(tiles, before, books.moved_at, books.settled_at, int(books.clock[0]))
+    settle(tiles, before, books.moved_at, books.settled_at, int(books.clock[0]))
     return -1
-
-
-@_compiled
-def _bad_row(csr, is_finite, groups):  # type: ignore[no-untyped-def]
-    group_ptr, leg_ptr, index = csr[0], csr[1], csr[3]
-    for group in groups:
-        for p in range(leg_ptr[group_ptr[group]], leg_ptr[group_ptr[group + 1]]):
-            if not is_finite[index[p]]:
-                return index[p]
-    return -1
-
-
-@_compiled
-def _measure(tiles, moved_at, settled_at, largest):  # type: ignore[no-untyped-def]
-    """Note how large the rows have become that moved since they were last settled."""
-    for row in range(moved_at.size):
-        if moved_at[row] > settled_at[row]:
-            size = largest[row]
-            for t in range(tiles.shape[0]):
-                tile = tiles[t, row]
-                for s in range(_WIDTH):
-                    size = max(size, abs(tile[s]))
-            largest[row] = size
-
-
-@_compiled
-def _settle(tiles, before, moved_at, settled_at, clock):  # type: ignore[no-untyped-def]
-    """Keep the rows as totals have them from now on."""
-    for row in range(moved_at.size):
-        if moved_at[row] > settled_at[row]:
-            for t in range(tiles.shape[0]):
-                before[t, row] = tiles[t, row]
-            settled_at[row] = moved_at[row]
 
 
 @_compiled
@@ -117,15 +87,15 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
     slot = np.empty(n_legs, dtype=np.int64)
     mode = np.empty(n_groups, dtype=np.int64)
     shape = (total.shape[1], tiles.shape[0])
-    n_moved = _plan(csr, groups, clocks, shape, n_tail, slot, mode)
+    n_moved = plan_groups(csr, groups, clocks, shape, n_tail, slot, mode)
     plan = (np.empty((n_legs, 2), dtype=np.int64), np.empty((n_groups, 3), dtype=np.int64))
-    _list_active(csr, groups, slot, mode, plan)
+    list_active(csr, groups, slot, mode, plan)
     lists = (
         np.empty((n_moved, room)), np.empty((n_moved, room), dtype=np.int32),
         np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
         np.empty((n_groups, room)), np.empty((n_groups, room), dtype=np.int32),
     )  # fmt: skip
-    _open_all(csr, groups, n_tail, slot, mode, lists)
+    open_all(csr, groups, n_tail, slot, mode, lists)
     for t in range(tiles.shape[0]):
         numbers = order[t * _WIDTH : (t + 1) * _WIDTH]
         _pass_tile((tiles[t], before[t], numbers, total[t]), csr, groups, plan, mode, lists)
@@ -157,68 +127,6 @@ def _refresh(pnl, csr, groups, terms, total, clocks, largest, units, of_legs, of
             n_steps[group] += 1
 
 
-@_compiled
-def _plan(csr, groups, clocks, shape, n_tail, slot, mode):  # type: ignore[no-untyped-def]
-    """Say which legs have moved, by a place of their own or -1, and how each group is added up.
-
-    Modes are 0 for whole, 1 by the difference, 2 for nothing of a netted leg having moved.
-    """
-    group_ptr, leg_ptr, leg_role, index, _ = csr
-    moved_at, settled_at, seen, n_steps = clocks
-    n_kept, n_tiles = shape
-    n_moved, i = 0, 0
-    for g in range(groups.size):
-        group = groups[g]
-        since = seen[group]
-        first, stop = leg_ptr[group_ptr[group]], leg_ptr[group_ptr[group + 1]]
-        is_lost = since < 0 or group >= n_kept or n_steps[group] >= _STEPS_MAX
-        n_changed = 0
-        for leg in range(group_ptr[group], group_ptr[group + 1]):
-            has_moved = since < 0
-            for p in range(leg_ptr[leg], leg_ptr[leg + 1]):
-                has_moved |= moved_at[index[p]] > since
-                is_lost |= settled_at[index[p]] > since
-            slot[i] = -1
-            if has_moved:
-                slot[i] = n_moved
-                n_moved += 1
-                if leg_role[leg] == _NETTED:
-                    n_changed += leg_ptr[leg + 1] - leg_ptr[leg]
-            i += 1
-        by_difference = n_tiles * (2 * n_changed + _BESIDE)
-        by_difference += _GATHERED * n_tail[group] * (stop - first)
-        if is_lost or by_difference > n_tiles * (stop - first):
-            mode[g] = 0
-        else:
-            mode[g] = 1 if n_changed else 2
-    return n_moved
-
-
-@_compiled
-def _open_all(csr, groups, n_tail, slot, mode, lists):  # type: ignore[no-untyped-def]
-    group_ptr = csr[0]
-    i = 0
-    for g in range(groups.size):
-        group = groups[g]
-        n_places = int(np.ceil(n_tail[group]))
-        n_spare = n_places + (_SPARE if mode[g] else 0)
-        _open_list(lists[2], lists[3], g, n_spare)
-        _open_list(lists[4], lists[5], g, n_spare)
-        for _ in range(group_ptr[group], group_ptr[group + 1]):
-            if slot[i] >= 0:
-                _open_list(lists[0], lists[1], slot[i], n_places)
-            i += 1
-
-
-@_inlined
-def _open_list(worst, at, row, n_places):  # type: ignore[no-untyped-def]
-    """Start a list: places that the tail does not need are taken at the front, for ever."""
-    n_taken = worst.shape[1] - n_places
-    for j in range(worst.shape[1]):
-        at[row, j] = -1
-        worst[row, j] = -np.inf if j < n_taken else np.inf
-
-
 @_inlined
 def _mean_loss(worst, row, n_tail):  # type: ignore[no-untyped-def]
     """Return the mean of the worst outcomes, the last of which counts with the fraction left."""
@@ -230,25 +138,6 @@ def _mean_loss(worst, row, n_tail):  # type: ignore[no-untyped-def]
     if n_tail > n_whole:
         loss -= (n_tail - n_whole) * worst[row, worst.shape[1] - 1]
     return loss / n_tail
-
-
-@_compiled
-def _list_active(csr, groups, slot, mode, plan):  # type: ignore[no-untyped-def]
-    """List the legs that a pass adds up, with their places, and count roles by group."""
-    group_ptr, leg_role = csr[0], csr[2]
-    active, counts = plan
-    i, n_active = 0, 0
-    for g in range(groups.size):
-        counts[g, 0] = counts[g, 1] = 0
-        for leg in range(group_ptr[groups[g]], group_ptr[groups[g] + 1]):
-            role = leg_role[leg]
-            counts[g, 0] += role == _NETTED
-            counts[g, 1] += role == _COLLATERAL
-            if slot[i] >= 0 or role == _COLLATERAL or (mode[g] == 0 and role == _NETTED):
-                active[n_active, 0], active[n_active, 1] = leg, slot[i]
-                n_active += 1
-            i += 1
-        counts[g, 2] = n_active
 
 
 @_compiled
@@ -371,14 +260,14 @@ def _confirmed(pnl, csr, case, largest, worst, at, memory, best):  # type: ignor
     # total carries one such error from when it was added up whole and two more for each difference
     # of now and before; what it is compared with carries one. Each is taken twice.
     margin = 2.0 * _EPSILON * (stop - start + stop_leg - first_leg + 8) * (2 * n_steps + 5) * gross
-    first = room - n_worst - _SPARE
+    first = room - n_worst - SPARE
     limit = worst[g, first + n_worst - 1] + 2.0 * margin
     n_chosen = n_worst
-    while n_chosen < n_worst + _SPARE and worst[g, first + n_chosen] <= limit:
+    while n_chosen < n_worst + SPARE and worst[g, first + n_chosen] <= limit:
         n_chosen += 1
-    _open_list(best[0], best[1], 0, n_worst)
+    open_list(best[0], best[1], 0, n_worst)
     # Ties all over, as in a flat book: rounding could lift any scenario into the tail.
-    is_any = n_chosen == n_worst + _SPARE
+    is_any = n_chosen == n_worst + SPARE
     for k in range(order.size if is_any else n_chosen):
         scenario = np.int64(k if is_any else at[g, first + k])
         outcome = _outcome(pnl, csr, (group, scenario, level), memory)
