@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmark import aggregation, end_of_day, growth, pricing, venue_models, whole_close
+from tests.benchmark import (
+    aggregation,
+    end_of_day,
+    growth,
+    intraday,
+    pricing,
+    running,
+    venue_models,
+    whole_close,
+)
 from tests.benchmark.measure import in_fresh_process, ratios
 
 pytestmark = pytest.mark.benchmark
@@ -84,3 +93,17 @@ def test_venue_margins_agree_with_numpy_and_tiers_are_faster() -> None:
     # Exact sums and the contingencies that this peer leaves out have their price.
     books = ratios(seconds, venue_models.BOOKS_ENGINE)
     assert books[venue_models.BOOKS_NUMPY] > 0.05
+
+
+def test_a_tick_that_passes_no_trigger_does_not_grow_with_its_holders() -> None:
+    few, many = (running.measure_index(n, 500) for n in (1_000, 100_000))
+    assert many < 2.0 * few
+
+
+def test_figures_of_all_holders_are_several_times_faster_than_by_numpy() -> None:
+    figures = intraday.measure(1_000)
+    assert figures["numpy"] > 4.0 * figures["exact"]
+    assert figures["exact"] > 50.0 * figures["quiet"]
+    core = running.measure(2_000, 1_000)
+    assert core["difference"] < 1e-12
+    assert core["ratio"] > 1.2
