@@ -107,8 +107,8 @@ def run_loop(relays: Sequence[str] = (), on_told: Told | None = None) -> None:
     place.database.prepare()
     if not relays and not has_connections(place.settings):
         raise MissingDataError(
-            f"nothing to follow: there is no {place.settings.connections_path}; write one, name "
-            "a feed handler with --relay, or try `plimsoll demo`",
+            f"nothing to follow: there is no {place.settings.connections_path}; write one "
+            "(see infra/connections/README.md), or name a feed handler with --relay",
             identifier=str(place.settings.connections_path),
         )
     bases = StoredBases(place)

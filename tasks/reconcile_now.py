@@ -72,7 +72,7 @@ def reconcile_once() -> Reconciled:
     if not has_connections(place.settings):
         raise MissingDataError(
             f"nothing is connected: there is no {place.settings.connections_path}; write one (see "
-            "infra/connections/README.md) or let `plimsoll demo` make one",
+            "infra/connections/README.md)",
             identifier="connections",
         )
     # A second round at the same time would book the same lines: it waits its turn.

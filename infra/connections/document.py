@@ -178,7 +178,7 @@ def read_connections(path: Path) -> ConnectionsFile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingDataError(
-            f"there is no connections file {path}: write one, or let `plimsoll demo` make one",
+            f"there is no connections file {path}: write one, see infra/connections/README.md",
             identifier=str(path),
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
