@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.money import Money, to_minor_units
 from engine.transfers import TransferIntent
 from infra.db import Act, PledgedCollateral
+from infra.db.transfers import known_transfer
 from infra.paying.planning import Payment, Valuation
+from infra.paying.settling import ARRIVED, NOT_EXECUTED
 
 if TYPE_CHECKING:
     from infra.db import Database
@@ -44,16 +46,18 @@ def pledge_and_propose(
     database: Database,
     desk: TransferDesk,
     valuation: Valuation,
-    attempt_group: int = 1,
 ) -> Iterator[Leg]:
-    """Pledge and propose each move of a payment's plan; a repetition finds what there is.
+    """Propose and pledge each move of a payment's plan; a repetition finds what there is.
 
-    Values pledged sum to no more than what was asked for. Raises as ``call_actions.pledge`` and
-    ``desk.propose`` do.
+    What was refused before is started anew under the next attempt group, what has arrived keeps
+    its number of leg. Values pledged sum to no more than what was asked for. Raises as
+    ``desk.propose`` and ``call_actions.pledge`` do.
     """
     wanted, left = payment.wanted, payment.wanted.amount
+    arrived = database.transfers.list(ARRIVED)
+    first = 1 + sum(one.intent.purpose == wanted.call_id for one in arrived)
     moves = zip(payment.optimum.plan.moves, payment.routes, strict=True)
-    for number, (move, route) in enumerate(moves, start=1):
+    for number, (move, route) in enumerate(moves, start=first):
         scale = desk.policy.asset_rule(move.asset).scale
         intent = TransferIntent(
             purpose=wanted.call_id,
@@ -66,7 +70,10 @@ def pledge_and_propose(
             network=route.network,
             address=route.address,
             memo=route.memo,
-            attempt_group=attempt_group,
+        )
+        # Proposed first: a pledge without a transfer would wait for ever.
+        record = desk.propose(
+            _next_attempt(database, intent), payers.proposer, f"covers {wanted.call_id}"
         )
         arriving = move.quantity - move.fee
         value = min(valuation.value_in(move.asset, arriving, move.destination), left)
@@ -76,9 +83,19 @@ def pledge_and_propose(
             quantity=arriving,
             place=move.destination,
             value=value,
-            transfer=intent.key,
+            transfer=record.transfer_key,
         )
-        act = Act(principal=payers.pledger, reason=payers.reason, key=f"pledge:{intent.key}")
+        key = f"pledge:{record.transfer_key}"
+        act = Act(principal=payers.pledger, reason=payers.reason, key=key)
         done = database.call_actions.pledge(wanted.call_id, pledged, act)
-        record = desk.propose(intent, payers.proposer, f"covers {wanted.call_id}")
         yield Leg(number=number, pledge=done.number, value=value, transfer=record)
+
+
+def _next_attempt(database: Database, intent: TransferIntent) -> TransferIntent:
+    """Return the intent under its first attempt group that has not ended without effect."""
+    with database.reading() as connection:
+        while (known := known_transfer(connection, intent.key)) is not None:
+            if known.state not in NOT_EXECUTED:
+                break
+            intent = replace(intent, attempt_group=intent.attempt_group + 1)
+    return intent

@@ -45,7 +45,7 @@ def settle_paid(database: Database) -> tuple[Settled, ...]:
     for awaited in database.calls.awaited_pledges():
         record = _transfer(database, awaited.transfer_key)
         if record is None:
-            # Pledged, and stopped before its transfer was proposed: paying again proposes it.
+            # Pledged by hand under a name that no transfer has.
             continue
         if record.state in ARRIVED:
             found.append(_settled(database, awaited, record))

@@ -107,6 +107,40 @@ def test_a_transfer_that_was_refused_frees_the_pledge_and_the_call_is_owed_again
     assert leg.transfer.transfer_key[:12] in facts[-1]["reason"]
 
 
+def test_what_was_refused_is_paid_anew_under_another_key(office: Office) -> None:
+    call_id = agreed_call(office)
+    (refused,) = paid(office, call_id)
+    approved(office, refused)
+    office.venue.treatment = "refused"
+    office.send()
+    settle_paid(office.database)
+    office.venue.treatment = "clean"
+    (again,) = paid(office, call_id)
+    assert again.transfer.transfer_key != refused.transfer.transfer_key
+    assert again.transfer.intent.attempt_group == 2
+    approved(office, again)
+    office.send()
+    office.resolve()
+    (settled,) = settle_paid(office.database)
+    assert (settled.outcome, settled.state) == ("settled", "settled")
+    assert office.venue.n_executions(again.transfer.transfer_key) == 1
+
+
+def test_a_second_payment_of_the_same_amount_is_another_transfer(office: Office) -> None:
+    call_id = agreed_call(office, "180")
+    keys = set()
+    for _ in range(2):
+        (leg,) = paid(office, call_id)
+        approved(office, leg)
+        office.send()
+        office.resolve()
+        (settled,) = settle_paid(office.database)
+        assert settled.value == 90
+        keys.add(leg.transfer.transfer_key)
+    assert len(keys) == 2
+    assert office.database.calls.record(call_id).standing.state == "settled"
+
+
 def test_paying_again_after_a_stop_in_between_finds_what_there_is(office: Office) -> None:
     call_id = agreed_call(office)
     listed(office.database, wanted())
