@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import pandas as pd
 
 from engine.day_ports import Expired, FundingPayment, SettlementPrice, UsdRate
-from engine.errors import BadPayload, VenueError
+from engine.errors import BadPayload, NotSent, Throttled, VenueError
 from engine.ports import AccountSnapshot, Mark
 from infra.connections import AccountConnection, Holdings, VenueAdapter
 
@@ -122,11 +122,25 @@ async def _guarded(
     """Return an answer, or None and why there is none."""
     try:
         async with asyncio.timeout_at(until):
-            return await read(), ""
+            return await _patient(read, until), ""
     except TimeoutError:
         return None, f"{name}: no answer within {seconds:g} s"
     except VenueError as error:
         return None, f"{name}: {error}"
+
+
+async def _patient(read: Callable[[], Awaitable[_Answer]], until: float) -> _Answer:
+    """Return an answer; a venue that asks for silence is asked again after it, in time."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return await read()
+        except (Throttled, NotSent) as error:
+            # Other processes spend the same credential's room: a close can wait for it.
+            wait = error.retry_after_seconds
+            if wait is None or loop.time() + wait >= until:
+                raise
+        await asyncio.sleep(wait)
 
 
 async def _market(

@@ -225,7 +225,8 @@ class DeribitClient:
         )
         error = error_of(refusal, verdict(fault.code, message))
         if isinstance(error, Throttled):
-            self.http.limiter.pause(refusal.retry_after_seconds or 1.0)
+            error.retry_after_seconds = refusal.retry_after_seconds or 1.0
+            self.http.limiter.pause(error.retry_after_seconds)
         if error.code == _TOKEN_REFUSED:
             self.forget_token(call.account)
         return error

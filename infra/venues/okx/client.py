@@ -224,7 +224,8 @@ class OkxClient:
         if isinstance(error, ClockSkew):
             self.clock.forget()
         if isinstance(error, Throttled):
-            self.http.limiter.pause(refusal.retry_after_seconds or _PAUSE_SECONDS)
+            error.retry_after_seconds = refusal.retry_after_seconds or _PAUSE_SECONDS
+            self.http.limiter.pause(error.retry_after_seconds)
         raise error
 
     def _refused_item(self, said: wire.Envelope, name: str) -> tuple[str, str]:

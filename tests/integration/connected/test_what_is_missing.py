@@ -83,6 +83,26 @@ def test_a_venue_that_is_down_holds_its_netting_sets_and_no_other(
     assert "as last known of" in source.read("collateral", LAST_DATE).origin
 
 
+def test_a_venue_that_wants_silence_is_read_after_it(
+    opened: Opener, town: Street, yesterday: Closed
+) -> None:
+    """Whoever shares a credential may have spent its room; a close has the time to wait."""
+    funding = "/api/v5/public/funding-rate-history"
+    for fault in (
+        Fault(kind=FaultKind.UNKNOWN_CODE, venue="okx", endpoint=funding, times=1,
+              parameters={"code": "50011", "status": 429, "when": "before"}),
+        Fault(kind=FaultKind.TOO_MANY_REQUESTS, venue="deribit", times=1,
+              parameters={"retry_after": 1}),
+        Fault(kind=FaultKind.TOO_MANY_REQUESTS, venue="binance", times=1,
+              parameters={"retry_after": 1}),
+    ):  # fmt: skip
+        town.inject(fault)
+    found = close(opened(), yesterday)
+    assert town.town.plan.struck[FaultKind.UNKNOWN_CODE] == 1
+    assert town.town.plan.struck[FaultKind.TOO_MANY_REQUESTS] == 2
+    require_held(found, yesterday, {})
+
+
 @pytest.mark.slow
 def test_f25_i31_two_venues_that_fail_together_hold_everybody_who_is_there(
     opened: Opener, town: Street, yesterday: Closed
