@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from engine.acceptance.parameters import AcceptanceParameters
 from engine.degraded_parameters import Degraded
 from engine.errors import ParameterError
 from engine.limits import STRICT as _STRICT
@@ -247,6 +248,8 @@ class HouseParameters:
     """None: documents from before there was one; their alerts are not grouped."""
     degraded: Degraded | None = None
     """None: documents from before there was one hold as a close does, and count nothing there."""
+    acceptance: AcceptanceParameters | None = None
+    """None: documents from before there was one; ``engine.acceptance.UNSTATED`` counts."""
 
 
 @dataclass(frozen=True, slots=True)

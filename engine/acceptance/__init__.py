@@ -1,5 +1,5 @@
 """Which prices are believed within the day, and what is done about those that are not."""
 
-from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
+from engine.acceptance.parameters import UNSTATED, AcceptanceParameters
 
-__all__ = ["DEFAULTS", "AcceptanceParameters"]
+__all__ = ["UNSTATED", "AcceptanceParameters"]

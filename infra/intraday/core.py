@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 
-from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
 from engine.acceptance.state import Ticks
 from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.intraday import LiveBook, LiveFigures
@@ -102,7 +101,6 @@ class LoopCore:
         book: LiveBook | None = None,
         levels: Int64Array1D | None = None,
         number: int = 0,
-        parameters: AcceptanceParameters = DEFAULTS,
     ) -> None:
         self.base, self.run_id, self.number = base, run_id, number
         self.book = book or LiveBook.open(
@@ -110,7 +108,7 @@ class LoopCore:
         )
         self.names = self.book.netting_set_id
         self.row_of = {name: row for row, name in enumerate(self.names)}
-        self.market = LoopMarket(base, self.book, parameters)
+        self.market = LoopMarket(base, self.book)
         self.trust = TrustKeeper()
         self.terms = ladder_terms(base.rules, self.names)
         self.ladder: LadderState = at_rest(len(self.names)) if levels is None else _at(levels)

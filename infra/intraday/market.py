@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
+from engine.acceptance.parameters import UNSTATED
 from engine.acceptance.prices import AcceptedPrices, PriceAcceptance
 from engine.acceptance.table import acceptance_table
 from engine.arrays import Float64Array1D, Float64Array2D, Int64Array1D
@@ -21,9 +21,8 @@ _NONE: Final = np.zeros(0, dtype=np.int64)
 class LoopMarket:
     """Acceptance, the book's rows, and which prices the journal has yet to keep."""
 
-    def __init__(
-        self, base: Base, book: LiveBook, parameters: AcceptanceParameters = DEFAULTS
-    ) -> None:
+    def __init__(self, base: Base, book: LiveBook) -> None:
+        parameters = base.rules.house.acceptance or UNSTATED
         rates = known_rates(base.snapshot, base.rules)
         majors = base.rules.house.mpor.major_assets
         table = acceptance_table(base.snapshot, rates, majors, parameters)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
 from engine.errors import StateError
 from infra.connections import Connections
 from infra.db.loop_lease import Fenced, Lead, LeadSeen
@@ -53,7 +52,6 @@ class LoopOptions:
     advance: float = 60.0
     lease: float = LEASE_SECONDS
     relays: tuple[str, ...] = ()
-    parameters: AcceptanceParameters = DEFAULTS
 
 
 @dataclass(slots=True)

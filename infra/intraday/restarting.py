@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from engine.acceptance.parameters import DEFAULTS, AcceptanceParameters
 from engine.arrays import Int64Array1D
 from engine.errors import ModelInputError, StateError
 from engine.intraday import LiveBook
@@ -80,22 +79,20 @@ def begin_run(database: Database, base: Base, code_version: str) -> str:
     return str(run.run_id)
 
 
-def restart(
-    database: Database, base: Base, run_id: str, parameters: AcceptanceParameters = DEFAULTS
-) -> Restarted:
+def restart(database: Database, base: Base, run_id: str) -> Restarted:
     """Return the loop of a run as the journal leaves it."""
     journal = database.intraday_journal
     number = journal.last_number(run_id)
     point = journal.checkpoint(run_id)
     how, core, after = "opened", None, 0
     if point is not None:
-        how, core, after = "restored", _restored(base, run_id, point, number, parameters), 0
+        how, core, after = "restored", _restored(base, run_id, point, number), 0
         if core is None:
             how = "folded"
         else:
             after = point.inbox_position
     if core is None:
-        core = LoopCore(base, run_id, number=number, parameters=parameters)
+        core = LoopCore(base, run_id, number=number)
     messages = journal.messages(run_id, after=after)
     for message in messages:
         core.replay_report(incoming_of(message))
@@ -143,9 +140,7 @@ def open_amounts(calls: Mapping[str, OpenCall]) -> dict[str, OpenAmount]:
     }
 
 
-def _restored(
-    base: Base, run_id: str, point: Checkpoint, number: int, parameters: AcceptanceParameters
-) -> LoopCore | None:
+def _restored(base: Base, run_id: str, point: Checkpoint, number: int) -> LoopCore | None:
     try:
         content: dict[str, Any] = msgspec.msgpack.decode(point.marks)
         state = {
@@ -158,9 +153,7 @@ def _restored(
         marks = unpack(content["marks"])
     except (msgspec.DecodeError, ModelInputError, StateError, KeyError, ValueError):
         return None
-    core = LoopCore(
-        base, run_id, book=book, levels=_levels(point), number=number, parameters=parameters
-    )
+    core = LoopCore(base, run_id, book=book, levels=_levels(point), number=number)
     core.market.restore(marks)
     return core
 

@@ -71,9 +71,7 @@ class Session:
         run_id = await asyncio.to_thread(
             begin_run, self._database, self._base, self._options.code_version
         )
-        taken = await asyncio.to_thread(
-            restart, self._database, self._base, run_id, self._options.parameters
-        )
+        taken = await asyncio.to_thread(restart, self._database, self._base, run_id)
         self.core, self._inbox_position, self._how = taken.core, taken.inbox_position, taken.how
         self._teller = Teller(self.core, self._clock, self._metrics, self._options.home)
         self._writer = self._new_writer()

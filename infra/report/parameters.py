@@ -25,6 +25,7 @@ METHODS: Mapping[str, str] = {
     "gap": "Largest moves within a day, combined with a correlation matrix",
     "stress_grid": "Price and volatility grid of the venues' portfolio margins, by class",
     "liquidity": "Square root impact law, Almgren et al. 2005",
+    "acceptance": "House rule within the day: which prices are believed, and when one is stale",
     "degraded": "House rule within the day: what is owed and what counts on distrusted input",
     "ladder": "House rule within the day: utilisation at which a rung is entered and left",
     "quiet": "House rule: how alerts are grouped, repeated and limited in number",

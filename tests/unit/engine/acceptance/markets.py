@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engine.acceptance.parameters import AcceptanceParameters
+from engine.acceptance.parameters import UNSTATED, AcceptanceParameters
 from engine.acceptance.prices import PriceAcceptance
 from engine.acceptance.state import Ticks
 from engine.acceptance.table import SECOND, acceptance_table
@@ -18,7 +18,7 @@ from engine.snapshot import Snapshot
 VENUES = ("binance", "bybit", "deribit", "okx")
 RATES = {"USD": 1.0, "BTC": 50_000.0, "USDT": 1.0, "THIN": 10.0}
 NOW = 1_000 * SECOND
-LIMITS = AcceptanceParameters()
+LIMITS = UNSTATED
 
 
 def snapshot() -> Snapshot:

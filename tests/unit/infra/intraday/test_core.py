@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -89,6 +90,20 @@ def test_one_venue_that_spikes_changes_little_and_calls_nobody_wrongly_i32(
         assert found.calls == []
     mark = loop.market.acceptance.state.mark[loop.market.row_of["binance:BTCUSDT"]]
     assert mark == pytest.approx(60_000 * 0.98)
+
+
+def test_the_limits_of_prices_are_those_of_the_close_s_rule_book(requirement: float) -> None:
+    close = base({"A": requirement * 2.0, "B": 1e7})
+    house = close.rules.house
+    assert house.acceptance is not None
+    narrower = replace(house, acceptance=replace(house.acceptance, band_major=0.01))
+    found = []
+    for each in (close, replace(close, rules=replace(close.rules, house=narrower))):
+        loop = core(each)
+        decided(loop, bitcoin(60_000.0))
+        decided(loop, {"binance:BTCUSDT": 6_000.0}, 1)
+        found.append(loop.market.acceptance.state.mark[loop.market.row_of["binance:BTCUSDT"]])
+    assert found == [pytest.approx(60_000 * 0.98), pytest.approx(60_000 * 0.99)]
 
 
 def test_an_open_call_is_not_repeated_but_replaced_when_outgrown_i17_i22(
