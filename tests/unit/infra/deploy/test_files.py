@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,18 @@ def test_the_image_runs_without_root_and_on_what_is_locked() -> None:
     for copied in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.M):
         for name in copied.split():
             assert (ROOT / name).exists(), name
+
+
+def test_no_secret_that_is_made_beside_the_files_gets_into_an_image() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = re.findall(
+        r"^COPY (?!--from)(.*) \S+$", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), re.M
+    )
+    sent = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    assert sent == {name for names in copied for name in names.split()}
+    assert ignored.index("infra/deploy/secrets") > ignored.index("!infra")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "infra.deploy.secrets*" in project["tool"]["setuptools"]["packages"]["find"]["exclude"]
 
 
 @pytest.mark.skipif(not Path("/usr/bin/openssl").exists(), reason="openssl is not installed")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.unit.infra.deploy.files import DEPLOY, MANIFESTS, UNITS
+from tests.unit.infra.deploy.files import DEPLOY, MANIFESTS, ROOT, UNITS
 
 
 def test_kubernetes_takes_every_manifest() -> None:
@@ -44,24 +44,51 @@ def test_kustomize_builds_all_of_it() -> None:
     assert all(found["metadata"].get("namespace", "plimsoll") == "plimsoll" for found in built)
 
 
-def test_compose_takes_the_file() -> None:
-    command = next(
-        (
-            words
-            for words in (["docker", "compose"], ["docker-compose"])
-            if shutil.which(words[0])
-            and not subprocess.run([*words, "version"], capture_output=True).returncode
-        ),
-        None,
-    )
+def compose_command() -> list[str] | None:
+    """Return how compose is called on this machine, if it is there."""
+    for words in (["docker", "compose"], ["docker-compose"]):
+        found = shutil.which(words[0])
+        if found and not subprocess.run([*words, "version"], capture_output=True).returncode:
+            return words
+    return None
+
+
+def test_compose_takes_the_file_with_the_secrets_that_are_made(tmp_path: Path) -> None:
+    command = compose_command()
     if command is None:
         pytest.skip("neither `docker compose` nor docker-compose is installed")
-    done = subprocess.run(
-        [*command, "-f", DEPLOY / "compose.yaml", "config", "--quiet"],
-        capture_output=True,
-        text=True,
-    )
+    folder = tmp_path / "infra" / "deploy"
+    shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("secrets"))
+    subprocess.run([folder / "make-secrets.sh"], check=True, capture_output=True)
+
+    def checked() -> subprocess.CompletedProcess[str]:
+        words = [*command, "-f", folder / "compose.yaml", "config", "--quiet"]
+        return subprocess.run(words, capture_output=True, text=True)
+
+    done = checked()
     assert done.returncode == 0, done.stderr
+    assert not done.stderr, "a variable without a value"
+    slip = (folder / "compose.yaml").read_text(encoding="utf-8").replace("cap_drop", "capdrop")
+    (folder / "compose.yaml").write_text(slip, encoding="utf-8")
+    assert "capdrop" in checked().stderr
+
+
+def test_hadolint_takes_the_image() -> None:
+    done = run_beside("hadolint", DEPLOY / "Dockerfile")
+    assert done.returncode == 0, done.stdout
+
+
+def test_shellcheck_takes_every_script(tmp_path: Path) -> None:
+    done = run_beside("shellcheck", DEPLOY / "make-secrets.sh", ROOT / ".ci" / "run")
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "slip.sh").write_text("#!/bin/sh\nrm $1\n", encoding="utf-8")
+    assert run_beside("shellcheck", tmp_path / "slip.sh").returncode == 1
+
+
+def run_beside(tool: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    """Run a linter that is installed with the development tools."""
+    words = [Path(sys.executable).parent / tool, *arguments]
+    return subprocess.run(words, capture_output=True, text=True)
 
 
 def test_systemd_takes_every_unit(tmp_path: Path) -> None:
