@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from engine import approvals as rules
 from engine.approvals import Payload
 from engine.transfers.intent import TransferIntent
 from engine.transfers.policy import TransferPolicy
 
+COLLECTOR: Final = "payment desk"
+"""The proposer of what a call draws by itself; no person may have this name."""
 
-def approvers_needed(intent: TransferIntent, policy: TransferPolicy) -> int:
-    """Return how many people beside the proposer the amount needs."""
-    return policy.asset_rule(intent.asset).approvers_for(intent.quantity)
+
+def approvers_needed(intent: TransferIntent, policy: TransferPolicy, proposer: str) -> int:
+    """Return how many people beside the proposer the amount needs.
+
+    None where the payment desk proposes no more than it may move unattended.
+    """
+    rule = policy.asset_rule(intent.asset)
+    if proposer == COLLECTOR and intent.quantity <= rule.unattended_max:
+        return 0
+    return rule.approvers_for(intent.quantity)
 
 
 def require_may_approve(
@@ -34,7 +44,7 @@ def require_approved(
     rules.require_approved(
         payload_of(intent, proposer),
         approvals,
-        approvers_needed(intent, policy),
+        approvers_needed(intent, policy, proposer),
         lifetime_hours=policy.approval_lifetime_hours,
         now=now,
     )

@@ -74,6 +74,8 @@ class AssetRule:
     """What it costs to part with the asset, by which plans choose. [fraction of its value]"""
     kept_share: Share = Decimal(0)
     """What plans leave behind of each holding. [fraction]"""
+    unattended_max: AmountFromZero = Decimal(0)
+    """What the payment desk may move at once for a call without a second person; 0 for nothing."""
 
     def __post_init__(self) -> None:
         require_tiers(self.tiers)

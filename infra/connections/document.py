@@ -34,14 +34,15 @@ class AccountConnection(_Part):
     ``account_mode`` is the rule book's name of the venue's margin mode, ``leverage`` what the
     account has chosen; without a mode its margin is not replicated. An account of the house's own
     (``role = "house"``) is reconciled, attested and moved from like any other, and is part of no
-    client's margin.
+    client's margin. Nor is a client's place from which it pays its calls (``role = "payer"``): what
+    lies there counts once it has arrived.
     """
 
     account_id: Identifier
     place: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+/[A-Za-z0-9._@-]+$")]
     client_id: Identifier
     netting_set_id: Identifier
-    role: Literal["client", "house"] = "client"
+    role: Literal["client", "house", "payer"] = "client"
     account_mode: Identifier | None = None
     leverage: Annotated[float, Field(gt=0.0, le=1000.0)] | None = None
 

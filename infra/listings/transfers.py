@@ -32,7 +32,7 @@ def shown_transfer(database: Database, policy: TransferPolicy, key: str) -> Show
         record,
         database.transfers.events(record.transfer_key),
         sorted(database.transfers.approvals(record.transfer_key)),
-        approvers_needed(record.intent, policy),
+        approvers_needed(record.intent, policy, record.proposer),
     )
 
 

@@ -83,26 +83,37 @@ class TransferDesk:
             If the destination is not on the whitelist with this network, address and memo.
         """
         _require_reason(reason, "a proposal")
-        rule = self.policy.asset_rule(intent.asset)
-        self._register(intent.asset, rule.scale)
+        self.register(intent.asset)
         crashpoint("transfer:propose")
         with self.database.writing() as connection:
-            record, is_new = self.database.transfers.record_within(
-                connection, intent, principal, reason
-            )
-            if is_new:
-                _require_earlier_ended(connection, intent)
-                now = self.database.clock()
-                # Past transfers are counted when it is sent; alone it must fit in any case.
-                require_within_limits(intent, self.policy, (), now)
-                entries = self.database.whitelist.entries_within(connection, intent.destination)
-                require_known(intent, entries)
-                if approvers_needed(intent, self.policy) == 0:
-                    words = f"no second person is needed up to this amount ({rule.tiers[0].above})"
-                    cause = Cause(actor="policy", reason=words)
-                    record = self._steps.approve(connection, record, cause)
+            record = self.propose_within(connection, intent, principal, reason)
         crashpoint("transfer:proposed")
         return record
+
+    def propose_within(
+        self, connection: Connection, intent: TransferIntent, principal: str, reason: str
+    ) -> TransferRecord:
+        """Do what ``propose`` does in the caller's transaction; the asset is registered before."""
+        _require_reason(reason, "a proposal")
+        record, is_new = self.database.transfers.record_within(
+            connection, intent, principal, reason
+        )
+        if not is_new:
+            return record
+        _require_earlier_ended(connection, intent)
+        now = self.database.clock()
+        # Past transfers are counted when it is sent; alone it must fit in any case.
+        require_within_limits(intent, self.policy, (), now)
+        entries = self.database.whitelist.entries_within(connection, intent.destination)
+        require_known(intent, entries)
+        if approvers_needed(intent, self.policy, principal) == 0:
+            words = "the policy asks for no second person up to this amount"
+            return self._steps.approve(connection, record, Cause(actor="policy", reason=words))
+        return record
+
+    def register(self, asset: str) -> None:
+        """Let the ledger know an asset, as it has to before a movement of it is proposed."""
+        self._register(asset, self.policy.asset_rule(asset).scale)
 
     def approve(
         self, key: str, principal: str, payload_hash: str, reason: str = ""
@@ -129,7 +140,7 @@ class TransferDesk:
             entries = self.database.whitelist.entries_within(connection, record.intent.destination)
             require_listed(record.intent, entries, now)
             self.database.transfers.approve_within(connection, record, principal)
-            needed = approvers_needed(record.intent, self.policy)
+            needed = approvers_needed(record.intent, self.policy, record.proposer)
             words = f": {reason}" if reason else ""
             cause = Cause(
                 actor=principal,
@@ -208,9 +219,12 @@ class TransferDesk:
                 )
             return self._decided(connection, record, decision)
 
-    async def send_due(self, gateways: Gateways) -> Worked:
-        """Send what is approved and reserved, each transfer at most once in this call."""
-        return Worked(*await self._sender.send_due(gateways))
+    async def send_due(self, gateways: Gateways, limit: int | None = None) -> Worked:
+        """Send what is approved and reserved, each transfer at most once in this call.
+
+        With ``limit`` no more than so many, those that have waited longest.
+        """
+        return Worked(*await self._sender.send_due(gateways, limit))
 
     async def resolve_due(self, gateways: Gateways, *, everything: bool = False) -> Worked:
         """Ask the venues about what is open, and carry out what follows.

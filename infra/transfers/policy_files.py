@@ -19,7 +19,16 @@ _KIND: Final = PolicyKind(
     folder="transfers",
     content=TransferPolicy,
     amounts=frozenset(
-        {"transfer_max", "fee_max", "above", "day_max", "rolling_max", "use_cost", "kept_share"}
+        {
+            "transfer_max",
+            "fee_max",
+            "above",
+            "day_max",
+            "rolling_max",
+            "use_cost",
+            "kept_share",
+            "unattended_max",
+        }
     ),
 )
 

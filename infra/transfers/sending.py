@@ -82,9 +82,12 @@ class Sender:
         self._steps = Steps(database)
 
     async def send_due(
-        self, gateways: Mapping[str, TransferGateway]
+        self, gateways: Mapping[str, TransferGateway], limit: int | None = None
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what was sent and what waits, by key, with a sentence about each."""
+        """Return what was sent and what waits, by key, with a sentence about each.
+
+        ``limit`` bounds how many are tried; the earliest recorded come first.
+        """
         moved: dict[str, str] = {}
         waiting: dict[str, str] = {}
         self._kill_switch.tell(self._database)
@@ -92,7 +95,7 @@ class Sender:
         with self._database.reading() as connection:
             due = due_within(connection, ("new",), self._database.clock(), "not_before")
         by_source: dict[str, list[TransferRecord]] = {}
-        for record in due:
+        for record in due[:limit]:
             by_source.setdefault(record.intent.source, []).append(record)
         await in_parallel(
             self._send_from(source, records, gateways, moved, waiting)

@@ -131,7 +131,7 @@ def _last(inputs: DayInputs, source: str, name: str) -> tuple[pd.DataFrame, date
 def _holdings(day: _Day) -> None:
     """Positions, orders, collateral and reported margin of clients' accounts."""
     inputs = day.inputs
-    house = {each.account_id for each in inputs.accounts.values() if each.role == "house"}
+    house = {each.account_id for each in inputs.accounts.values() if each.role != "client"}
     frames = {}
     for name in ("positions", "open_orders", "collateral", "venue_margin"):
         rows = _joined(inputs, name)

@@ -110,7 +110,8 @@ def _account(
     tables: _Tables, each: AccountRead, read: SourceRead, day: pd.Timestamp, limits: Limits
 ) -> str:
     account, snapshot = each.account, each.snapshot
-    is_house = account.role == "house"
+    # What a client pays calls from is in no margin either, before it has arrived.
+    is_house = account.role != "client"
     # A vault holds collateral alone: what it would add to risk is nothing.
     missing = "positions" if read.market is not None or read.market_failure else "collateral"
     state, reason, stamp = "unread", each.failure, None

@@ -22,7 +22,7 @@ class TownAccount:
     account_id: str
     client_id: str
     netting_set_id: str
-    role: Literal["client", "house"] = "client"
+    role: Literal["client", "house", "payer"] = "client"
 
 
 def connect_home(
