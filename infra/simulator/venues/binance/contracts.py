@@ -15,6 +15,17 @@ _PERPETUALS: Final = {
     "ETH": ("0.01", "0.001", "0.01", "0.005"),
     "SOL": ("0.01", "0.01", "0.02", "0.01"),
 }
+# GET /fapi/v1/leverageBracket of 2024-10-24: notional floor and maintenance rate.
+_BRACKETS: Final = {
+    "BTC": ("0:0.004 50000:0.005 600000:0.0065 3000000:0.01 12000000:0.02 70000000:0.025 "
+            "100000000:0.05"),
+    "ETH": ("0:0.004 50000:0.005 600000:0.0065 3000000:0.01 12000000:0.02 50000000:0.025 "
+            "65000000:0.05"),
+    "SOL": ("0:0.005 20000:0.0065 100000:0.01 800000:0.02 4000000:0.025 8000000:0.05 "
+            "40000000:0.1"),
+}  # fmt: skip
+# developers.binance.com, exchangeInfo: the fee on what is closed by liquidation.
+LIQUIDATION_FEE: Final = Decimal("0.012")
 _QUOTES: Final = ("USDT", "USDC")
 _FOREVER_MS: Final = 4_133_404_800_000
 _DECIMALS: Final = 8
@@ -26,9 +37,9 @@ WITHDRAWAL_FEES: Final = {
 NETWORKS: Final = {"BTC": "BTC", "ETH": "ETH", "SOL": "SOL", "USDC": "ETH", "USDT": "ETH"}
 
 
-def listings(today: datetime) -> list[Listing]:
+def listings(today: datetime, *, has_brackets: bool = False) -> list[Listing]:
     """Return USD-M perpetuals and the next quarterly delivery of BTC and ETH, as of ``today``."""
-    made = [_perpetual(asset, quote) for quote in _QUOTES for asset in _PERPETUALS]
+    made = [_perpetual(asset, quote, has_brackets) for quote in _QUOTES for asset in _PERPETUALS]
     return [*made, *(_delivery(asset, quarter(today)) for asset in ("BTC", "ETH"))]
 
 
@@ -64,16 +75,20 @@ def exchange_info(listed: list[Listing], now_ms: int, weight_minute: int) -> dic
 
 def brackets(listing: Listing) -> dict[str, object]:
     """Return a row of ``GET /fapi/v1/leverageBracket``."""
-    return {
-        "symbol": listing.symbol,
-        "brackets": [
+    rows = listing.brackets or ((Decimal(0), listing.maintenance_rate),)
+    caps = [*(int(floor) for floor, _ in rows[1:]), 1_000_000_000]
+    told, deducted, before = [], Decimal(0), rows[0][1]
+    for number, ((floor, rate), cap) in enumerate(zip(rows, caps, strict=True), start=1):
+        deducted, before = deducted + floor * (rate - before), rate
+        told.append(
             {
-                "bracket": 1, "initialLeverage": int(1 / listing.initial_rate),
-                "notionalCap": 1_000_000_000, "notionalFloor": 0,
-                "maintMarginRatio": float(listing.maintenance_rate), "cum": 0.0,
+                "bracket": number,
+                "initialLeverage": int(1 / max(listing.initial_rate, rate)),
+                "notionalCap": cap, "notionalFloor": int(floor),
+                "maintMarginRatio": float(rate), "cum": float(deducted),
             }
-        ],
-    }  # fmt: skip
+        )  # fmt: skip
+    return {"symbol": listing.symbol, "brackets": told}
 
 
 def figure(value: Decimal) -> str:
@@ -81,14 +96,20 @@ def figure(value: Decimal) -> str:
     return f"{round_down(value, _DECIMALS):.{_DECIMALS}f}"
 
 
-def _perpetual(asset: str, quote: str) -> Listing:
+def _perpetual(asset: str, quote: str, has_brackets: bool) -> Listing:
     tick, lot, initial, maintenance = _PERPETUALS[asset]
     return Listing(
         symbol=f"{asset}{quote}", kind="perpetual", payoff="linear", underlying=asset,
         quote_asset=quote, settlement_asset=quote, contract_multiplier=Decimal(1),
         tick_size=Decimal(tick), lot_size=Decimal(lot), initial_rate=Decimal(initial),
         maintenance_rate=Decimal(maintenance),
+        brackets=_brackets_of(asset) if has_brackets else (),
     )  # fmt: skip
+
+
+def _brackets_of(asset: str) -> tuple[tuple[Decimal, Decimal], ...]:
+    pairs = (one.split(":") for one in _BRACKETS[asset].split())
+    return tuple((Decimal(floor), Decimal(rate)) for floor, rate in pairs)
 
 
 def _delivery(asset: str, expiry: datetime) -> Listing:
@@ -114,7 +135,7 @@ def _symbol(listing: Listing) -> dict[str, object]:
         "marginAsset": listing.settlement_asset, "pricePrecision": 2, "quantityPrecision": 3,
         "baseAssetPrecision": 8, "quotePrecision": 8, "underlyingType": "COIN",
         "underlyingSubType": [], "settlePlan": 0, "triggerProtect": "0.0500",
-        "liquidationFee": "0.012000", "marketTakeBound": "0.30",
+        "liquidationFee": f"{LIQUIDATION_FEE:.6f}", "marketTakeBound": "0.30",
         "filters": [
             {"filterType": "PRICE_FILTER", "minPrice": str(listing.tick_size),
              "maxPrice": "10000000", "tickSize": str(listing.tick_size)},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from infra.simulator.venues.binance.contracts import (
-    WALLET_ASSETS,
     brackets,
     exchange_info,
     figure,
@@ -148,8 +147,7 @@ class Futures:
                 "index": figure(market.usd_price(asset, self._book.venue)),
                 "bidBuffer": "0.00010000", "askBuffer": "0.00010000",
             }
-            for asset in WALLET_ASSETS
-            if asset in market.assets
+            for asset in market.assets
         ]  # fmt: skip
 
     def _delivery_price(self, call: Call) -> object:

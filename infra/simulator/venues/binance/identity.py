@@ -97,7 +97,7 @@ class Identity:
 
     def spend(self, who: str, weight: int) -> int:
         """Count a request's weight in the running minute and return the sum."""
-        minute = self.book.clock.wall_ms() // 60_000
+        minute = self.book.clock.steady_ms() // 60_000
         self.spent = {name: sum_ for name, sum_ in self.spent.items() if name[1] == minute}
         total = self.spent.get((who, minute), 0) + weight
         self.spent[(who, minute)] = total
@@ -105,7 +105,7 @@ class Identity:
 
     def listen_key(self, account_id: str) -> str:
         """Return the listen key of an account, a new one if it has none, and extend its life."""
-        until = self.book.clock.wall_ms() + LISTEN_KEY_LIFE.total_seconds() * 1000
+        until = self.book.clock.steady_ms() + LISTEN_KEY_LIFE.total_seconds() * 1000
         for name, (owner, _) in self.listen_keys.items():
             if owner == account_id:
                 self.listen_keys[name] = (owner, until)
@@ -117,7 +117,7 @@ class Identity:
     def owner_of(self, listen_key: str) -> str:
         """Return the account of a listen key; empty if it is unknown or has expired."""
         owner, until = self.listen_keys.get(listen_key, ("", -math.inf))
-        return owner if until > self.book.clock.wall_ms() else ""
+        return owner if until > self.book.clock.steady_ms() else ""
 
     def _require_time(self, timestamp: int, window: str) -> None:
         now = self.book.clock.wall_ms()

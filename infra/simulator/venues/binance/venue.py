@@ -17,6 +17,7 @@ from infra.simulator.venues.binance.streams import Streams
 from infra.simulator.venues.binance.wallet import SPOT, Wallet
 from infra.simulator.venues.core.accounts import TRADING
 from infra.simulator.venues.core.book import VenueBook
+from infra.simulator.venues.core.liquidation import LiquidationTerms
 from infra.simulator.venues.core.rails import Rails
 from infra.simulator.venues.core.town import VenueTown
 from infra.simulator.venues.core.wire import fault_middleware
@@ -46,8 +47,9 @@ class BinanceVenue:
         self.book = VenueBook(
             NAME,
             town.market,
-            contracts.listings(town.clock.started_at),
+            contracts.listings(town.clock.started_at, has_brackets=town.parameters.has_brackets),
             decimals=dict.fromkeys(contracts.WALLET_ASSETS, 8),
+            liquidation=LiquidationTerms(fee={"*": contracts.LIQUIDATION_FEE}),
         )
         self.rails = Rails(self.book, town.chain, dict(contracts.WITHDRAWAL_FEES))
         self.identity = Identity(self.book)

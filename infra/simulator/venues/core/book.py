@@ -19,6 +19,7 @@ from infra.simulator.venues.core.accounts import (
 )
 from infra.simulator.venues.core.clock import TownClock
 from infra.simulator.venues.core.faults import FaultKind, FaultPlan, Scope
+from infra.simulator.venues.core.liquidation import Liquidated, LiquidationTerms
 from infra.simulator.venues.core.listings import Listing
 from infra.simulator.venues.core.margins import (
     MarginBucket,
@@ -48,6 +49,7 @@ class VenueBook:
     """Accounts of a venue. Every change of a balance is a line of the history.
 
     ``decimals`` are those in which an asset is kept here; gains and losses are rounded to them.
+    ``liquidation`` is how the venue closes what is below its margin, where the town lets it.
     ``on_change(account_id, what)`` is called after each change, ``what`` being ``balance``,
     ``position`` or ``order``, so that a protocol can publish it.
     """
@@ -59,6 +61,7 @@ class VenueBook:
         listings: Sequence[Listing],
         margin_model: MarginModel = simple_margin,
         decimals: Mapping[str, int] | None = None,
+        liquidation: LiquidationTerms | None = None,
     ) -> None:
         self.venue = venue
         self.market = market
@@ -66,6 +69,9 @@ class VenueBook:
         self.accounts: dict[str, Account] = {}
         self.executed: list[Executed] = []
         self.on_change: list[Listener] = []
+        self.liquidation = liquidation or LiquidationTerms()
+        self.liquidations: list[Liquidated] = []
+        self.looked_at = 0.0
         self._margin_model = margin_model
         self._decimals = dict(decimals or {})
         self._ids = count(1)

@@ -13,14 +13,17 @@ class TownClock:
 
     Stamps, signatures and time-outs use ``wall``, the time of real clients, so that ages are true.
     Prices, funding and the chain use ``now``, which runs ``speed`` times as fast, stands still at
-    speed 0, and is moved by ``step``.
+    speed 0, and is moved by ``step``. A town with ``starts_at`` lives in a time of its own: both
+    begin there and are one, and its clients are given ``wall`` as their clock.
     """
 
-    def __init__(self, *, speed: float = 1.0, wall: Clock = utc_now) -> None:
-        self._wall = wall
+    def __init__(
+        self, *, speed: float = 1.0, wall: Clock = utc_now, starts_at: datetime | None = None
+    ) -> None:
+        self._wall = wall if starts_at is None else self.now
         self._skew = timedelta(0)
         self._speed = speed
-        self.started_at = wall()
+        self.started_at = wall() if starts_at is None else starts_at
         self._elapsed = 0.0
         self._anchor = time.monotonic()
 
@@ -31,6 +34,13 @@ class TownClock:
     def wall_ms(self) -> int:
         """Return ``wall`` in milliseconds since the epoch."""
         return int(self.wall().timestamp() * 1000)
+
+    def steady_ms(self) -> int:
+        """Return a time by which keys, tokens and rate limits run, as clients' own timers do. [ms]
+
+        Real time from an arbitrary beginning, whatever the town's own time does.
+        """
+        return time.monotonic_ns() // 1_000_000
 
     def elapsed(self) -> float:
         """Return town seconds since the start."""

@@ -31,6 +31,10 @@ class Listing:
     initial_rate: Decimal = Decimal("0.02")
     maintenance_rate: Decimal = Decimal("0.01")
     is_active: bool = True
+    brackets: tuple[tuple[Decimal, Decimal], ...] = ()
+    """Maintenance rates by notional floor, marginal; instead of ``maintenance_rate`` if any."""
+    rate_per_coin: Decimal = Decimal(0)
+    """Added to both rates for each coin of a position."""
 
     @property
     def is_inverse_future(self) -> bool:

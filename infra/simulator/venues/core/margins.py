@@ -66,8 +66,22 @@ def position_margin(book: VenueBook, symbol: str, quantity: Decimal) -> tuple[De
         initial = size * (per_coin * Decimal("0.15") * factor + quote.mark_price)
         return initial, size * (per_coin * Decimal("0.075") * factor + quote.mark_price)
     value = position_value(listing, quantity, quote.mark_price)
-    initial = round_down(value * listing.initial_rate * factor, 10)
-    return initial, round_down(value * listing.maintenance_rate * factor, 10)
+    coins = value if listing.is_inverse_future else value / (quote.mark_price or Decimal(1))
+    more = listing.rate_per_coin * coins
+    maintenance = _bracketed(listing, value) + value * more
+    initial = max(value * (listing.initial_rate + more), maintenance)
+    return round_down(initial * factor, 10), round_down(maintenance * factor, 10)
+
+
+def _bracketed(listing: Listing, value: Decimal) -> Decimal:
+    if not listing.brackets:
+        return value * listing.maintenance_rate
+    ends = [*(floor for floor, _ in listing.brackets[1:]), None]
+    total = ZERO
+    for (floor, rate), end in zip(listing.brackets, ends, strict=True):
+        within = value if end is None else min(value, end)
+        total += max(within - floor, ZERO) * rate
+    return total
 
 
 def simple_margin(book: VenueBook, account: Account) -> Sequence[MarginBucket]:

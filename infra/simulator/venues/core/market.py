@@ -12,7 +12,13 @@ from typing import Final
 from infra.simulator.venues.core.clock import TownClock
 from infra.simulator.venues.core.faults import FaultKind, FaultPlan, Scope
 from infra.simulator.venues.core.listings import Listing
-from infra.simulator.venues.core.paths import Move, PricePath, Underlying
+from infra.simulator.venues.core.paths import (
+    SIGNIFICANT_DIGITS,
+    Move,
+    PricePath,
+    Underlying,
+    shift,
+)
 
 DOLLARS: Final = frozenset({"USD"})
 _YEAR_SECONDS: Final = 365.0 * 86_400.0
@@ -50,6 +56,7 @@ class Market:
         self.clock = clock
         self.plan = plan
         self.paths = {u.asset: PricePath(u, seed, scheduled.get(u.asset, ())) for u in underlyings}
+        self._apart = {name: list(found) for name, found in scheduled.items() if "@" in name}
         self.funding: dict[str, Decimal] = {}
         self._last: dict[tuple[str, str], Quote] = {}
 
@@ -62,7 +69,11 @@ class Market:
         """Return dollars per unit, as the index of a venue sees it (a depeg there included)."""
         if asset in DOLLARS:
             return Decimal(1)
-        price = self.paths[asset].price(self.clock.elapsed())
+        elapsed = self.clock.elapsed()
+        price = self.paths[asset].price(elapsed)
+        apart = self._apart.get(f"{asset}@{venue}")
+        if apart is not None:
+            price *= Decimal(f"{math.exp(shift(apart, elapsed)):.{SIGNIFICANT_DIGITS}g}")
         fault = self.plan.draw(FaultKind.DEPEG_ON_VENUE, Scope(venue=venue, endpoint=asset))
         return price if fault is None else price * fault.number("factor", "0.65")
 

@@ -15,7 +15,7 @@ import pandas as pd
 STEP_SECONDS: Final = 1.0
 _CHUNK_STEPS: Final = 4096
 _YEAR_SECONDS: Final = 365.0 * 86_400.0
-_SIGNIFICANT_DIGITS: Final = 7
+SIGNIFICANT_DIGITS: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ class PricePath:
 
     def price(self, elapsed_seconds: float) -> Decimal:
         """Return the price; asking about an earlier instant than before is an error."""
-        log_price = math.log(float(self.underlying.price)) + self._shift(elapsed_seconds)
+        log_price = math.log(float(self.underlying.price)) + shift(self._moves, elapsed_seconds)
         log_price += self._walk(elapsed_seconds)
-        return Decimal(f"{math.exp(log_price):.{_SIGNIFICANT_DIGITS}g}").normalize() + 0
+        return Decimal(f"{math.exp(log_price):.{SIGNIFICANT_DIGITS}g}").normalize() + 0
 
     def add(self, move: Move) -> None:
         """Schedule a move on top of the path."""
@@ -92,14 +92,6 @@ class PricePath:
         """Shift the path so that it stands at ``wanted`` now and goes on from there."""
         ratio = float(wanted) / float(self.price(elapsed_seconds))
         self.add(Move(elapsed_seconds, ratio - 1.0))
-
-    def _shift(self, elapsed_seconds: float) -> float:
-        total = 0.0
-        for move in self._moves:
-            passed = elapsed_seconds - move.at_seconds
-            share = 1.0 if passed >= move.over_seconds else passed / (move.over_seconds or 1.0)
-            total += math.log1p(move.fraction) * min(max(share, 0.0), 1.0) * (passed >= 0.0)
-        return total
 
     def _walk(self, elapsed_seconds: float) -> float:
         bars = self.underlying.bars
@@ -132,3 +124,13 @@ class PricePath:
         steps = returns + u.volatility * math.sqrt(years) * normal + jumps * sizes
         path: np.ndarray[tuple[int], np.dtype[np.float64]] = base + np.cumsum(steps)
         return path
+
+
+def shift(moves: Sequence[Move], elapsed_seconds: float) -> float:
+    """Return how far scheduled moves have shifted the logarithm of a price."""
+    total = 0.0
+    for move in moves:
+        passed = elapsed_seconds - move.at_seconds
+        share = 1.0 if passed >= move.over_seconds else passed / (move.over_seconds or 1.0)
+        total += math.log1p(move.fraction) * min(max(share, 0.0), 1.0) * (passed >= 0.0)
+    return total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -16,13 +17,10 @@ from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.chain import Chain
 from infra.simulator.venues.core.clock import TownClock
 from infra.simulator.venues.core.faults import FaultKind, FaultPlan, Scope
+from infra.simulator.venues.core.liquidation import liquidate_what_is_under
 from infra.simulator.venues.core.market import Market
 from infra.simulator.venues.core.paths import Move, Underlying
-from infra.simulator.venues.core.trading import (
-    liquidate_what_is_under,
-    match_all,
-    pay_funding,
-)
+from infra.simulator.venues.core.trading import match_all, pay_funding
 
 FUNDING_HOURS: Final = Decimal(8)
 _FUNDING_SECONDS: Final = float(FUNDING_HOURS) * 3600.0
@@ -67,8 +65,16 @@ class TownParameters:
         Town seconds per wall second; 0 moves by ``step`` only.
     tick_seconds : float
         Wall seconds between steps of the market; 0 ticks by ``VenueTown.tick`` only.
+    moves : mapping of str to sequence of Move
+        Scheduled moves by asset; ``ASSET@venue`` moves it at one venue alone, as a depeg there.
     admin_token : str
         Bearer token of the admin endpoint, which is closed where it is empty.
+    is_liquidating : bool
+        Whether venues liquidate what is below its maintenance margin (``liquidation.py``).
+    has_brackets : bool
+        Whether margin rates rise with size, as venues publish; otherwise the first bracket counts.
+    starts_at : datetime, optional
+        Where the town's own time begins; without it the town stamps with real time.
     """
 
     seed: int = 0
@@ -80,6 +86,8 @@ class TownParameters:
     host: str = "127.0.0.1"
     admin_token: str = ""
     is_liquidating: bool = False
+    starts_at: datetime | None = None
+    has_brackets: bool = False
 
 
 class VenueTown:
@@ -88,7 +96,7 @@ class VenueTown:
     def __init__(self, parameters: TownParameters | None = None) -> None:
         self.parameters = parameters or TownParameters()
         p = self.parameters
-        self.clock = TownClock(speed=p.speed)
+        self.clock = TownClock(speed=p.speed, starts_at=p.starts_at)
         self.plan = FaultPlan(p.seed)
         self.market = Market(self.clock, self.plan, p.underlyings, seed=p.seed, moves=p.moves)
         self.chain = Chain(self.clock, self.plan, p.seed, p.confirmation_seconds)

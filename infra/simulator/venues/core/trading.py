@@ -133,21 +133,6 @@ def pay_funding(book: VenueBook, hours: Decimal) -> None:
                         details={"symbol": position.symbol, "rate": rate})  # fmt: skip
 
 
-def liquidate_what_is_under(book: VenueBook) -> None:
-    """Halve the largest position of every account below its maintenance margin."""
-    for account in book.accounts.values():
-        for bucket in book.margins(account):
-            if not bucket.maintenance_margin or bucket.equity >= bucket.maintenance_margin:
-                continue
-            held = [
-                position
-                for position in account.open_positions()
-                if book.listing(position.symbol).settlement_asset == bucket.currency
-            ]
-            largest = max(held, key=lambda position: (abs(position.quantity), position.symbol))
-            liquidate(book, account, largest.symbol, Decimal("0.5"))
-
-
 def _met(book: VenueBook, account: Account, order: Order) -> Decimal:
     """Return the contracts that find somebody on the other side: all but where a fault says less.
 

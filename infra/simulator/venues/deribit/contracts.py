@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
@@ -30,8 +31,25 @@ WITHDRAWAL_FEES: Final = {
 }  # fmt: skip
 
 
-def listings(today: datetime) -> list[Listing]:
+# support.deribit.com, article 25944826427293: margin rates rise with each coin of a position.
+_RATE_PER_COIN: Final = {"BTC": Decimal("0.00005"), "ETH": Decimal("0.000004")}
+LIQUIDATION_FEES: Final = {"BTC": Decimal("0.0075"), "*": Decimal("0.009")}
+ROUND_SHARE: Final = Decimal("0.1")
+
+
+def listings(today: datetime, *, has_brackets: bool = False) -> list[Listing]:
     """Return perpetuals, two quarterly futures, options on them and spot pairs, as of ``today``."""
+    made = _listed(today)
+    return [_rising(one) for one in made] if has_brackets else made
+
+
+def _rising(listing: Listing) -> Listing:
+    if listing.kind not in ("perpetual", "future"):
+        return listing
+    return replace(listing, rate_per_coin=_RATE_PER_COIN.get(listing.underlying, Decimal(0)))
+
+
+def _listed(today: datetime) -> list[Listing]:
     made = [_spot("BTC"), _spot("ETH")]
     for asset in _INVERSE:
         made.append(_inverse(asset, f"{asset}-PERPETUAL", None))

@@ -112,7 +112,7 @@ class Identity:
         """Return the account of an access token; raises RpcError 13009."""
         account_id, until = self._access.get(token, ("", 0))
         scope = Scope(venue=self.book.venue, account=account_id, endpoint="token")
-        is_late = until < self.book.clock.wall_ms()
+        is_late = until < self.book.clock.steady_ms()
         if not account_id or is_late or self.book.plan.draw(FaultKind.TOKEN_EXPIRED, scope):
             self._access.pop(token, None)
             raise RpcError(UNAUTHORISED, {"reason": "invalid_token"}, 401)
@@ -135,7 +135,7 @@ class Identity:
     def _tokens(self, account_id: str, *, is_session: bool) -> dict[str, object]:
         access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         if is_session:
-            self._access[access] = (account_id, self.book.clock.wall_ms() + TOKEN_SECONDS * 1000)
+            self._access[access] = (account_id, self.book.clock.steady_ms() + TOKEN_SECONDS * 1000)
             self._refresh[refresh] = account_id
         scope = "session:api" if is_session else "connection"
         scope += " account:read_write trade:read_write wallet:read_write"

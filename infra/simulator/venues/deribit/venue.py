@@ -13,6 +13,7 @@ from aiohttp import web
 from infra.simulator.venues.core.accounts import Account
 from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.faults import Scope
+from infra.simulator.venues.core.liquidation import LiquidationTerms
 from infra.simulator.venues.core.rails import Rails
 from infra.simulator.venues.core.town import VenueTown
 from infra.simulator.venues.core.wire import fault_middleware
@@ -45,9 +46,12 @@ class DeribitVenue:
         self.book = VenueBook(
             NAME,
             town.market,
-            contracts.listings(today),
+            contracts.listings(today, has_brackets=town.parameters.has_brackets),
             segregated_margin,
             decimals=contracts.DECIMALS,
+            liquidation=LiquidationTerms(
+                round_share=contracts.ROUND_SHARE, fee=contracts.LIQUIDATION_FEES
+            ),
         )
         self.rails = Rails(self.book, town.chain, dict(contracts.WITHDRAWAL_FEES))
         self.identity = Identity(self.book)
@@ -69,10 +73,10 @@ class DeribitVenue:
         return key
 
     def receiving_addresses(self) -> list[tuple[str, str, str, str]]:
-        """Return account, network, asset and address under which the main account receives."""
-        main = self.book.accounts[MAIN]
+        """Return account, network, asset and address under which each account receives."""
         return [
-            (MAIN, network, asset, self.rails.deposit_address(main, network).address)
+            (account_id, network, asset, self.rails.deposit_address(account, network).address)
+            for account_id, account in self.book.accounts.items()
             for asset, network in contracts.NETWORKS.items()
         ]
 

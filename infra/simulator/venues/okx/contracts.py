@@ -23,6 +23,8 @@ WITHDRAWAL_FEES: Final = {
     "BTC": Decimal("0.0001"), "ETH": Decimal("0.0005"), "SOL": Decimal("0.008"),
     "USDC": Decimal("1.2"), "USDT": Decimal("1.2"),
 }  # fmt: skip
+# www.okx.com/fees, regular users: what liquidation costs beside the price.
+TAKER_FEE: Final = Decimal("0.0005")
 INST_TYPES: Final = {
     "spot": "SPOT", "perpetual": "SWAP", "future": "FUTURES", "option": "OPTION",
 }  # fmt: skip

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from infra.simulator.venues.core.accounts import TRADING
 from infra.simulator.venues.core.book import VenueBook
+from infra.simulator.venues.core.liquidation import LiquidationTerms
 from infra.simulator.venues.core.rails import Rails
 from infra.simulator.venues.core.town import VenueTown
 from infra.simulator.venues.core.wire import fault_middleware
@@ -46,7 +47,12 @@ class OkxVenue:
 
     def __init__(self, town: VenueTown) -> None:
         self.name = NAME
-        self.book = VenueBook(NAME, town.market, contracts.listings(town.clock.started_at))
+        self.book = VenueBook(
+            NAME,
+            town.market,
+            contracts.listings(town.clock.started_at),
+            liquidation=LiquidationTerms(is_partial=False, fee={"*": contracts.TAKER_FEE}),
+        )
         self.rails = Rails(self.book, town.chain, dict(contracts.WITHDRAWAL_FEES))
         self.identity = Identity(self.book)
         self.levels: dict[str, str] = {}
