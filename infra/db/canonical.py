@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import PurePath
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from engine.errors import ModelInputError
@@ -17,6 +18,10 @@ from engine.times import require_utc
 
 # Where every chain begins.
 GENESIS: Final = hashlib.sha256(b"plimsoll").hexdigest()
+# Of these both encoders make the same bytes; floats they would write differently.
+_FLAT: Final = frozenset({str, int, bool, type(None)})
+_NAMES: Final = frozenset({str})
+_FLAT_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def canonical_json(content: Mapping[str, object]) -> str:
@@ -27,9 +32,13 @@ def canonical_json(content: Mapping[str, object]) -> str:
     ModelInputError
         If a value is not finite or has no canonical form.
     """
+    content = content if isinstance(content, dict) else dict(content)
+    flat = _flat_json(content)
+    if flat is not None:
+        return flat
     try:
         return json.dumps(
-            content if isinstance(content, dict) else dict(content),
+            content,
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=False,
@@ -38,6 +47,21 @@ def canonical_json(content: Mapping[str, object]) -> str:
         )
     except (ValueError, TypeError) as error:
         raise ModelInputError(f"this cannot be recorded: {error}") from error
+
+
+def _flat_json(content: dict[Any, Any]) -> str | None:
+    """Return the text of an object of texts and whole numbers, None of any other.
+
+    The standard encoder takes fifteen times as long, and one decision may record 100,000 of these.
+    """
+    if not (
+        _FLAT.issuperset(map(type, content.values())) and _NAMES.issuperset(map(type, content))
+    ):
+        return None
+    try:
+        return _FLAT_ENCODER.encode(content).decode()
+    except (OverflowError, UnicodeEncodeError):
+        return None
 
 
 def from_json(text: str) -> dict[str, object]:

@@ -19,7 +19,7 @@ from infra.db.bulk import among
 from infra.db.call_carrying import carry_pledges
 from infra.db.call_events import call_rows
 from infra.db.call_tables import CallTermsRow
-from infra.db.canonical import GENESIS, link
+from infra.db.canonical import GENESIS, instant_text, link
 from infra.db.direct import Direct
 from infra.db.intraday_batches import (
     Committed,
@@ -28,7 +28,7 @@ from infra.db.intraday_batches import (
     LoopCall,
     LoopDecision,
 )
-from infra.db.intraday_events import IntradayEvent, event_row
+from infra.db.intraday_events import IntradayEvent, require_recordable
 from infra.db.intraday_tables import DecisionRow, InboxRow, IntradayCallRow
 from infra.db.tables import OPEN_CALL, AuditRow, CallEventRow, CallRow
 
@@ -217,11 +217,13 @@ class _Decided:
 
     def _append_events(self, events: Sequence[dict[str, Any]]) -> None:
         position, digest = _head(self._direct, "call_events")
+        actor, at, hashed_at = self._database.actor, self._now, instant_text(self._now)
         rows = []
         for event in events:
-            content = {**event, "actor": self._database.actor, "recorded_at": self._now}
+            content = {**event, "actor": actor, "recorded_at": hashed_at}
             digest, position = link(digest, content), position + 1
-            rows.append([position, digest, *(content[name] for name in _EVENT)])
+            content["recorded_at"] = at
+            rows.append([position, digest, *map(content.__getitem__, _EVENT)])
         self._direct.insert(CallEventRow, ("position", "hash", *_EVENT), rows)
 
     def _audit(self, number: int) -> None:
@@ -333,10 +335,20 @@ def _keep_events(direct: Direct, events: Sequence[IntradayEvent], now: datetime)
             f"SELECT event_id FROM intraday_events WHERE {condition}", (parameter,)
         )
     }
-    last = _last(direct, "intraday_events")
-    new = [event for name, event in named.items() if name not in known]
-    rows = [event_row(event, last + n, now) for n, event in enumerate(new, start=1)]
-    direct.insert(IntradayEventRow, _OUTBOX, [[row[name] for name in _OUTBOX] for row in rows])
+    position = _last(direct, "intraday_events")
+    rows = []
+    for event_id, event in named.items():
+        if event_id in known:
+            continue
+        require_recordable(event)
+        position += 1
+        rows.append(
+            (
+                position, event_id, event.name, event.resource, event.occurred_at, event.payload,
+                event.run_id, now,
+            )
+        )  # fmt: skip
+    direct.insert(IntradayEventRow, _OUTBOX, rows)
     return len(rows)
 
 

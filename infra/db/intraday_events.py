@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NETTING_SET: Final = "plimsoll.netting-set."
 VENUE: Final = "plimsoll.venue."
+SYSTEM: Final = "plimsoll.system."
+_TEXTS: Final = frozenset({str})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,11 @@ class IntradayEvent:
     occurred_at: datetime
     payload: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name that it is recorded under."""
+        return f"plimsoll.{self.kind}"
 
     @property
     def event_id(self) -> str:
@@ -172,28 +179,41 @@ class IntradayEvents:
 
 
 def event_row(event: IntradayEvent, position: int, recorded_at: datetime) -> dict[str, Any]:
-    """Return the row of an event."""
-    if not event.resource.startswith("plimsoll."):
-        raise ModelInputError(
-            f"event {event.kind}: resource {event.resource!r} does not begin with plimsoll.",
-            identifier=event.resource,
-        )
-    for name, value in event.payload.items():
-        if not isinstance(value, str):
-            raise ModelInputError(
-                f"event {event.kind} of {event.resource}: {name} needs a text, found {value!r}",
-                identifier=event.resource,
-            )
+    """Return the row of an event.
+
+    Raises
+    ------
+    ModelInputError
+        As ``require_recordable``.
+    """
+    require_recordable(event)
     return {
         "position": position,
         "event_id": event.event_id,
-        "name": f"plimsoll.{event.kind}",
+        "name": event.name,
         "resource": event.resource,
         "occurred_at": event.occurred_at,
         "payload": dict(event.payload),
         "run_id": event.run_id,
         "recorded_at": recorded_at,
     }
+
+
+def require_recordable(event: IntradayEvent) -> None:
+    """Raise ModelInputError where a payload holds no text or a resource is none of ours."""
+    if not event.resource.startswith("plimsoll."):
+        raise ModelInputError(
+            f"event {event.kind}: resource {event.resource!r} does not begin with plimsoll.",
+            identifier=event.resource,
+        )
+    if _TEXTS.issuperset(map(type, event.payload.values())):
+        return
+    for name, value in event.payload.items():
+        if not isinstance(value, str):
+            raise ModelInputError(
+                f"event {event.kind} of {event.resource}: {name} needs a text, found {value!r}",
+                identifier=event.resource,
+            )
 
 
 def _recorded(row: RowMapping) -> RecordedEvent:
