@@ -33,7 +33,8 @@ class AcceptanceTable:
     instruments : tuple of str
         Sorted; rows 0 to ``n_instruments - 1``.
     index_rows : mapping of (str, str) to int
-        Row of what a source says of an asset.
+        Row of what a source says of an asset: of an underlying that it lists, or in dollars of a
+        currency that has a price and is no underlying anywhere, such as a stablecoin.
     assets, sources : tuple of str
     asset, source : Int64Array1D, shape (n_rows,)
         Asset and source of each row.
@@ -110,7 +111,13 @@ def acceptance_table(
     sources = tuple(sorted(set(venues)))
     asset_row = {name: row for row, name in enumerate(assets)}
     source_row = {name: row for row, name in enumerate(sources)}
-    pairs = sorted(set(zip(venues, underlyings, strict=True)))
+    currencies = set(assets) - set(underlyings)
+    pairs = sorted(
+        {
+            *zip(venues, underlyings, strict=True),
+            *((venue, asset) for venue in sources for asset in currencies),
+        }
+    )
     n, n_index = len(listed), len(pairs)
     level = np.array([usd_rates.get(name, np.nan) for name in assets], dtype=np.float64)
     asset = np.array([asset_row[name] for name in underlyings + [a for _, a in pairs]], np.int64)
@@ -168,7 +175,8 @@ def _quotes(
     names = zip(listed["venue"], listed["underlying"], rows, strict=True)
     for venue, underlying, row in names:
         quoted.setdefault((str(venue), str(underlying)), set()).add(row)
-    index = [next(iter(quoted[pair])) if len(quoted[pair]) == 1 else -1 for pair in pairs]
+    by_pair = [quoted.get(pair, set()) for pair in pairs]
+    index = [next(iter(one)) if len(one) == 1 else -1 for one in by_pair]
     return np.array([*rows, *index], dtype=np.int64)
 
 

@@ -6,8 +6,10 @@ not make every venue look wrong. How far both have come apart is told, as an ope
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Final
 
@@ -21,18 +23,24 @@ _OFFSETS_MIN: Final = 8
 
 
 class LoopClock:
-    """Now, by both clocks."""
+    """Now, by both clocks; a replay gives both of a time of its own."""
 
-    def __init__(self, wall: Clock = utc_now) -> None:
-        self._wall = wall
-        self._began_ns = time.monotonic_ns()
+    def __init__(
+        self, wall: Clock = utc_now, monotonic_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._wall, self._monotonic_ns = wall, monotonic_ns
+        self._began_ns = monotonic_ns()
         self._began = wall().astimezone(UTC)
 
     def now(self) -> Instant:
         """Return the present instant."""
-        monotonic_ns = time.monotonic_ns()
+        monotonic_ns = self._monotonic_ns()
         passed = timedelta(microseconds=(monotonic_ns - self._began_ns) // 1_000)
         return Instant(monotonic_ns, self._began + passed)
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once this clock has gone on by ``seconds``."""
+        await asyncio.sleep(seconds)
 
     def step_seconds(self) -> float:
         """Return how far the machine's clock has come away from the loop's. [s]"""

@@ -51,6 +51,10 @@ class LoopMarket:
         pair = (table.sources[int(table.source[row])], table.assets[int(table.asset[row])])
         return table.index_rows[pair]
 
+    def rate_row(self, venue: str, asset: str) -> int:
+        """Return the row of what a venue says that an asset is worth in dollars; -1 if unknown."""
+        return self.acceptance.table.index_rows.get((venue, asset), -1)
+
     def changes(self, accepted: AcceptedPrices, observed_ns: int) -> MarkChanges | None:
         """Return what the book is to take in, None if nothing moved."""
         rows, columns = self._held(accepted)

@@ -20,6 +20,7 @@ from infra.intraday.status import write_status
 
 if TYPE_CHECKING:
     from infra.db import Database
+    from infra.intraday.core import Decision, LoopCore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class LoopOptions:
         Intervals of publication, of checkpoints, of exact rebuilds, and of the book's own clock.
     lease : float
         Silence of the leader after which a standby takes over.
+    rates : float
+        Interval at which venues are asked what currencies are worth in dollars.
     relays : tuple of str
         Addresses of one's own feed handlers, see ``infra/intraday/relay.py``.
     """
@@ -51,6 +54,7 @@ class LoopOptions:
     rebuild: float = 300.0
     advance: float = 60.0
     lease: float = LEASE_SECONDS
+    rates: float = 5.0
     relays: tuple[str, ...] = ()
 
 
@@ -68,6 +72,9 @@ class LoopProcess:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     on_told: Callable[[Mapping[str, Any]], None] | None = None
     """Hears what the loop tells of itself, each second."""
+
+    on_decided: Callable[[LoopCore, Decision, int], None] | None = None
+    """Hears the core, each decision, and how many are not durable yet."""
 
     def stop(self) -> None:
         """Let the loop end after what it has decided is durable."""

@@ -28,12 +28,13 @@ from infra.intraday.feeds import (
     MarketFollower,
     kept_up,
 )
+from infra.intraday.rates import RateFollower
 from infra.intraday.relay import RelayFollower
 from infra.intraday.reports import Incoming
 from infra.intraday.restarting import begin_run, checkpoint_of, open_amounts, restart
 from infra.intraday.telling import Present, Teller
 from infra.intraday.trusting import Scope
-from infra.intraday.wanting import held_instruments, wanted_instruments
+from infra.intraday.wanting import held_instruments, wanted_instruments, wanted_rates
 from infra.intraday.watching import Seen, Watch
 from infra.intraday.writing import BoardWork, CheckpointWork, Writer, Written
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 SECOND: Final = 1_000_000_000
 _PAUSE: Final = 0.25
+_RELAY_ACTION: Final = "look at the feed handler; it is read again by itself"
 
 
 class Session:
@@ -64,7 +66,6 @@ class Session:
         self._markets: list[MarketFollower] = []
         self._accounts: list[AccountFollower] = []
         self._relays: list[RelayFollower] = []
-        self._unread: dict[str, tuple[RelayFollower, int]] = {}
 
     async def run(self) -> None:
         """Take up, follow the streams and decide until stopped or until a later close is there."""
@@ -99,6 +100,7 @@ class Session:
         places = {
             place: (account.account_id, account.netting_set_id)
             for place, account in connections.accounts.items()
+            if account.role == "client"
         }
         watch = Watch(self._database, self.core.run_id, self._base, self._process.bases, places)
         return Writer(
@@ -144,14 +146,19 @@ class Session:
             self._markets.append(market)
             watched.update(names)
             works.append(self._kept(market.run, "venue", venue))
+        if currencies := wanted_rates(self._base):
+            for venue, opened in connections.venues.items():
+                rates = RateFollower(context, venue, opened.day, currencies, self._options.rates)
+                works.append(self._kept(rates.run, "venue", venue))
         for url in self._options.relays:
             relay = RelayFollower(context, url)
             self._relays.append(relay)
             watched.update(self.core.market.row_of)
-            works.append(self._kept_relay(relay, f"relay {url}"))
+            works.append(kept_up(relay.run, relay.failed))
         for place, account in sorted(connections.accounts.items()):
             adapter = connections.venues.get(place.partition("/")[0])
-            if adapter is not None:
+            # What is the house's own, or a client pays from, is in no netting set.
+            if adapter is not None and account.role == "client":
                 follows = AccountFollower(context, account, adapter.accounts)
                 self._accounts.append(follows)
                 works.append(self._kept(follows.run, "account", account.account_id))
@@ -167,14 +174,6 @@ class Session:
             self.core.trust.distrust(scope, name, "down", now.monotonic_ns, reason, MARKET)
 
         await kept_up(run, tell)
-
-    async def _kept_relay(self, relay: RelayFollower, name: str) -> None:
-        def tell(error: BaseException) -> None:
-            reason = f"{type(error).__name__}: {error}"[:300]
-            self._teller.say(name, "degraded", reason, "look at it; it is read again by itself")
-            self._unread[name] = relay, relay.n_frames
-
-        await kept_up(relay.run, tell)
 
     async def _rounds(self) -> None:
         while not self._is_over:
@@ -196,8 +195,11 @@ class Session:
             if decision.oldest_ns:
                 elapsed = self._clock.now().monotonic_ns - decision.oldest_ns
                 self._metrics.to_decision.observe(elapsed / SECOND)
+        decision.events += self._teller.events()
         if decision.is_durable:
             self._submit(decision)
+        if self._process.on_decided is not None:
+            self._process.on_decided(self.core, decision, len(self._submitted))
 
     def _submit(self, decision: Decision) -> None:
         self._n_submitted += 1
@@ -336,6 +338,9 @@ class Session:
         for one in trust.current():
             if one.scope == "underlying" and one.name not in stale:
                 trust.heal("underlying", one.name, now_ns, "age")
+        for relay in self._relays:
+            state = "degraded" if relay.trouble else "live"
+            self._teller.say(relay.name, state, relay.trouble, _RELAY_ACTION)
         step = self._clock.step_seconds()
         if abs(step) > STEP_SECONDS:
             self._teller.say(
@@ -350,10 +355,6 @@ class Session:
 
     def _tell(self) -> None:
         now = self._clock.now()
-        for name, (relay, n_frames) in list(self._unread.items()):
-            if relay.n_frames > n_frames:
-                del self._unread[name]
-                self._teller.say(name, "live")
         self._teller.say(
             "loop", "live", f"epoch {self._lead.epoch}, {self._how} on {self.core.run_id}"
         )

@@ -16,6 +16,21 @@ def held_instruments(base: Base) -> set[str]:
     return set(held.loc[held["quantity"] != 0.0, "instrument_id"].astype(str))
 
 
+def wanted_rates(base: Base) -> list[str]:
+    """Return the currencies whose dollar price is followed, sorted.
+
+    Those that the followed contracts are quoted or settled in and that lie as collateral, without
+    what is an underlying itself.
+    """
+    listed, held = base.snapshot.instruments, held_instruments(base)
+    underlyings = set(listed["underlying"].astype(str))
+    assets = set(listed.loc[listed["instrument_id"].isin(held), "underlying"].astype(str))
+    followed = listed[listed["underlying"].isin(assets) & listed["kind"].isin(_PRICING)]
+    used = {*followed["quote_asset"].astype(str), *followed["settlement_asset"].astype(str)}
+    used |= set(base.collateral.holdings["asset"].astype(str))
+    return sorted(used - underlyings - {"USD"})
+
+
 def wanted_instruments(base: Base, venues: Collection[str]) -> dict[str, list[str]]:
     """Return by connected venue what is followed there, sorted."""
     held = held_instruments(base)
