@@ -28,6 +28,7 @@ from infra.intraday.feeds import (
     MarketFollower,
     kept_up,
 )
+from infra.intraday.memory import standing_memory
 from infra.intraday.rates import RateFollower
 from infra.intraday.relay import RelayFollower
 from infra.intraday.reports import Incoming
@@ -83,7 +84,8 @@ class Session:
             for one in (self._rounds(), self._housekeeping(), self._process.stopping.wait())
         ]
         try:
-            await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
+            with standing_memory():
+                await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._end([*feeds, *duties])
         if self._fatal is not None:
