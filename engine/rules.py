@@ -288,7 +288,7 @@ class Agreement:
     reduction: Literal["", "shadow", "approval", "automatic"] = ""
     """What a plan to reduce the book may do; empty for the house's own mode."""
     collection: Literal["by_hand", "automatic"] = "by_hand"
-    """Whether a call within the day is paid from the client's own places without a person."""
+    """Whether a call is paid from the client's own places without a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,10 @@ class CallActions:
         """Record that the client agrees to the call in full."""
         return self._act(call_id, _Move(kind="agreed"), act)
 
+    def agree_within(self, connection: Connection, call_id: str, act: Act) -> Done:
+        """Do what ``agree`` does in the caller's transaction."""
+        return self._act_within(connection, call_id, _Move(kind="agreed"), act)
+
     def dispute(
         self, call_id: str, undisputed: Decimal, contested: DisputeReason, act: Act
     ) -> Done:
@@ -153,6 +157,14 @@ class CallActions:
         _require_units(call_id, pledged)
         move = _Move(kind="pledged", amount=pledged.value, details=pledged.details())
         return self._act(call_id, move, act)
+
+    def pledge_within(
+        self, connection: Connection, call_id: str, pledged: PledgedCollateral, act: Act
+    ) -> Done:
+        """Do what ``pledge`` does in the caller's transaction."""
+        _require_units(call_id, pledged)
+        move = _Move(kind="pledged", amount=pledged.value, details=pledged.details())
+        return self._act_within(connection, call_id, move, act)
 
     def reject_pledge(self, call_id: str, pledge: int, act: Act) -> Done:
         """Record that a pledge, or what is still on its way of it, is not accepted."""
@@ -196,42 +208,47 @@ class CallActions:
         return self._act(call_id, move, act)
 
     def _act(self, call_id: str, move: _Move, act: Act) -> Done:
-        _require_answered_for(call_id, act)
         crashpoint(f"call:{move.kind}:start")
         with self._database.writing() as connection:
-            call = call_row(connection, call_id)
-            facts = facts_of(connection, [call_id])[call_id]
-            key = act.key or _key(call, facts, move)
-            found = _repetition(connection, call, facts, key, move)
-            if found is not None:
-                return found
-            _require_seen(connection, call, act)
-            standing = standing_of(call, facts)
-            number = call["n_events"] + 1
-            following = self._following(connection, call, facts, standing, move, number)
-            new = NewFact(
-                call=call,
-                number=number,
-                kind=move.kind,
-                state=following.state,
-                fact_key=key,
-                principal=act.principal.strip(),
-                reason=act.reason.strip(),
-                amount=move.amount,
-                pledge=move.pledge,
-                is_last=move.is_last,
-                details=move.details,
-            )
-            record_facts(self._database, connection, [new])
-            self._database.audit.append_within(
-                connection,
-                f"call {move.kind}",
-                call_id,
-                {"reason": new.reason, "was": standing.state, "is": following.state},
-                actor=new.principal,
-            )
-            crashpoint(f"call:{move.kind}:before-commit")
-        crashpoint(f"call:{move.kind}:after-commit")
+            done = self._act_within(connection, call_id, move, act)
+        if not done.is_repetition:
+            crashpoint(f"call:{move.kind}:after-commit")
+        return done
+
+    def _act_within(self, connection: Connection, call_id: str, move: _Move, act: Act) -> Done:
+        _require_answered_for(call_id, act)
+        call = call_row(connection, call_id)
+        facts = facts_of(connection, [call_id])[call_id]
+        key = act.key or _key(call, facts, move)
+        found = _repetition(connection, call, facts, key, move)
+        if found is not None:
+            return found
+        _require_seen(connection, call, act)
+        standing = standing_of(call, facts)
+        number = call["n_events"] + 1
+        following = self._following(connection, call, facts, standing, move, number)
+        new = NewFact(
+            call=call,
+            number=number,
+            kind=move.kind,
+            state=following.state,
+            fact_key=key,
+            principal=act.principal.strip(),
+            reason=act.reason.strip(),
+            amount=move.amount,
+            pledge=move.pledge,
+            is_last=move.is_last,
+            details=move.details,
+        )
+        record_facts(self._database, connection, [new])
+        self._database.audit.append_within(
+            connection,
+            f"call {move.kind}",
+            call_id,
+            {"reason": new.reason, "was": standing.state, "is": following.state},
+            actor=new.principal,
+        )
+        crashpoint(f"call:{move.kind}:before-commit")
         return Done(call_id=call_id, number=number, is_repetition=False, standing=following)
 
     def _following(

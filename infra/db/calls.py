@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 from sqlalchemy.orm import aliased
 
 from engine.calls.standing import Pledge, Standing
@@ -201,10 +201,11 @@ class Calls:
             found = connection.execute(of_close).scalar_one_or_none()
             return found or connection.execute(of_loop).scalar_one_or_none()
 
-    def awaited_pledges(self) -> list[AwaitedPledge]:
+    def awaited_pledges(self, transfers: Collection[str] | None = None) -> list[AwaitedPledge]:
         """Return pledges on their way that name their transfer, on open calls and on ended ones.
 
-        What a later close carried to another call is listed there.
+        What a later close carried to another call is listed there. Of ``transfers`` alone, where
+        their keys are given.
         """
         ended = aliased(CallFactRow)
         # Settled with its last part, rejected or carried on: nothing more comes of it.
@@ -219,7 +220,14 @@ class Calls:
             .order_by(CallFactRow.position)
         )
         with self._database.reading() as connection:
-            rows = [row for row in connection.execute(query) if row.details.get("transfer")]
+            if transfers is not None:
+                query = query.where(_of_same_owner(connection, transfers))
+            rows = [
+                row
+                for row in connection.execute(query)
+                if row.details.get("transfer")
+                and (transfers is None or row.details["transfer"] in transfers)
+            ]
         standings = self.standings(sorted({row.call_id for row in rows}))
         found = [(row, standings[row.call_id].pledge(row.number)) for row in rows]
         return [
@@ -312,6 +320,13 @@ class Calls:
             events.append(CallEvent(call["call_id"], call["n_events"] + 1, state, why, run_id))
         record_events(self._database, connection, events)
         set_state(connection, calls, state)
+
+
+def _of_same_owner(connection: Connection, transfers: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that a fact is of a netting set that a transfer was pledged for."""
+    keys = [f"pledge:{key}" for key in sorted(transfers)]
+    first = select(CallFactRow.netting_set_id).where(among(connection, CallFactRow.fact_key, keys))
+    return CallFactRow.netting_set_id.in_(first)
 
 
 def _first_state(one: WantedCall, older: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, text, update
 
 from engine.errors import MissingDataError
+from engine.money import MONEY_CONTEXT
+from infra.db.call_tables import CallFactRow
 from infra.db.intraday_tables import CheckpointRow, DecisionRow, InboxRow, IntradayCallRow
 from infra.db.tables import OPEN_CALL, CallRow
 
@@ -58,13 +61,18 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenCall:
-    """An open call to a client, as the loop has to know it."""
+    """An open call to a client, as the loop has to know it.
+
+    ``amount`` is what is still asked for: what has arrived counts as collateral and no more here.
+    """
 
     call_id: str
     netting_set_id: str
     margin_type: str
     direction: str
-    amount: Any
+    amount: Decimal
+    currency: str
+    first_due_at: datetime
     state: str
     n_events: int
     run_id: str
@@ -161,13 +169,25 @@ class IntradayJournal:
 
     def open_calls(self) -> dict[str, OpenCall]:
         """Return the open house calls by netting set."""
-        query = select(CallRow.__table__).where(text(OPEN_CALL), CallRow.margin_type == "house")
-        names = OpenCall.__slots__
+        is_open = (text(OPEN_CALL), CallRow.margin_type == "house")
+        query = select(*(getattr(CallRow, name) for name in OpenCall.__slots__)).where(*is_open)
+        arrived = (
+            select(CallFactRow.call_id, CallFactRow.amount)
+            .join(CallRow, CallRow.call_id == CallFactRow.call_id)
+            .where(*is_open, CallFactRow.kind == "settled")
+            .order_by(CallFactRow.position)
+        )
+        settled: dict[str, Decimal] = {}
         with self._database.reading() as connection:
-            return {
-                row["netting_set_id"]: OpenCall(**{name: row[name] for name in names})
-                for row in connection.execute(query).mappings()
-            }
+            rows = connection.execute(query).mappings().all()
+            for row in connection.execute(arrived):
+                settled[row.call_id] = MONEY_CONTEXT.add(
+                    settled.get(row.call_id, Decimal(0)), row.amount
+                )
+        return {
+            row["netting_set_id"]: OpenCall(**{**row, "amount": _left(row, settled)})
+            for row in rows
+        }
 
     def checkpoint(self, run_id: str) -> Checkpoint | None:
         """Return where a run was last seen; None before its first checkpoint."""
@@ -189,3 +209,8 @@ class IntradayJournal:
             changed = connection.execute(update(CheckpointRow).where(own).values(**values))
             if not changed.rowcount:
                 connection.execute(insert(CheckpointRow), {"run_id": run_id, **values})
+
+
+def _left(row: Mapping[Any, Any], settled: Mapping[str, Decimal]) -> Decimal:
+    arrived = settled.get(row["call_id"])
+    return row["amount"] if arrived is None else MONEY_CONTEXT.subtract(row["amount"], arrived)

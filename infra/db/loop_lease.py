@@ -108,6 +108,12 @@ class LoopLeases:
                 value=lead.epoch,
             )
 
+    def require_within(self, connection: Connection, lead: Lead) -> None:
+        """Raise Fenced if the holder does not lead any more; asks and renews nothing."""
+        found = _seen(connection, lead.name)
+        if found is None or (found.epoch, found.holder) != (lead.epoch, lead.holder):
+            raise _lost(lead.name, f"{lead.holder} with epoch {lead.epoch}", found)
+
     def give_up(self, lead: Lead) -> None:
         """Let the next process lead without waiting; nothing happens if the lead is lost."""
         with self._database.writing() as connection:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.allocation import Acceptance, Asset, Holding, Need, Optimum, Problem, optimal_plan
-from engine.errors import MissingDataError, ParameterError, VenueError
-from engine.ledger.accounts import location_account
+from engine.errors import MissingDataError, ParameterError
 from engine.money import Rounding, round_to_increment
+from infra.paying.available import Availability
 from infra.paying.routes import Route, open_routes
 
 if TYPE_CHECKING:
@@ -85,11 +85,17 @@ async def payment_plan(
     gateways: Mapping[str, TransferGateway],
     policy: TransferPolicy,
     valuation: Valuation,
+    available: Availability | None = None,
 ) -> Payment:
     """Return how ``wanted`` is best paid with what is free at its owner's places.
 
-    Free is what the ledger has and nobody holds, and no more than the venue itself lets go: what
-    carries positions there stays.
+    Free is what the ledger has and nobody holds or was promised, and no more than the venue itself
+    lets go: what carries positions there stays. Limits of the day bound what is planned.
+
+    Parameters
+    ----------
+    available : Availability, optional
+        What venues have said already, where several calls are planned in one round.
 
     Raises
     ------
@@ -111,27 +117,20 @@ async def payment_plan(
             "the destination on the whitelist with `plimsoll transfers whitelist propose`",
             identifier=wanted.call_id,
         )
-    free = {(one.source, one.asset): await _free(one, database, gateways) for one in routes}
-    problem = _problem(wanted, routes, free, policy, valuation)
+    found = available or Availability(database, gateways, policy, wanted.now)
+    free = {(one.source, one.asset): await found.free(one) for one in routes}
+    rooms = [(one, found.room(one)) for one in routes]
+    bounded = [_within(one, room) for one, room in rooms if room > 0]
+    problem = _problem(wanted, bounded, free, policy, valuation)
     optimum = optimal_plan(problem)
     by_way = {(one.source, one.asset): one for one in routes}
     taken = tuple(by_way[move.source, move.asset] for move in optimum.plan.moves)
     return Payment(wanted=wanted, optimum=optimum, routes=taken)
 
 
-async def _free(
-    route: Route, database: Database, gateways: Mapping[str, TransferGateway]
-) -> Decimal:
-    """Return what may leave a place; nothing where its venue does not answer."""
-    booked = database.ledger.available(location_account(route.source), route.asset).amount
-    if booked <= 0:
-        return Decimal(0)
-    gateway = gateways[route.source.partition("/")[0]]
-    try:
-        held = await gateway.balance(route.source, route.asset)
-    except VenueError:
-        return Decimal(0)
-    return min(booked, held.quantity if held.available is None else held.available)
+def _within(route: Route, room: Decimal) -> Route:
+    most = room if route.rail.quantity_max is None else min(route.rail.quantity_max, room)
+    return replace(route, rail=replace(route.rail, quantity_max=most))
 
 
 def _problem(

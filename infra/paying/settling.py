@@ -5,6 +5,7 @@ Run after every round of the desk, and as often as anybody likes: each arrival h
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Final, Literal
@@ -35,14 +36,18 @@ class Settled:
     """State of the call afterwards."""
 
 
-def settle_paid(database: Database) -> tuple[Settled, ...]:
+def settle_paid(
+    database: Database, transfers: Collection[str] | None = None
+) -> tuple[Settled, ...]:
     """Settle what has arrived for calls and free what was not executed; return what was done.
+
+    ``transfers`` are the keys that are looked at, all without it.
 
     A transfer that arrived less a fee settles in proportion, rounded down. What was carried to a
     later call settles there, and what outlived its call settles where it was pledged.
     """
     found = []
-    for awaited in database.calls.awaited_pledges():
+    for awaited in database.calls.awaited_pledges(transfers):
         record = _transfer(database, awaited.transfer_key)
         if record is None:
             # Pledged by hand under a name that no transfer has.

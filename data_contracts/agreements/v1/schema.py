@@ -52,7 +52,7 @@ CONTRACT: Final = Contract(
                "of the day (warn, call, restrict, reduce) differs from the house's", optional=True),
         Column("reduction", Kind.IDENTIFIER, "what a plan to reduce the book may do; the house's "
                "own mode where empty", optional=True, words=("shadow", "approval", "automatic")),
-        Column("collection", Kind.IDENTIFIER, "calls within the day are paid from the client's own "
+        Column("collection", Kind.IDENTIFIER, "calls are paid from the client's own "
                "places without a person, or by hand (also where empty)", optional=True,
                words=("by_hand", "automatic")),
     ),
