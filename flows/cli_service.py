@@ -58,10 +58,10 @@ def serve(
 
         PLIMSOLL_MARKET=/data/market plimsoll serve --port 4300 --workers 8
     """
-    from flows.terminal import show, tell
+    from flows.terminal import show, tell, tell_plainly
     from tasks.intraday import loop_beside
     from tasks.serving import run_deployments, served
-    from tasks.web import dashboard
+    from tasks.web import web_beside
     from tasks.workplace import use_workers
 
     use_workers(workers)
@@ -70,15 +70,16 @@ def serve(
         from flows.tables import next_runs_table
 
         tell(f"pages     {place.ui_url}\napi       {place.api_url}\ndask      {place.dask_address}")
-        with dashboard(web_host, web_port) if web else nullcontext("elsewhere") as address:
+        pages = web_beside(web_host, web_port, tell_plainly) if web else nullcontext("elsewhere")
+        loop = loop_beside(tell_plainly) if intraday else nullcontext()
+        with pages as address, loop, Watch(tell_plainly).expecting() as watch:
             tell(f"dashboard {address}")
-            with loop_beside() if intraday else nullcontext():
-                run_deployments(
-                    deployments(),
-                    missed(tell),
-                    lambda found: show(next_runs_table(found)),
-                    Watch(tell).look,
-                )
+            run_deployments(
+                deployments(),
+                missed(tell),
+                lambda found: show(next_runs_table(found)),
+                watch.look,
+            )
 
 
 def doctor(as_json: Json = False) -> None:
@@ -116,7 +117,8 @@ def deadman(
     """Complain loudly unless the date that is due has been closed. Asks our database alone.
 
     Put it into the cron of another machine: it fails with exit code 8 (missing, unfinished or
-    failed) or 6 (netting sets failed).
+    failed) or 6 (netting sets failed). Without --date it records what it misses as events, and
+    fails with 8 too if the service or one of its rounds has fallen silent.
 
     Examples:
 
@@ -125,8 +127,10 @@ def deadman(
         plimsoll deadman --date 2026-11-20
     """
     from flows.terminal import tell
-    from tasks.deadman import due_date, require_closed
+    from tasks.deadman import due_date, require_closed, require_signs_of_life
 
+    if date is None:
+        require_signs_of_life()
     due = require_closed(date.date() if date else due_date(grace_minutes))
     tell(f"{due.business_date} is closed by {due.run.run_id}")
 

@@ -23,6 +23,7 @@ from tasks.answer_steps import (
 )
 from tasks.answering import sole_answer
 from tasks.begin import failures_recorded
+from tasks.deadman import happened
 from tasks.reduction_steps import propose_reductions
 
 
@@ -41,6 +42,7 @@ def margin_call(
     age_calls(netting_sets or None)
     propose_reductions(netting_sets or None)
     tell_subscriber()
+    happened("calls")
     return show_calls()
 
 

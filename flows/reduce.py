@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from tasks.deadman import happened
 from tasks.reduction_steps import resolve_orders, send_orders, show_reductions
 
 
@@ -23,4 +24,5 @@ def reduce(rounds_max: int = 60, pause_seconds: float = 2.0) -> dict[str, int]:
         send_orders(number)
         if not resolve_orders(number, pause_seconds):
             break
+    happened("reduce")
     return show_reductions()

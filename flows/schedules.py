@@ -36,14 +36,18 @@ class Round:
     name: str
     cron: str
     meaning: str
+    silence_seconds_max: int
+    """A round that was not done to its end for so long is a miss that people are told of."""
 
 
-CALLS_ROUND: Final = Round("calls", "*/10 * * * *", "ages open calls: past due, escalated")
+CALLS_ROUND: Final = Round("calls", "*/10 * * * *", "ages open calls: past due, escalated", 1_500)
 EVENTS: Final = "events"
 """Deployment that events of the day start."""
 VENUE_ROUNDS: Final = (
-    Round("settle", "* * * * *", "sends approved transfers and resolves open ones"),
-    Round("reduce", "* * * * *", "sends slices of approved reductions and resolves open orders"),
-    Round("reconcile", "*/5 * * * *", "compares ledger, order management and venues"),
+    Round("settle", "* * * * *", "sends approved transfers and resolves open ones", 600),
+    Round(
+        "reduce", "* * * * *", "sends slices of approved reductions and resolves open orders", 600
+    ),
+    Round("reconcile", "*/5 * * * *", "compares ledger, order management and venues", 900),
 )
 """Only where venues are connected."""

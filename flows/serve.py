@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from prefect import Flow
@@ -19,7 +20,7 @@ from flows.schedules import CALLS_ROUND, CUT_OFFS, EVENTS, ON_DEMAND, VENUE_ROUN
 from flows.settle import settle
 from tasks.alerting import AlertService
 from tasks.catch_up import missed_dates
-from tasks.deadman import overdue
+from tasks.deadman import expect, expect_no_more, overdue, say_service_alive
 from tasks.emitting import TRIGGERING, Emitter, EmitterService
 from tasks.orders import scheduled_inputs
 from tasks.reconcile_now import is_connected
@@ -89,9 +90,6 @@ def _on_events() -> RunnerDeployment:
 
 def _rounds() -> list[RunnerDeployment]:
     """Return the rounds of the day: calls always, transfers and books where venues are there."""
-    flows: list[tuple[Flow[..., Any], Round]] = [(margin_call, CALLS_ROUND)]
-    if is_connected():
-        flows += list(zip((settle, reduce, reconcile), VENUE_ROUNDS, strict=True))
     return [
         cast(
             RunnerDeployment,
@@ -104,8 +102,16 @@ def _rounds() -> list[RunnerDeployment]:
                 tags=["round"],
             ),
         )
-        for found, each in flows
+        for found, each in rounds_of_the_day()
     ]
+
+
+def rounds_of_the_day() -> list[tuple[Flow[..., Any], Round]]:
+    """Return what comes round all day here: calls always, the others where venues are connected."""
+    flows: list[tuple[Flow[..., Any], Round]] = [(margin_call, CALLS_ROUND)]
+    if is_connected():
+        flows += list(zip((settle, reduce, reconcile), VENUE_ROUNDS, strict=True))
+    return flows
 
 
 def _deployment(
@@ -154,8 +160,20 @@ class Watch:
         self._alerts = AlertService(complain)
         self._events = EmitterService(lambda: Emitter(workplace()), complain)
 
+    @contextmanager
+    def expecting(self) -> Iterator[Watch]:
+        """Expect the service and its rounds for the block; afterwards nobody misses them."""
+        rounds = {each.name: each.silence_seconds_max for _, each in rounds_of_the_day()}
+        expect(rounds)
+        say_service_alive(self._complain)
+        try:
+            yield self
+        finally:
+            expect_no_more(rounds)
+
     def look(self) -> None:
         """Complain if the dead-man check has something new to say; tell and emit what is new."""
+        say_service_alive(self._complain)
         found = overdue()
         if found and found != self._last:
             self._complain(f"DEAD-MAN: {found}")

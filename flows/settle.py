@@ -9,6 +9,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.flow_runs import pause_flow_run
 
+from tasks.deadman import happened
 from tasks.transfer_steps import (
     TransferDecision,
     note_decision,
@@ -31,6 +32,7 @@ def settle(rounds_max: int = 60, pause_seconds: float = 2.0) -> dict[str, int]:
         send_transfers(number)
         if not resolve_transfers(number, pause_seconds):
             break
+    happened("settle")
     return show_transfers()
 
 

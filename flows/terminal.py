@@ -34,6 +34,13 @@ def tell(text: str) -> None:
     _console(sys.stderr).print(text, soft_wrap=True, highlight=False)
 
 
+def tell_plainly(text: str) -> None:
+    """Write one line as it stands to error output: words of others may look like markup."""
+    from rich.markup import escape
+
+    tell(escape(text))
+
+
 def show_failure(sentence: str, next_step: str) -> None:
     """Write what happened and what to do next to error output."""
     from rich.markup import escape

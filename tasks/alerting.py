@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from engine.errors import MarginPlatformError, MissingDataError
 from engine.policies.ladder_parameters import LEVEL_NAMES
@@ -16,20 +15,16 @@ from engine.policies.quiet_parameters import Quiet
 from infra.alerts import AlertDesk, Round, read_channels
 from infra.alerts.desk import CONSUMER, LEASE
 from infra.alerts.sending import attempt
-from infra.alerts.watching import DEAD_MAN, Check, loop_silence
+from infra.alerts.watching import Check, loop_silence, signs_missing
 from infra.clock import utc_now
-from infra.db import IntradayEvent
 from infra.db.alerts import AlertMessage, AlertRecord
-from tasks.deadman import due_date, overdue
+from tasks.deadman import close_overdue
 from tasks.principals import principal
 from tasks.rule_books import current_rules
 from tasks.workplace import Workplace, workplace
 
-if TYPE_CHECKING:
-    from infra.db import Database
-
 # Rule books from before there were quiet rules: everything is told by itself.
-_UNGROUPED: Final = Quiet(
+UNGROUPED: Final = Quiet(
     group_by=("cause",),
     single_max=1_000,
     group_seconds=0.0,
@@ -77,9 +72,9 @@ class AlertService:
     def _checks(self) -> tuple[Check, ...]:
         now = time.monotonic()
         if now - self._looked_at < _OVERDUE_SECONDS:
-            return (loop_silence,)
+            return (loop_silence, signs_missing)
         self._looked_at = now
-        return (loop_silence, close_overdue)
+        return (loop_silence, signs_missing, close_overdue)
 
 
 def desk_of(place: Workplace) -> AlertDesk:
@@ -97,31 +92,9 @@ def desk_of(place: Workplace) -> AlertDesk:
     return AlertDesk(
         place.database,
         read_channels(settings.alerts_path),
-        house.quiet or _UNGROUPED,
+        house.quiet or UNGROUPED,
         allowed_hosts=hosts,
     )
-
-
-def close_overdue(database: Database, now: datetime) -> list[IntradayEvent]:
-    """Return that the close that is due is missing, once for each date."""
-    reason = overdue()
-    if not reason or not database.runs.list(limit=1):
-        # Before the first run ever, nothing is missed.
-        return []
-    date = due_date().isoformat()
-    return [
-        IntradayEvent(
-            kind=DEAD_MAN,
-            resource=f"plimsoll.close.{date}",
-            subject=date,
-            occurred_at=now,
-            payload={
-                "cause": "close",
-                "reason": reason,
-                "next_action": f"see `plimsoll runs`, then `plimsoll eod --date {date}`",
-            },
-        )
-    ]
 
 
 def send_now() -> Round:
@@ -132,7 +105,7 @@ def send_now() -> Round:
     StateError
         If another process does so at the moment.
     """
-    return desk_of(workplace()).round((loop_silence, close_overdue))
+    return desk_of(workplace()).round((loop_silence, signs_missing, close_overdue))
 
 
 def keep_sending(seconds: float, complain: Callable[[str], None]) -> None:

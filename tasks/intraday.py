@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import MissingDataError
@@ -23,15 +20,16 @@ from infra.intraday.status import FOLDER, read_status
 from infra.telemetry import code_version
 from tasks.closes import load_basis
 from tasks.kinds import KIND
+from tasks.orphans import end_with_service
 from tasks.records import facts_of
+from tasks.supervising import Child, Keeper
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
     from infra.intraday.recomputing import DecisionVerdict
 
-_STOP_SECONDS: Final = 15.0
-_PAUSE_SECONDS_MIN: Final = 1.0
-_PAUSE_SECONDS_MAX: Final = 30.0
+_NO_CLOSE: Final = 4
+"""Exit code of a command that finds no data: the loop builds upon a close, and there is none."""
 Told = Callable[[Mapping[str, Any]], None]
 
 
@@ -103,6 +101,7 @@ def run_loop(relays: Sequence[str] = (), on_told: Told | None = None) -> None:
     """
     import uvloop
 
+    end_with_service()
     place = workplace()
     place.database.prepare()
     if not relays and not has_connections(place.settings):
@@ -137,49 +136,28 @@ async def _run(
 
 
 @contextmanager
-def loop_beside() -> Iterator[None]:
+def loop_beside(tell: Callable[[str], None]) -> Iterator[None]:
     """Keep a loop running in a process of its own for the block; one that ends is started again.
 
-    Without connections nothing is started. What it says on its way out is in
-    ``<home>/intraday/loop.log``.
+    Without connections nothing is started. Before the first close it waits for one. What it says on
+    its way out is in ``<home>/intraday/loop.log``.
     """
     place = workplace()
     if not has_connections(place.settings):
         yield
         return
-    stop = threading.Event()
-    keeper = threading.Thread(
-        target=_keep_loop, args=(place.settings.home_path, stop), daemon=True, name="loop keeper"
+    child = Child(
+        name="intraday loop",
+        command=(sys.executable, "-c", "from flows.cli import main; main()", "intraday"),
+        log=place.settings.home_path / FOLDER / "loop.log",
+        waiting_codes=frozenset({_NO_CLOSE}),
     )
+    keeper = Keeper(child, place.database, tell, f"serve {os.getpid()}")
     keeper.start()
     try:
         yield
     finally:
-        stop.set()
-        keeper.join(_STOP_SECONDS * 2)
-
-
-def _keep_loop(home: Path, stop: threading.Event) -> None:
-    folder = home / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    pause = _PAUSE_SECONDS_MIN
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "intraday"]
-    while not stop.is_set():
-        began = time.monotonic()
-        with (folder / "loop.log").open("ab") as log:
-            child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
-            while child.poll() is None and not stop.wait(0.2):
-                pass
-            if child.poll() is None:
-                child.terminate()
-                try:
-                    child.wait(_STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
-        lived = time.monotonic() - began
-        pause = _PAUSE_SECONDS_MIN if lived > _PAUSE_SECONDS_MAX else pause * 2
-        stop.wait(min(pause, _PAUSE_SECONDS_MAX))
+        keeper.stop()
 
 
 def loop_status() -> Mapping[str, Any]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import MarginPlatformError, StateError
 from infra.settings import Settings
 from infra.web.configuration import WebSettings, is_loopback, require_safe_address
+from tasks.orphans import end_with_service
+from tasks.supervising import Child, Keeper
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 _START_SECONDS_MAX: Final = 15.0
 _STOP_SECONDS_MAX: Final = 5.0
+_CHILD_SECONDS_MAX: Final = 60.0
+_LOOK_SECONDS: Final = 0.5
 
 
 def web_settings_of(
@@ -52,37 +59,100 @@ def approver_cool_off(settings: Settings) -> timedelta:
 
 
 def serve_web(host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
-    """Serve the pages alone until SIGINT or SIGTERM."""
+    """Serve the pages alone until SIGINT or SIGTERM, or until the service that started it ends."""
+    end_with_service()
     place = workplace()
     place.database.prepare()
+    settings = web_settings_of(place.settings, host, port)
+    _serve_until_stopped(place, settings, _listen(settings), ready)
+
+
+def serve_web_on(fd: int, host: str | None, port: int | None) -> None:
+    """Serve the pages on a socket that the service has handed down, until it ends or says so."""
+    end_with_service()
+    place = workplace()
+    settings = web_settings_of(place.settings, host, port)
+    _serve_until_stopped(place, settings, socket.socket(fileno=fd), lambda _: None)
+
+
+def _serve_until_stopped(
+    place: Workplace,
+    settings: WebSettings,
+    listening: socket.socket,
+    ready: Callable[[str], None],
+) -> None:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    with dashboard(host, port) as address:
-        ready(address)
-        stop.wait()
+    with web_served(place, settings, listening) as served:
+        ready(served.address)
+        while not stop.wait(_LOOK_SECONDS):
+            if not served.is_alive():
+                raise StateError(
+                    "the web server has ended by itself: look into the log above, then start it "
+                    "again",
+                    identifier="web server",
+                )
 
 
-def dashboard(host: str | None, port: int | None) -> AbstractContextManager[str]:
-    """Return a context that serves the pages of this workplace and yields their address.
+@contextmanager
+def web_beside(host: str | None, port: int | None, tell: Callable[[str], None]) -> Iterator[str]:
+    """Keep the dashboard running in a process of its own for the block; yield its address.
+
+    The socket stays open here: while the process is started again, browsers wait and are not
+    refused. What it says on its way out is in ``<home>/web.log``.
 
     Raises
     ------
     ParameterError
         If it would listen beyond loopback without TLS.
+    StateError
+        If the address is taken, or the server does not start.
     """
     place = workplace()
-    return web_served(place, web_settings_of(place.settings, host, port))
+    settings = web_settings_of(place.settings, host, port)
+    listening = _listen(settings)
+    words = f"{listening.fileno()}, {settings.host!r}, {settings.port}"
+    child = Child(
+        name="dashboard",
+        command=(
+            sys.executable, "-c", f"from tasks.web import serve_web_on; serve_web_on({words})",
+        ),
+        log=place.settings.home_path / "web.log",
+        fds=(listening.fileno(),),
+    )  # fmt: skip
+    keeper = Keeper(child, place.database, tell, f"serve {os.getpid()}")
+    keeper.start()
+    try:
+        _wait_until(lambda: _answers(listening) or keeper.n_crashes > 1, _CHILD_SECONDS_MAX)
+        if not _answers(listening):
+            raise StateError(
+                f"the web server did not start: look into {child.log}", identifier="web server"
+            )
+        yield _address(settings, listening)
+    finally:
+        keeper.stop()
+        listening.close()
+
+
+@dataclass(frozen=True, slots=True)
+class WebServed:
+    """A web server in a thread of this process."""
+
+    address: str
+    is_alive: Callable[[], bool]
 
 
 @contextmanager
-def web_served(place: Workplace, settings: WebSettings) -> Iterator[str]:
-    """Serve pages and interface from a thread for the block, and yield their address.
+def web_served(
+    place: Workplace, settings: WebSettings, listening: socket.socket
+) -> Iterator[WebServed]:
+    """Serve pages and interface from a thread for the block.
 
     Raises
     ------
     StateError
-        If the address is taken, or the server does not start.
+        If the server does not start.
     """
     import uvicorn
 
@@ -92,7 +162,6 @@ def web_served(place: Workplace, settings: WebSettings) -> Iterator[str]:
     app = create_app(
         place.database, settings, HouseServices(place), custody_inbox=_custody_inbox(place)
     )
-    listening = _listen(settings)
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -112,7 +181,7 @@ def web_served(place: Workplace, settings: WebSettings) -> Iterator[str]:
         _wait_until(lambda: server.started or not thread.is_alive())
         if not server.started:
             raise StateError("the web server did not start: look into the log above")
-        yield _address(settings, listening)
+        yield WebServed(_address(settings, listening), thread.is_alive)
     finally:
         from infra.web.events import close
 
@@ -145,8 +214,13 @@ def _address(settings: WebSettings, listening: socket.socket) -> str:
     return f"{scheme}://{shown}:{listening.getsockname()[1]}"
 
 
-def _wait_until(is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _START_SECONDS_MAX
+def _answers(listening: socket.socket) -> bool:
+    """Return whether somebody has begun to listen on a socket that we hold."""
+    return bool(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _wait_until(is_done: Callable[[], bool], seconds: float = _START_SECONDS_MAX) -> None:
+    deadline = time.monotonic() + seconds
     while not is_done() and time.monotonic() < deadline:
         time.sleep(0.02)
 

@@ -6,6 +6,8 @@ The loop publishes what has changed; whoever shows it asks for what changed sinc
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +27,7 @@ from infra.db.board_tables import (
     BoardStateRow,
 )
 from infra.db.bulk import instants
+from infra.db.life_signs import LifeSign, signs_within
 
 if TYPE_CHECKING:
     from infra.db.database import Database
@@ -39,6 +42,17 @@ _BATCH: Final = 2_000
 POINTS_PER_MINUTE_MAX: Final = 1_000
 """More netting sets than this get a point less often than each minute."""
 _POINTS_KEPT: Final = timedelta(hours=25)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardChanges:
+    """What of the board changed since a version, and how many netting sets are on it in all."""
+
+    version: int
+    published_at: datetime | None
+    n_rows: int
+    rows: Sequence[Mapping[str, Any]]
+    """Of each netting set that changed: names of columns to values; sorted by netting set."""
 
 
 class Board:
@@ -94,12 +108,30 @@ class Board:
             frame = _frame(connection, changed.order_by(BoardRow.netting_set_id))
             return _version(connection), frame
 
+    def changes_since(self, version: int) -> BoardChanges:
+        """Return what changed after ``version``, as one state of the database has it."""
+        changed = select(BoardRow.__table__).where(BoardRow.version > version)
+        state = select(BoardStateRow.version, BoardStateRow.published_at)
+        with self._database.reading() as connection:
+            found = connection.execute(state).one_or_none()
+            n_rows = connection.execute(select(func.count()).select_from(BoardRow)).scalar_one()
+            query = changed.order_by(BoardRow.netting_set_id)
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        known, at = (0, None) if found is None else found
+        return BoardChanges(known, at, n_rows, rows)
+
     def health(self) -> pd.DataFrame:
-        """Return every state: what is worst first, then by scope and name."""
+        """Return every state: what is worst first, then by scope and name.
+
+        Signs of life are among them under the scope ``system``, judged by the present instant: one
+        that is overdue is ``down``, whoever has died.
+        """
         names = [*_HEALTH_TEXTS, "since"]
         query = select(*(getattr(BoardHealthRow, name) for name in names))
+        now = self._database.clock()
         with self._database.reading() as connection:
             found = [dict(row) for row in connection.execute(query).mappings()]
+            found += [_vital(one, now) for one in signs_within(connection)]
         order = {state: rank for rank, state in enumerate(("down", "degraded", "unknown", "live"))}
         found.sort(key=lambda row: (order[row["state"]], row["scope"], row["name"]))
         columns: dict[str, Any] = {
@@ -153,6 +185,18 @@ class Board:
         _upsert(connection, BoardPointRow, points)
         is_old = BoardPointRow.minute < slot - _POINTS_KEPT
         connection.execute(delete(BoardPointRow).where(is_old))
+
+
+def _vital(sign: LifeSign, now: datetime) -> dict[str, Any]:
+    is_silent = sign.is_silent(now)
+    return {
+        "scope": "system",
+        "name": sign.name,
+        "state": "down" if is_silent else sign.state,
+        "since": sign.said_at if is_silent else sign.since,
+        "reason": sign.missing(now) if is_silent else sign.reason,
+        "next_action": "" if sign.state == "live" and not is_silent else sign.next_action,
+    }
 
 
 def _board_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:

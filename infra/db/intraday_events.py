@@ -129,6 +129,23 @@ class IntradayEvents:
         with self._database.reading() as connection:
             return tuple(_recorded(row) for row in connection.execute(query).mappings())
 
+    def last_of(self, resources: Sequence[str], kinds: Iterable[str]) -> tuple[RecordedEvent, ...]:
+        """Return the last event of one of ``kinds`` for each of the resources that has one."""
+        own = IntradayEventRow.resource.in_(resources)
+        is_kind = IntradayEventRow.name.in_([f"plimsoll.{kind}" for kind in kinds])
+        newest = (
+            select(func.max(IntradayEventRow.position))
+            .where(own, is_kind)
+            .group_by(IntradayEventRow.resource)
+        )
+        query = (
+            select(IntradayEventRow.__table__)
+            .where(IntradayEventRow.position.in_(newest))
+            .order_by(IntradayEventRow.position)
+        )
+        with self._database.reading() as connection:
+            return tuple(_recorded(row) for row in connection.execute(query).mappings())
+
     def unread(self, consumer: str, limit: int = 500) -> tuple[RecordedEvent, ...]:
         """Return events that ``consumer`` has not yet acknowledged, oldest first."""
         return self.after(self.position(consumer), limit)

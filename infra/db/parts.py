@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infra.db.intraday_events import IntradayEvents
     from infra.db.intraday_journal import IntradayJournal
     from infra.db.ledger import Ledger
+    from infra.db.life_signs import LifeSigns
     from infra.db.loop_lease import LoopLeases
     from infra.db.oms_channels import OmsChannels
     from infra.db.parameters import Parameters
@@ -170,6 +171,13 @@ class DatabaseParts:
         from infra.db.intraday_journal import IntradayJournal
 
         return IntradayJournal(self._whole)
+
+    @cached_property
+    def life_signs(self) -> LifeSigns:
+        """Return what has to happen again and again, and when it last did."""
+        from infra.db.life_signs import LifeSigns
+
+        return LifeSigns(self._whole)
 
     @cached_property
     def loop_leases(self) -> LoopLeases:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -44,8 +45,10 @@ class RelayFollower:
     def __init__(self, context: FeedContext, url: str) -> None:
         self._context, self._url = context, url
         self._next: dict[str, int] = {}
-        self.n_frames = 0
-        """Frames that were taken to their end."""
+        self.name = f"relay {_shown(url)}"
+        """As people read it, without what a URL may hold of a password."""
+        self.trouble = ""
+        """Why nothing comes from it at present; empty while frames do."""
         self.is_healed = False
 
     async def run(self) -> None:
@@ -83,6 +86,10 @@ class RelayFollower:
         """Let decisions begin without a whole frame: what is held is stale until one comes."""
         self.is_healed = True
 
+    def failed(self, error: BaseException) -> None:
+        """Take note that our own handling of it failed: what was in the frame is lost."""
+        self._all("down", f"{type(error).__name__}: {error}")
+
     def take(self, frame: RelayFrame) -> None:
         """Take one frame: prices in any case, trust only without a hole."""
         core, now = self._context.core, self._context.clock.now()
@@ -107,7 +114,7 @@ class RelayFollower:
             for verdict in np.flatnonzero(counts).tolist():
                 reason = Verdict(verdict).reason
                 self._context.metrics.count_price(frame.s, reason, int(counts[verdict]))
-        self.n_frames += 1
+        self.trouble = ""
         self._context.wake()
 
     def _ticks(self, frame: RelayFrame, received_ns: int, wall_ns: int) -> Ticks:
@@ -124,7 +131,15 @@ class RelayFollower:
         )
 
     def _all(self, state: State, reason: str) -> None:
+        self.trouble = f"{state}: {reason}"[:300]
         core, now = self._context.core, self._context.clock.now().monotonic_ns
         for source in self._next:
             core.trust.distrust("venue", source, state, now, reason[:300], MARKET)
         self._context.wake()
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return (
+        f"{parts.hostname or url}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}"
+    )

@@ -1,13 +1,15 @@
 """The loop's own word on how it is, in a file: readable with the database down.
 
 Rewritten each second beside the metrics, under a temporary name that is then renamed. A file that
-is older than a few seconds says that the loop does not live.
+is older than a few seconds says that the loop does not live. On a full disk, where no new file has
+room, the old one is written over: it is longer than it has to be for that.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,8 @@ FOLDER: Final = "intraday"
 STATUS: Final = "status.json"
 METRICS: Final = "metrics.prom"
 STALE_SECONDS: Final = 5.0
+_ROOM: Final = 16_384
+_WAITS: Final = (0.01, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,11 @@ def write_status(
 ) -> bool:
     """Write both files; False if the disk does not take them."""
     folder = home / FOLDER
+    said = _said(content)
+    room = -(-len(said) * 2 // _ROOM) * _ROOM
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / f"{name}.json", json.dumps(content, indent=1, sort_keys=True).encode())
+        _replace(folder / f"{name}.json", said.ljust(room))
         if metrics:
             _replace(folder / METRICS, metrics)
     except OSError:
@@ -48,14 +54,48 @@ def write_status(
     return True
 
 
+def write_in_place(home: Path, content: Mapping[str, Any], name: str = "status") -> bool:
+    """Write over the file that is there, without a byte of new space; False if even that fails.
+
+    What does not fit is left out: states first, of which those on top are kept.
+    """
+    path = home / FOLDER / f"{name}.json"
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except OSError:
+        return False
+    try:
+        room = os.fstat(descriptor).st_size
+        said, health = _said(content), list(content.get("health", ()))
+        while len(said) > room and health:
+            health.pop()
+            said = _said({**content, "health": health})
+        if len(said) > room:
+            return False
+        # One write: who reads meanwhile sees the old text or the new one, or tries again.
+        return os.pwrite(descriptor, said.ljust(room), 0) == room
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def read_status(home: Path, now: datetime) -> LoopStatus | None:
     """Return what the loop of a home said last; None if there was never one."""
-    try:
-        content = json.loads((home / FOLDER / STATUS).read_text(encoding="utf-8"))
-        at = datetime.fromisoformat(content["at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return LoopStatus(content, max((now - at).total_seconds(), 0.0))
+    for wait in (*_WAITS, None):
+        try:
+            content = json.loads((home / FOLDER / STATUS).read_text(encoding="utf-8"))
+            at = datetime.fromisoformat(content["at"])
+        except (OSError, KeyError, TypeError):
+            return None
+        except ValueError:
+            # Written over in this very moment.
+            if wait is None:
+                return None
+            time.sleep(wait)
+            continue
+        return LoopStatus(content, max((now - at).total_seconds(), 0.0))
+    return None
 
 
 def read_metrics(home: Path) -> bytes:
@@ -66,7 +106,16 @@ def read_metrics(home: Path) -> bytes:
         return b""
 
 
+def _said(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1, sort_keys=True).encode()
+
+
 def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        # Half a file would hold the very space that is missing.
+        temporary.unlink(missing_ok=True)
+        raise

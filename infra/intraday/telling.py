@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,13 @@ import numpy as np
 import pandas as pd
 
 from engine.policies.ladder_parameters import LEVEL_NAMES
+from infra.db.intraday_events import IntradayEvent
 from infra.intraday.boarding import BoardRows, health_frame
 from infra.intraday.clock import LoopClock
 from infra.intraday.core import LoopCore
 from infra.intraday.metrics import LoopMetrics
-from infra.intraday.status import write_status
-
-
-@dataclass(slots=True)
-class _Own:
-    """A state of the loop itself, as the board shows it."""
-
-    state: str
-    since: datetime
-    reason: str = ""
-    next_action: str = ""
+from infra.intraday.own_states import OwnStates
+from infra.intraday.status import write_in_place, write_status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +45,16 @@ class Teller:
     def __init__(self, core: LoopCore, clock: LoopClock, metrics: LoopMetrics, home: Path) -> None:
         self._core, self._clock, self._metrics, self._home = core, clock, metrics, home
         self.board = BoardRows(core)
-        self._own: dict[str, _Own] = {}
+        self._own = OwnStates()
         self._shown: set[tuple[str, str]] = set()
 
     def say(self, name: str, state: str, reason: str = "", next_action: str = "") -> None:
         """Say how a part of the loop itself is."""
-        known = self._own.get(name)
-        since = known.since if known and known.state == state else self._clock.now().wall
-        self._own[name] = _Own(state, since, reason, next_action)
+        self._own.say(name, state, self._clock.now().wall, reason, next_action)
+
+    def events(self) -> list[IntradayEvent]:
+        """Return what of the loop's own states has turned since the last call."""
+        return self._own.events(self._core.run_id)
 
     def follow(self, scopes: Iterable[tuple[str, str]]) -> None:
         """Name what is shown as live while nothing is held against it."""
@@ -72,15 +65,8 @@ class Teller:
         now, distrusted = self._clock.now(), self._core.trust.current()
         self._metrics.degraded.set(len(distrusted))
         self._shown |= {(one.scope, one.name) for one in distrusted}
-        own = [
-            {
-                "scope": "system", "name": name, "state": one.state, "since": one.since,
-                "reason": one.reason, "next_action": one.next_action,
-            }
-            for name, one in self._own.items()
-        ]  # fmt: skip
         trusted = [(scope, name, now.wall) for scope, name in sorted(self._shown)]
-        return health_frame(now, distrusted, trusted, own)
+        return health_frame(now, distrusted, trusted, list(self._own.rows()))
 
     def write(self, health: pd.DataFrame, present: Present) -> Mapping[str, Any]:
         """Write the status file and return it; what the disk does not take is a state too."""
@@ -99,17 +85,16 @@ class Teller:
             "levels": _counts(core),
             "waiting": present.n_waiting,
             "seconds": self._timings(),
-            "health": [
-                {**row, "since": pd.Timestamp(row["since"]).isoformat()}
-                for row in health.to_dict(orient="records")
-                if row["state"] != "live"
-            ],
+            "health": _not_live(health),
             **present.facts,
         }
-        if not write_status(self._home, content, self._metrics.text()):
-            self.say("disk", "down", "the home's disk takes no file", "free space below the home")
-        elif "disk" in self._own:
-            self.say("disk", "live")
+        if write_status(self._home, content, self._metrics.text()):
+            if self._own.knows("disk"):
+                self.say("disk", "live")
+            return content
+        self.say("disk", "down", "the home's disk takes no new file", "free space below the home")
+        content["health"] = _not_live(self.health())
+        write_in_place(self._home, content)
         return content
 
     def _timings(self) -> dict[str, dict[str, float | None]]:
@@ -123,6 +108,14 @@ class Teller:
             name: {label: timing.quantile(share) for label, share in shares.items()}
             for name, timing in timings.items()
         }
+
+
+def _not_live(health: pd.DataFrame) -> list[dict[Any, Any]]:
+    return [
+        {**row, "since": pd.Timestamp(row["since"]).isoformat()}
+        for row in health.to_dict(orient="records")
+        if row["state"] != "live"
+    ]
 
 
 def _counts(core: LoopCore) -> dict[str, int]:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from engine.errors import MissingDataError
 from flows.cli import app
 from tasks import alerting
-from tasks.alerting import AlertService, close_overdue
+from tasks.alerting import AlertService
+from tasks.deadman import close_overdue
 from tasks.workplace import workplace
 from tests.integration.alerts.events import NOW, breach
 from tests.integration.alerts.receivers import http_receiver

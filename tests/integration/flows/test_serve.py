@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,8 +22,12 @@ import psutil
 import pytest
 
 from flows.schedules import CALLS_ROUND, CUT_OFFS
+from infra.clock import utc_now
+from infra.db import open_database
+from infra.intraday.status import read_status
 from infra.settings import read_settings
 from tasks.session import ServedAt, served_at
+from tests.integration.connected.street import connect, street
 from tests.integration.flows.conftest import LAST_DATE, CommandLine, bytes_of_run
 
 START_SECONDS_MAX = 180
@@ -95,7 +101,16 @@ def serving(home: Path, **variables: str) -> Iterator[Service]:
     said = home / "said.txt"
     with said.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli import main; main()", "serve", "--port", "0"],
+            [
+                sys.executable,
+                "-c",
+                "from flows.cli import main; main()",
+                "serve",
+                "--port",
+                "0",
+                "--web-port",
+                "0",
+            ],
             env=environment,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -138,6 +153,7 @@ def test_scheduled_runs_exist_and_a_restart_neither_pauses_nor_deletes_them(
         assert len(before) >= len(CUT_OFFS)
         log = (home / "prefect" / "serve.log").read_text()
         assert "ERROR" not in log
+        dashboard_is_back_after_a_kill(service, home)
         second = CommandLine(home)("serve", "--port", "0")
         assert second.code == 5
         assert "is served already" in second.err
@@ -169,6 +185,77 @@ def test_scheduled_runs_exist_and_a_restart_neither_pauses_nor_deletes_them(
         assert {(start.hour, start.minute) for start in starts} == {(17, 30)}
         doctor = CommandLine(home)("doctor")
         assert "scheduled runs exist" in " ".join(doctor.out.split())
+
+
+def child_of(service: Service, word: str) -> psutil.Process | None:
+    """Return the child of the service whose command says a word."""
+    for found in psutil.Process(service.process.pid).children():
+        try:
+            if any(word in part for part in found.cmdline()):
+                return found
+        except psutil.Error:
+            continue
+    return None
+
+
+def until(condition: Callable[[], object], what: str) -> object:
+    deadline = time.monotonic() + BUSY_SECONDS_MAX
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
+    return found
+
+
+def dashboard_is_back_after_a_kill(service: Service, home: Path) -> None:
+    (address,) = re.findall(r"^dashboard (\S+)$", (home / "said.txt").read_text(), re.MULTILINE)
+    assert httpx.get(f"{address}/healthz", timeout=30).status_code == httpx.codes.OK
+    first = child_of(service, "serve_web_on")
+    assert first is not None
+    first.kill()
+    # The socket stays open: whoever asks meanwhile waits and is not refused.
+    assert httpx.get(f"{address}/healthz", timeout=BUSY_SECONDS_MAX).status_code == httpx.codes.OK
+    second = child_of(service, "serve_web_on")
+    assert second is not None and second.pid != first.pid
+    assert "dashboard was ended by SIGKILL" in (home / "said.txt").read_text()
+    database = open_database(f"sqlite:///{home / 'plimsoll.db'}")
+    until(lambda: database.intraday_events.after(0), "the event")
+    assert database.intraday_events.after(0)[0].resource == "plimsoll.system.process-dashboard"
+    named = {sign.name for sign in database.life_signs.all()}
+    assert named == {"process dashboard", "round calls", "service"}
+    database.close()
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(600)
+def test_a_killed_loop_is_back_within_seconds_and_an_ended_service_leaves_none(
+    closed_both: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(closed_both, home)
+
+    def status() -> dict[str, Any]:
+        found = read_status(home, utc_now())
+        return dict(found.content) if found and found.is_alive else {}
+
+    with street() as town:
+        environment = connect(home, town)
+        with serving(home, PLIMSOLL_WEB_PORT="0", **environment) as service:
+            until(lambda: status().get("is_deciding"), "decisions")
+            epoch = status()["epoch"]
+            first = child_of(service, "flows.cli")
+            assert first is not None
+            first.kill()
+            began = time.monotonic()
+            until(lambda: status().get("epoch", epoch) > epoch, "the next life")
+            until(lambda: status().get("is_deciding"), "decisions again")
+            assert time.monotonic() - began < 30.0
+            assert "intraday loop was ended by SIGKILL" in (home / "said.txt").read_text()
+    database = open_database(f"sqlite:///{home / 'plimsoll.db'}")
+    told = {(event.name, event.resource) for event in database.intraday_events.after(0, 10_000)}
+    assert ("plimsoll.degraded", "plimsoll.system.process-intraday-loop") in told
+    # What was ended on purpose is expected no more.
+    assert database.life_signs.all() == ()
+    database.close()
 
 
 def test_a_host_that_others_can_reach_needs_a_password(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ class Closes:
 class Relay:
     """One's own feed handler: serves frames that a test sends, to everybody who listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        self._port = port
         self.number: dict[str, int] = {}
         self.last: dict[str, dict[str, float]] = {}
         self._sockets: set[web.WebSocketResponse] = set()
@@ -55,7 +56,7 @@ class Relay:
         application.router.add_get("/", self._serve)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self.url = f"ws://127.0.0.1:{self._runner.addresses[0][1]}/"
         return self

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from engine.intraday import Fill
+from infra.alerts import AlertDesk
 from infra.db import Database
 from infra.intraday import feeds, session
 from infra.intraday.core import LoopCore
 from infra.intraday.relay import RelayFollower, RelayFrame
 from infra.intraday.reports import Incoming
 from infra.intraday.watching import OMS, Seen, Watch
+from tasks.alerting import UNGROUPED
 from tests.integration.intraday.stage import Relay, playing, quiet
+from tests.integration.intraday.test_killed_loop import until
 from tests.worlds.loop import base
 
 CLOSE = base({"A": 140_000.0, "B": 1e7})
@@ -44,16 +47,53 @@ def test_f79_a_feed_handler_that_fails_is_told_and_read_again(
                     rows = stage.status().get("health", [])
                     return [row for row in rows if "ZeroDivisionError: planted" in row["reason"]]
 
-                (row,) = await stage.until(told, "the fault on the board")
-                assert row["state"] == "degraded" and row["next_action"]
+                rows = await stage.until(lambda: len(told()) > 1 and told(), "the fault")
+                states = {(row["scope"], row["name"]): row["state"] for row in rows}
+                place = relay.url.removeprefix("ws://").rstrip("/")
+                assert states["system", f"relay {place}"] == "degraded"
+                # What the frame held is lost: its sources are down until a whole one comes.
+                assert states["venue", "binance"] == "down"
+                assert all(row["next_action"] for row in rows)
                 # It is read again by itself, and what comes then still leads to a call.
                 await stage.until(lambda: told() == [], "the end of the fault")
                 await relay.send(quiet(58_500.0), full=True)
                 assert list(await stage.until(stage.called, "a call")) == ["A"]
+                resource = "plimsoll.system.relay-" + place
+                assert names_of(sqlite_database, resource) == ["degraded", "restored"]
 
     broken.set()
     monkeypatch.setattr(RelayFollower, "take", take)
     monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.6)
+    asyncio.run(play())
+
+
+def names_of(database: Database, resource: str) -> list[str]:
+    events = database.intraday_events.after(0)
+    return [one.name.removeprefix("plimsoll.") for one in events if one.resource == resource]
+
+
+def test_a_feed_handler_that_is_not_there_is_an_event_and_an_alert_and_ends_with_it(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """Before its first frame nobody knows its sources: only its own name can be told of."""
+
+    async def play() -> None:
+        async with Relay() as relay:
+            port = int(relay.url.rsplit(":", 1)[1].strip("/"))
+        resource = f"plimsoll.system.relay-127.0.0.1:{port}"
+        async with playing(sqlite_database, CLOSE, tmp_path, relay):
+            await until(lambda: names_of(sqlite_database, resource), "the event")
+            events = sqlite_database.intraday_events.after(0)
+            (event,) = (one for one in events if one.resource == resource)
+            assert "ClientConnectorError" in event.payload["reason"]
+            assert event.payload["next_action"].startswith("look at the feed handler")
+            async with Relay(port) as back:
+                await back.send(quiet(), full=True)
+                await until(lambda: len(names_of(sqlite_database, resource)) > 1, "its end")
+        assert names_of(sqlite_database, resource) == ["degraded", "restored"]
+        done = AlertDesk(sqlite_database, (), UNGROUPED).round()
+        assert done.n_alerts == done.n_events > 1
+
     asyncio.run(play())
 
 
