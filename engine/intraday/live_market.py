@@ -95,6 +95,10 @@ class LiveMarket:
             np.unique(market.underlying[rows])
             for rows in rows_in(market, self._instruments.quote_asset)
         ]
+        # numba takes most of a second to import, so it is loaded where it computes.
+        from engine.intraday.revaluing import Revaluer
+
+        self._revaluer = Revaluer(self._instruments, market, self.tiled, rules.house, self._spread)
         marks = self._snapshot.marks
         self.observed_ns = nanoseconds(marks["observed_utc"])
         self._has_observed = marks["observed_utc"].notna().to_numpy(dtype=np.bool_, copy=True)
@@ -294,6 +298,7 @@ class LiveMarket:
         self.prepared.settles[:] = table.settles
         self.prepared.has_expired[:] = table.has_expired
         self.prepared = replace(self.prepared, fault=table.instruments.fault)
+        self._revaluer.derive(self._instruments, self.prepared)
 
     def _years(self, rows: Int64Array1D) -> Float64Array1D:
         as_of_ns = to_nanoseconds(self.as_of)
@@ -345,11 +350,13 @@ class LiveMarket:
             for row, now in zip(rows.tolist(), judged, strict=True):
                 fault[row] = now
             self._instruments = replace(self._instruments, fault=tuple(fault))
+            self._revaluer.derive(self._instruments, self.prepared)
         return np.array(changed, dtype=np.int64)
 
     def _revalue(self, rows: Int64Array1D) -> Int64Array1D:
         """Write the figures of ``rows`` and return those whose usability changed."""
         market = self.prepared
+        rows = self._revaluer.revalue(rows)
         if not len(rows):
             return rows
         units = unit_figures(
@@ -372,4 +379,5 @@ class LiveMarket:
             for row, now in zip(rows.tolist(), units.fault, strict=True):
                 fault[row] = now
             self.prepared = replace(market, fault=tuple(fault))
+            self._revaluer.derive(self._instruments, self.prepared)
         return np.array(changed, dtype=np.int64)

@@ -84,7 +84,7 @@ def scenario_option_values(
             frozen("is_call", np.where(is_call, 1.0, -1.0), np.float64),
         ),
         frozen("volatility * sqrt(years)", deviation, np.float64),
-        factors,
+        black76_compiled.moves_of(*factors),
         out,
     )
     return out

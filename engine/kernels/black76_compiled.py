@@ -8,7 +8,7 @@ explicitly and nothing else is reordered, so the width of a vector does not chan
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -17,6 +17,10 @@ from numba.extending import intrinsic
 
 from engine.arrays import Float64Array1D, Float64Array2D
 
+Contracts: TypeAlias = tuple[Float64Array1D, Float64Array1D, Float64Array1D]
+Moves: TypeAlias = tuple[
+    tuple[Float64Array1D, Float64Array1D], tuple[Float64Array1D, Float64Array1D]
+]
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 _inlined: Any = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
@@ -49,25 +53,40 @@ _RATIO_MIN = 1e-300
 
 
 def scenario_option_values(
-    contracts: tuple[Float64Array1D, Float64Array1D, Float64Array1D],
-    deviation: Float64Array1D,
-    factors: tuple[Float64Array1D, Float64Array1D],
-    out: Float64Array2D,
+    contracts: Contracts, deviation: Float64Array1D, moves: Moves, out: Float64Array2D
 ) -> None:
     """Fill ``out`` from checked inputs.
 
     ``contracts`` are forward, strike and 1 for calls, -1 for puts; ``deviation`` is volatility
-    times the root of years; ``factors`` are those of the forward and of the volatility.
+    times the root of years; ``moves`` are those of ``moves_of``.
     """
+    fill_values(contracts, log_moneyness(contracts), deviation, moves, out)
+
+
+def log_moneyness(contracts: Contracts) -> Float64Array1D:
+    """Return the logarithm of forward over strike."""
     forward, strike, _ = contracts
-    ratio = np.clip(forward / strike, _RATIO_MIN, 1.0 / _RATIO_MIN)
-    _values(
-        contracts,
-        (np.log(ratio), 0.5 * deviation, _inverse(deviation)),
-        (factors[0], np.log(factors[0])),
-        (factors[1], _inverse(factors[1])),
-        out,
+    logarithm: Float64Array1D = np.log(np.clip(forward / strike, _RATIO_MIN, 1.0 / _RATIO_MIN))
+    return logarithm
+
+
+def moves_of(forward_factor: Float64Array1D, volatility_factor: Float64Array1D) -> Moves:
+    """Return factors of forward and volatility with what their loops need beside them."""
+    return (
+        (forward_factor, np.log(forward_factor)),
+        (volatility_factor, _inverse(volatility_factor)),
     )
+
+
+def fill_values(
+    contracts: Contracts,
+    log_ratio: Float64Array1D,
+    deviation: Float64Array1D,
+    moves: Moves,
+    out: Float64Array2D,
+) -> None:
+    """Do what ``scenario_option_values`` does, with ``log_moneyness`` taken before."""
+    _values(contracts, (log_ratio, 0.5 * deviation, _inverse(deviation)), moves[0], moves[1], out)
 
 
 def _inverse(values: Float64Array1D) -> Float64Array1D:

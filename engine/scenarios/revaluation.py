@@ -8,6 +8,7 @@ decay is credited over the margin period of risk.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from engine.scenarios.scenario_set import ScenarioSet
 from engine.times import NANOSECONDS_PER_YEAR
 
 SPOT, PERPETUAL, FUTURE, OPTION = "spot", "perpetual", "future", "option"
+DELTA_BUMP: Final = 1e-4
+"""Relative move either way that the delta of an option is taken from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +97,8 @@ def revalue(
     pnl = np.zeros((n, len(scenarios.names)))
     unit_value, delta_notional = np.zeros(n), np.zeros(n)
     row_of = {asset: row for row, asset in enumerate(scenarios.assets)}
-    for rows in _groups(instruments):
-        group = _Group.of(instruments, rows, scenarios, row_of, house)
+    for rows in groups_of(instruments):
+        group = FactorGroup.of(instruments, rows, scenarios, row_of, house)
         if group.kind == OPTION:
             _option(group, pnl, unit_value, delta_notional)
         else:
@@ -103,7 +106,8 @@ def revalue(
     return Revaluation(scenario_pnl=pnl, unit_value=unit_value, delta_notional=delta_notional)
 
 
-def _groups(instruments: PricedInstruments) -> list[Int64Array1D]:
+def groups_of(instruments: PricedInstruments) -> list[Int64Array1D]:
+    """Return the rows without a fault, by everything that makes their shocks equal."""
     # A dictionary of a few hundred rows: a frame takes ten times as long, tick after tick.
     tenor = np.nan_to_num(instruments.tenor_years, nan=-1.0).tolist()
     columns = (
@@ -118,7 +122,7 @@ def _groups(instruments: PricedInstruments) -> list[Int64Array1D]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Group:
+class FactorGroup:
     """Instruments whose shocks are equal, with those shocks as factors."""
 
     instruments: PricedInstruments
@@ -138,7 +142,7 @@ class _Group:
         scenarios: ScenarioSet,
         row_of: dict[str, int],
         house: HouseParameters,
-    ) -> _Group:
+    ) -> FactorGroup:
         first = int(rows[0])
         kind, underlying = str(instruments.kind[first]), str(instruments.underlying[first])
         shocks = scenarios.by_mpor[house.mpor.days(kind, underlying)]
@@ -170,7 +174,7 @@ def _tenor_weight(years: float, house: HouseParameters) -> float:
 
 
 def _delta_one(
-    group: _Group,
+    group: FactorGroup,
     pnl: Float64Array2D,
     unit_value: Float64Array1D,
     delta_notional: Float64Array1D,
@@ -194,40 +198,56 @@ def _delta_one(
 
 
 def _option(
-    group: _Group,
+    group: FactorGroup,
     pnl: Float64Array2D,
     unit_value: Float64Array1D,
     delta_notional: Float64Array1D,
 ) -> None:
     one, rows = group.instruments, group.rows
-    # The first column is today, so that the loss is measured from the model's own value.
-    ones = np.ones(1)
-    forward_factor = np.concatenate([ones, group.price_factor, [1.0 + _BUMP, 1.0 - _BUMP]])
-    volatility_factor = np.concatenate([ones, group.volatility_factor, [1.0, 1.0]])
+    factors = option_factors(group)
     values = scenario_option_values(
         forward=one.forward_price[rows],
         strike=one.strike[rows],
         is_call=one.is_call[rows],
         volatility=one.volatility[rows],
         years=one.years[rows],
-        forward_factor=forward_factor,
-        volatility_factor=volatility_factor,
+        forward_factor=factors.forward,
+        volatility_factor=factors.volatility,
     )
-    if group.is_inverse:
-        # Paid in coin: value over forward coins, each worth the shocked index.
-        coin_price = one.settlement_rate[rows][:, None] / one.forward_price[rows][:, None]
-        basis_factor = group.index_factor / group.price_factor
-        rates = np.concatenate([ones, basis_factor, [1.0, 1.0]])[None, :] * coin_price
-    else:
-        factors = np.concatenate([ones, group.settlement_factor, [1.0, 1.0]])
-        rates = one.settlement_rate[rows][:, None] * factors[None, :]
+    rate = one.settlement_rate[rows]
+    # Paid in coin: value over forward coins, each worth the shocked index.
+    coin_price = rate / one.forward_price[rows] if group.is_inverse else rate
+    rates = coin_price[:, None] * factors.payment[None, :]
     worth = one.contract_multiplier[rows][:, None] * values * rates
     pnl[rows] = worth[:, 1:-2] - worth[:, :1]
     unit_value[rows] = worth[:, 0]
-    delta_notional[rows] = (worth[:, -2] - worth[:, -1]) / (2.0 * _BUMP)
+    delta_notional[rows] = (worth[:, -2] - worth[:, -1]) / (2.0 * DELTA_BUMP)
 
 
-_BUMP = 1e-4
+@dataclass(frozen=True, slots=True, eq=False)
+class OptionFactors:
+    """What moves options of a group: today first, then the scenarios, then two bumps of delta.
+
+    ``forward`` and ``volatility`` multiply those of the option, ``payment`` the dollars that a unit
+    of its value is paid in.
+    """
+
+    forward: Float64Array1D
+    volatility: Float64Array1D
+    payment: Float64Array1D
+
+
+def option_factors(group: FactorGroup) -> OptionFactors:
+    """Return the factors of a group of options; the loss is measured from the model's own value."""
+    ones = np.ones(1)
+    payment = (
+        group.index_factor / group.price_factor if group.is_inverse else group.settlement_factor
+    )
+    return OptionFactors(
+        forward=np.concatenate([ones, group.price_factor, [1.0 + DELTA_BUMP, 1.0 - DELTA_BUMP]]),
+        volatility=np.concatenate([ones, group.volatility_factor, [1.0, 1.0]]),
+        payment=np.concatenate([ones, payment, [1.0, 1.0]]),
+    )
 
 
 def years_to(expiry_ns: Int64Array1D, from_ns: Int64Array1D | int) -> Float64Array1D:
