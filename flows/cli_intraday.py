@@ -96,6 +96,17 @@ def status(as_json: _JSON = False) -> None:
         raise typer.Exit(ExitCode.OVERDUE)
 
 
+@intraday.command(hidden=True)
+def desk(
+    epoch: Annotated[int, typer.Option(help="Epoch of the loop's lead.")],
+    holder: Annotated[str, typer.Option(help="Name of the loop's process.")],
+) -> None:
+    """Pay calls for a loop, which starts this by itself and speaks to it over its pipes."""
+    from tasks.payment_desk import run_desk
+
+    run_desk(epoch, holder)
+
+
 @intraday.command()
 def decisions(run_id: _RUN = None, as_json: _JSON = False) -> None:
     """List what the loop decided: calls, what was taken back, what was not trusted.

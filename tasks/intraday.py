@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _NO_CLOSE: Final = 4
 """Exit code of a command that finds no data: the loop builds upon a close, and there is none."""
+_COMMAND: Final = (sys.executable, "-c", "from flows.cli import main; main()", "intraday")
 Told = Callable[[Mapping[str, Any]], None]
 
 
@@ -126,7 +127,10 @@ async def _run(
         if has_connections(place.settings):
             connections = await stack.enter_async_context(open_connections(place.settings))
         options = LoopOptions(
-            home=place.settings.home_path, code_version=code_version(), relays=relays
+            home=place.settings.home_path,
+            code_version=code_version(),
+            relays=relays,
+            desk=(*_COMMAND, "desk"),
         )
         process = LoopProcess(place.database, bases, connections, options, on_told=on_told)
         loop = asyncio.get_running_loop()
@@ -148,7 +152,7 @@ def loop_beside(tell: Callable[[str], None]) -> Iterator[None]:
         return
     child = Child(
         name="intraday loop",
-        command=(sys.executable, "-c", "from flows.cli import main; main()", "intraday"),
+        command=_COMMAND,
         log=place.settings.home_path / FOLDER / "loop.log",
         waiting_codes=frozenset({_NO_CLOSE}),
     )

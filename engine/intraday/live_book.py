@@ -289,6 +289,11 @@ class LiveBook:
         self._in_doubt[rows] = False
         return self._stored(rows)
 
+    def collateral(self, rows: Int64Array1D) -> tuple[pd.DataFrame, Float64Array1D]:
+        """Return what counts as collateral of netting sets, and the USD rate of each asset."""
+        found = confirmed_collateral(self._book.holdings, self._book.trust, rows)
+        return found, self._market.prepared.usd_rate.copy()
+
     def requirements(self, rows: Int64Array1D) -> pd.DataFrame:
         """Return ``Assessment.requirements`` of chosen netting sets, with exact call amounts.
 

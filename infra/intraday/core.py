@@ -34,6 +34,7 @@ from infra.db.intraday_events import IntradayEvent
 from infra.intraday.base import Base
 from infra.intraday.calling import CallContext, CallMaker, OpenAmount
 from infra.intraday.events import level_events, trust_events
+from infra.intraday.margins import VenueMargins
 from infra.intraday.market import LoopMarket
 from infra.intraday.packing import pack
 from infra.intraday.reports import Incoming, apply
@@ -110,6 +111,7 @@ class LoopCore:
         self.row_of = {name: row for row, name in enumerate(self.names)}
         self.market = LoopMarket(base, self.book)
         self.trust = TrustKeeper()
+        self.margins = VenueMargins()
         self.terms = ladder_terms(base.rules, self.names)
         self.ladder: LadderState = at_rest(len(self.names)) if levels is None else _at(levels)
         agreements = [base.rules.agreements[name] for name in self.names]
@@ -147,7 +149,7 @@ class LoopCore:
         key = (incoming.source, incoming.message_id)
         if key in self._taken:
             return False
-        apply(self.book, incoming.report)
+        self.margins.take(apply(self.book, incoming.report), incoming.report)
         # Only now: one that the book has refused may come again.
         self.know_reports([key])
         self._reports.append(incoming)
@@ -155,7 +157,7 @@ class LoopCore:
 
     def replay_report(self, incoming: Incoming) -> None:
         """Take a report that the inbox has already."""
-        apply(self.book, incoming.report)
+        self.margins.take(apply(self.book, incoming.report), incoming.report)
 
     def know_reports(self, keys: Sequence[tuple[str, str]]) -> None:
         """Remember reports as taken; the oldest are forgotten, the inbox remembers them all."""

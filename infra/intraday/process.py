@@ -43,6 +43,8 @@ class LoopOptions:
         Interval at which venues are asked what currencies are worth in dollars.
     relays : tuple of str
         Addresses of one's own feed handlers, see ``infra/intraday/relay.py``.
+    desk : tuple of str
+        Command that starts the payment desk beside the loop; nothing is paid by itself without it.
     """
 
     home: Path
@@ -56,6 +58,7 @@ class LoopOptions:
     lease: float = LEASE_SECONDS
     rates: float = 5.0
     relays: tuple[str, ...] = ()
+    desk: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

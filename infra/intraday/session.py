@@ -20,6 +20,7 @@ from infra.db.loop_lease import Fenced, Lead
 from infra.intraday.base import Base
 from infra.intraday.clock import STEP_SECONDS
 from infra.intraday.core import Decision
+from infra.intraday.desk_beside import DeskBeside
 from infra.intraday.feeds import (
     MARKET,
     AccountFollower,
@@ -33,6 +34,7 @@ from infra.intraday.rates import RateFollower
 from infra.intraday.relay import RelayFollower
 from infra.intraday.reports import Incoming
 from infra.intraday.restarting import begin_run, checkpoint_of, open_amounts, restart
+from infra.intraday.status import FOLDER
 from infra.intraday.telling import Present, Teller
 from infra.intraday.trusting import Scope
 from infra.intraday.wanting import held_instruments, wanted_instruments, wanted_rates
@@ -76,9 +78,10 @@ class Session:
         taken = await asyncio.to_thread(restart, self._database, self._base, run_id)
         self.core, self._inbox_position, self._how = taken.core, taken.inbox_position, taken.how
         self._teller = Teller(self.core, self._clock, self._metrics, self._options.home)
+        self._desk = self._new_desk()
         self._writer = self._new_writer()
         self._writer.start()
-        feeds = [asyncio.create_task(one) for one in self._feeds()]
+        feeds = [asyncio.create_task(one) for one in (*self._feeds(), self._desk.run())]
         duties = [
             asyncio.create_task(one)
             for one in (self._rounds(), self._housekeeping(), self._process.stopping.wait())
@@ -96,6 +99,12 @@ class Session:
         if self._is_rebased:
             summary = {"decisions": self.core.number, "next": "a later close"}
             await asyncio.to_thread(self._database.runs.finish, run_id, "completed", summary)
+
+    def _new_desk(self) -> DeskBeside:
+        log = self._options.home / FOLDER / "desk.log"
+        return DeskBeside(
+            self._options.desk, log, self.core, self._lead, self._teller.say, lambda: self._may_call
+        )
 
     def _new_writer(self) -> Writer:
         connections = self._process.connections
@@ -241,6 +250,7 @@ class Session:
             self._metrics.count_durable("event", one.committed.n_events)
             if decision.calls:
                 self.core.committed(decision.calls, one.committed.issued)
+                self._desk.called(decision.calls, one.committed.issued)
                 self._wake.set()
                 if decision.oldest_ns:
                     self._metrics.to_durable.observe((now - decision.oldest_ns) / SECOND)
@@ -369,6 +379,7 @@ class Session:
             "epoch": self._lead.epoch,
             "how": self._how,
             "is_deciding": self._may_call,
+            "payments": self._desk.as_json(),
         }
         present = Present(
             facts=facts,

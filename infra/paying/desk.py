@@ -10,17 +10,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from engine.errors import MarginPlatformError, StateUnavailable
+from engine.errors import (
+    InvariantBroken,
+    MarginPlatformError,
+    MissingDataError,
+    StateUnavailable,
+)
 from engine.transfers.approvals import COLLECTOR
 from infra.db.loop_lease import Fenced
 from infra.db.transfer_commitments import refusals_within
 from infra.paying.available import Availability
 from infra.paying.collecting import Collector, Seen, collectable
 from infra.paying.live import ASKED_MAX, LiveAnswer, LiveBooks
-from infra.paying.planning import Wanted, payment_plan
+from infra.paying.planning import Payment, Wanted, payment_plan
 from infra.paying.reasons import Obstacle, obstacle_of, refusal_of, trusted_places
 from infra.paying.settling import settle_paid
 from infra.paying.telling import DeskTold, told_of
@@ -36,7 +41,9 @@ if TYPE_CHECKING:
     from infra.db.loop_lease import Lead
     from infra.transfers import TransferDesk, Worked
 
+Duty: TypeAlias = Callable[[], Awaitable[None]]
 RESOLVE_SECONDS: Final = 0.5
+TELL_SECONDS: Final = 0.5
 SCAN_SECONDS: Final = 15.0
 """How often open calls are read anew from the record, whatever was said of them."""
 
@@ -77,12 +84,15 @@ class PaymentDesk:
     parts: DeskParts
     pace: Pace = field(default_factory=Pace)
     on_told: Callable[[DeskTold], None] | None = None
+    more: tuple[tuple[str, Duty], ...] = ()
+    """Duties beside payments, by name: each is called again and again while the loop leads."""
     waiting: WaitingCalls = field(default_factory=WaitingCalls)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _to_send: asyncio.Event = field(default_factory=asyncio.Event)
     _rules: tuple[str, RuleBook] | None = None
     _rates: Mapping[str, float] = field(default_factory=dict)
     _scanned: float | None = None
+    _said: float = 0.0
     _paid_up_to: dict[str, int] = field(default_factory=dict)
     """Number of the last event of calls of which nothing is left to pay."""
     _troubles: dict[str, str] = field(default_factory=dict)
@@ -107,6 +117,7 @@ class PaymentDesk:
                 ("planning", self._plan),
                 ("sending", self._send),
                 ("resolving", self._resolve),
+                *self.more,
             )
         ]
         try:
@@ -119,7 +130,7 @@ class PaymentDesk:
             if isinstance(error, Exception):
                 raise error
 
-    async def _kept(self, name: str, duty: Callable[[], Awaitable[None]]) -> None:
+    async def _kept(self, name: str, duty: Duty) -> None:
         """Go on with a duty whatever fails but the lead: the record says what is to be done."""
         while True:
             try:
@@ -142,7 +153,9 @@ class PaymentDesk:
         if self._scanned is None or time.monotonic() - self._scanned >= SCAN_SECONDS:
             await self.scan()
         await self.plan_round()
-        if self.on_told is not None:
+        now = time.monotonic()
+        if self.on_told is not None and now - self._said >= TELL_SECONDS:
+            self._said = now
             self.on_told(self.told())
 
     async def _send(self) -> None:
@@ -189,7 +202,7 @@ class PaymentDesk:
         if status.is_armed:
             await asyncio.sleep(0.2)
             return 0
-        taken = self.waiting.take(min(self.pace.planned, ASKED_MAX), time.monotonic())
+        taken = self.waiting.take(min(self.pace.planned, ASKED_MAX), self._now())
         if not taken:
             return 0
         left = {one.call_id: one for one in taken}
@@ -252,10 +265,10 @@ class PaymentDesk:
         found = refusal_of(refusals) or obstacle_of(demand.netting_set_id, answer)
         if found is not None:
             return found
-        places = trusted_places(parts.accounts, agreement.client_id, answer.distrusted)
+        live = answer.standings[demand.netting_set_id]
+        places = trusted_places(parts.accounts, agreement.client_id, live, answer.distrusted)
         if isinstance(places, Obstacle):
             return places
-        live = answer.standings[demand.netting_set_id]
         valuation = HoldingValuation(
             netting_set_id=demand.netting_set_id,
             currency=agreement.currency,
@@ -269,26 +282,24 @@ class PaymentDesk:
             currency=agreement.currency,
             amount=amount,
             sources=places.sources,
-            destination=places.destination,
+            destination=places.destinations[0],
             due_at=record.call["first_due_at"],
             now=parts.database.clock(),
         )
-        return await self._paid(wanted, seen, valuation, available)
+        routed = [replace(wanted, destination=one) for one in places.destinations]
+        return await self._paid(routed, seen, valuation, available)
 
     async def _paid(
-        self, wanted: Wanted, seen: Seen, valuation: HoldingValuation, available: Availability
+        self,
+        wishes: Sequence[Wanted],
+        seen: Seen,
+        valuation: HoldingValuation,
+        available: Availability,
     ) -> Obstacle | None:
-        parts, name = self.parts, wanted.call_id
+        parts, wanted, name = self.parts, wishes[0], wishes[0].call_id
         by_hand = f"`plimsoll calls plan {name}` shows what there is; the client funds its places"
         try:
-            payment = await payment_plan(
-                wanted,
-                database=parts.database,
-                gateways=parts.gateways,
-                policy=parts.transfers.policy,
-                valuation=valuation,
-                available=available,
-            )
+            payment = await self._planned(wishes, valuation, available)
             if not payment.optimum.plan.moves:
                 return Obstacle("nothing is free, or limits of the day are used up", by_hand)
             collector = Collector(database=parts.database, lead=parts.lead, desk=parts.transfers)
@@ -304,13 +315,33 @@ class PaymentDesk:
         self._paid_up_to[name] = legs[-1].pledge
         return None
 
+    async def _planned(
+        self, wishes: Sequence[Wanted], valuation: HoldingValuation, available: Availability
+    ) -> Payment:
+        """Return the plan to the first destination that anything can be sent to."""
+        parts = self.parts
+        for number, wanted in enumerate(wishes, start=1):
+            try:
+                return await payment_plan(
+                    wanted,
+                    database=parts.database,
+                    gateways=parts.gateways,
+                    policy=parts.transfers.policy,
+                    valuation=valuation,
+                    available=available,
+                )
+            except MissingDataError:
+                if number == len(wishes):
+                    raise
+        raise InvariantBroken("a call was planned without a destination")
+
     def _settle_turn(self, demand: OpenDemand, obstacle: Obstacle | None) -> None:
         if obstacle is None:
             self.waiting.drop(demand.call_id)
             return
         since = self.parts.database.clock()
         reason = Reason(words=obstacle.words, next_action=obstacle.next_action, since=since)
-        self.waiting.postpone(demand.call_id, reason, time.monotonic())
+        self.waiting.postpone(demand.call_id, reason, self._now())
 
     def _available(self) -> Availability:
         parts = self.parts
@@ -335,7 +366,10 @@ class PaymentDesk:
         found = self.waiting.next_at()
         if found is None:
             return 1.0
-        return min(max(found - time.monotonic(), 0.0), 1.0) if found else 0.0
+        return min(max(found - self._now(), 0.0), 1.0) if found else 0.0
+
+    def _now(self) -> float:
+        return self.parts.database.clock().timestamp()
 
     def _require_lead(self) -> None:
         with self.parts.database.reading() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 ASKED_MAX: Final = 64
@@ -30,6 +30,9 @@ class LiveStanding:
         As ``LiveFigures`` has them.
     status, reason : str
         ``assessed`` where all inputs are fresh and trusted; else what is wrong with them.
+    usage : mapping
+        Of its venue accounts, the margin that the venue demands over the equity there; infinite
+        without equity, absent where the venue has not said it. [-]
     """
 
     netting_set_id: str
@@ -38,6 +41,7 @@ class LiveStanding:
     status: str
     reason: str
     holdings: tuple[LiveHolding, ...]
+    usage: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

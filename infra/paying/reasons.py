@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from infra.paying.live import Distrust, LiveAnswer
+from infra.paying.live import Distrust, LiveAnswer, LiveStanding
 
 if TYPE_CHECKING:
     from infra.connections import AccountConnection
@@ -26,10 +26,14 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """From where a call may be paid now, and to where; ``doubted`` assets do not pay."""
+    """From where a call may be paid now, and to where; ``doubted`` assets do not pay.
+
+    ``destinations`` are tried in their order: first the netting set's own accounts, since the venue
+    that is short of margin there liquidates them; then the house's.
+    """
 
     sources: tuple[str, ...]
-    destination: str
+    destinations: tuple[str, ...]
     doubted: frozenset[str]
 
     def rates(self, all_rates: Mapping[str, float]) -> dict[str, float]:
@@ -77,26 +81,44 @@ def refusal_of(refusals: Refusals) -> Obstacle | None:
 
 
 def trusted_places(
-    accounts: Sequence[AccountConnection], client_id: str, distrusted: Sequence[Distrust]
+    accounts: Sequence[AccountConnection],
+    client_id: str,
+    standing: LiveStanding,
+    distrusted: Sequence[Distrust],
 ) -> Places | Obstacle:
-    """Return the places of a client that may pay now, and the house's that may receive."""
+    """Return the places of a client that may pay now, and those that may receive.
+
+    Of several accounts of the netting set the one leads whose margin is nearest to its equity.
+    """
     by_name = {(one.scope, one.name): one for one in distrusted}
+    own = (standing.netting_set_id, client_id)
     payers = [one for one in accounts if one.role == "payer" and one.client_id == client_id]
-    houses = [one for one in accounts if one.role == "house"]
-    for found, what in ((payers, f'role = "payer" of {client_id}'), (houses, 'role = "house"')):
+    receivers = sorted(
+        (
+            one
+            for one in accounts
+            if one.role == "client" and (one.netting_set_id, one.client_id) == own
+        ),
+        key=lambda one: -standing.usage.get(one.account_id, 0.0),
+    )
+    receivers += [one for one in accounts if one.role == "house"]
+    for found, what in (
+        (payers, f'role = "payer" of {client_id}'),
+        (receivers, f'role = "client" of {standing.netting_set_id}, or role = "house",'),
+    ):
         if not found:
             return Obstacle(
                 f"no place with {what} is connected",
                 "add it as an [[account]] of the connections file, or pay by hand",
             )
-    doubts = {one.place: _doubt(one, by_name) for one in (*payers, *houses)}
-    for group in (payers, houses):
+    doubts = {one.place: _doubt(one, by_name) for one in (*payers, *receivers)}
+    for group in (payers, receivers):
         if all(doubts[one.place] for one in group):
-            told = "; ".join(str(doubts[one.place]) for one in group)
+            told = "; ".join(doubts[one.place] for one in group)
             return Obstacle(told, "it is paid by itself when one of them is trusted again")
     return Places(
         sources=tuple(one.place for one in payers if not doubts[one.place]),
-        destination=next(one.place for one in houses if not doubts[one.place]),
+        destinations=tuple(one.place for one in receivers if not doubts[one.place]),
         doubted=frozenset(one.name for one in distrusted if one.scope == "underlying"),
     )
 

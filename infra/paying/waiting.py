@@ -46,7 +46,7 @@ class _Entry:
 
 @dataclass(slots=True)
 class WaitingCalls:
-    """Calls by name; times are monotonic seconds that the caller passes."""
+    """Calls by name; times are seconds that the caller passes."""
 
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _largest: list[tuple[float, str]] = field(default_factory=list)
