@@ -143,7 +143,8 @@ def acceptance_table(
         source=source,
         quote=_quotes(listed, asset_row, pairs),
         is_option=is_option,
-        at_least=np.where(is_option, 0.0, _TINY),
+        # Zero is a display without a price, of options as well: the book takes none.
+        at_least=np.full(n + n_index, _TINY),
         at_most=np.full(n + n_index, _HUGE),
         anchor=anchor,
         start_mark=start["mark_price"],

@@ -55,6 +55,11 @@ def test_what_is_no_price_changes_nothing_i32(price: float, verdict: Verdict) ->
     assert prices.state.n_verdicts[0, verdict] == 1
 
 
+def test_an_option_of_zero_is_no_price_either_i32() -> None:
+    prices = market()
+    assert prices.take(ticks(prices, (OPTION, 0.0))).tolist() == [Verdict.OUT_OF_DOMAIN]
+
+
 def test_an_instrument_that_nobody_knows_is_told_apart() -> None:
     prices = market()
     assert prices.take(ticks(prices, ("okx:NEW", 1.0))).tolist() == [Verdict.UNKNOWN_ROW]
