@@ -6,8 +6,10 @@ import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MissingDataError
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from engine.market import PreparedMarket
     from engine.portfolio import Portfolio
     from engine.transfers.policy import TransferPolicy
+    from infra.clock import Clock
     from infra.messages.webhook_inbound import Sender
     from infra.oms import OmsEndpoint
     from infra.reduction import ReductionDesk
     from infra.transfers import KillSwitch, TransferDesk
     from infra.web.services import Question, StressQuestion
+    from infra.web.views.signs import DiskRoom, LoopWord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +48,18 @@ class _Market:
 
     market: PreparedMarket
     book: Portfolio
+
+
+def loop_word_of(home: Path, clock: Clock) -> LoopWord | None:
+    """Return what the loop of a home said of itself last, None where none has ever run."""
+    from infra.intraday.status import read_status
+    from infra.web.views.signs import LoopWord
+
+    now = clock()
+    status = read_status(home, now)
+    if status is None:
+        return None
+    return LoopWord(said_at=now - timedelta(seconds=status.age_seconds), content=status.content)
 
 
 class HouseServices:
@@ -192,6 +208,24 @@ class HouseServices:
             return (home / FOLDER / METRICS).read_text(encoding="utf-8")
         except OSError:
             return ""
+
+    def loop_word(self) -> LoopWord | None:
+        """Return what the loop of this home said of itself last."""
+        return loop_word_of(self._place.settings.home_path, self._place.database.clock)
+
+    def disk(self) -> DiskRoom | None:
+        """Return the room on the disk of this home."""
+        from infra.web.views.signs import disk_room
+
+        return disk_room(self._place.settings.home_path)
+
+    def minimum_transfers(self, run_id: str) -> Mapping[str, Decimal]:
+        """Return the minimum transfer amounts of a run's agreements, in their currencies."""
+        rules = self._close(run_id).close.rules
+        return {
+            name: Decimal(str(terms.minimum_transfer_amount))
+            for name, terms in rules.agreements.items()
+        }
 
     def client_sender(self, client_id: str) -> Sender | None:
         """Return the secrets that a client signs with, ``WEBHOOK_CLIENT_<NAME>``."""

@@ -288,3 +288,4 @@ def _note(web: WebState, who: Principal, action: str, subject: str, reason: str)
     details = {**who.by(stated(reason)).details(), "by": "session" if who.is_person else "token"}
     with web.database.writing() as connection:
         web.database.audit.append_within(connection, action, subject, details, actor=who.name)
+    web.live.expire()

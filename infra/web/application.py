@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -127,5 +128,8 @@ def require_complete_table() -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    web: WebState = app.state.web
+    # The first page then waits for nothing.
+    threading.Thread(target=web.live.begin, daemon=True, name="web begins").start()
     yield
     events.close(app)

@@ -1,15 +1,18 @@
-"""Live changes of a page: server-sent events with the rows that differ from what was sent last.
+"""Live changes of a page: server-sent events with the parts that differ from what was sent last.
 
-A connection begins with the newest state. Its first event has an id; a browser that comes back with
-the id of the version it has seen is sent what differs since, or everything.
+A connection names the page and what its address asks of its table, and begins with the newest
+state. ``rows`` are parts that differ, ``order`` the rows that the table shows now, ``beat`` a sign
+of life each second with the server's clock, ``over`` the end of the session.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -18,7 +21,7 @@ from starlette.responses import StreamingResponse
 from engine.errors import MarginPlatformError
 from infra.web.admission import SESSION_COOKIE
 from infra.web.failures import Refused
-from infra.web.pages.fragments import fragments_of
+from infra.web.pages.fragments import PAGES, Fragments, View, fragments_of
 from infra.web.state import WebState, caller_of, web_of
 
 if TYPE_CHECKING:
@@ -29,10 +32,8 @@ if TYPE_CHECKING:
 router = APIRouter(include_in_schema=False)
 _LOOK_SECONDS: Final = 1.0
 _ASK_AGAIN_SECONDS: Final = 15.0
-_FRAGMENTS_MAX: Final = 400
 _RETRY_MS: Final = 2_000
-_FRESH: Final = ' class="fresh"'
-_SUBJECTS: Final = "^(overview|calls|transfers|breaks|health|alerts|set|none)$"
+_ASKED_MAX: Final = 20
 
 
 @dataclass(slots=True)
@@ -41,21 +42,46 @@ class _Streams:
     is_closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(slots=True)
+class _Sent:
+    """What a browser has been sent: only what differs goes to it again."""
+
+    parts: dict[str, str] = field(default_factory=dict)
+    order: tuple[str, ...] | None = None
+
+    def changed(self, found: Fragments) -> str:
+        """Return the parts that differ, and remember them; what left the page is forgotten."""
+        changed = [text for name, text in found.parts.items() if self.parts.get(name) != text]
+        self.parts = dict(found.parts)
+        return "".join(changed)
+
+    def moved(self, found: Fragments) -> bool:
+        """Return whether the table shows other rows, or in another order."""
+        before, self.order = self.order, found.order if found.order is not None else self.order
+        return found.order is not None and before != found.order
+
+
 @router.get("/events")
 async def events(
     request: Request,
-    page: Annotated[str, Query(pattern=_SUBJECTS)] = "none",
+    page: Annotated[str, Query(max_length=40)] = "none",
     subject: Annotated[str, Query(max_length=200)] = "",
+    asked: Annotated[str, Query(max_length=1_000)] = "",
 ) -> StreamingResponse:
     """Send what changes on a page until the browser leaves or the session ends."""
-    web, streams = web_of(request), _streams_of(request.app)
+    web, who, streams = web_of(request), caller_of(request), _streams_of(request.app)
+    if page not in PAGES:
+        raise Refused(422, f"page {page[:40]!r}, limit: {', '.join(sorted(PAGES))}")
+    view = View(page=page, subject=subject, asked=_asked(asked))
+    # Nonsense is refused before anything is streamed.
+    first = await run_in_threadpool(fragments_of, web, who, view)
     if streams.n_open >= web.settings.streams_max:
         raise Refused(503, f"{streams.n_open} pages are live, limit {web.settings.streams_max}", 10)
 
     async def stream() -> AsyncIterator[str]:
         streams.n_open += 1
         try:
-            async for event in _changes(request, web, streams, page, subject):
+            async for event in _changes(request, streams, view, first):
                 yield event
         finally:
             streams.n_open -= 1
@@ -71,63 +97,65 @@ def close(app: FastAPI) -> None:
 
 
 async def _changes(
-    request: Request, web: WebState, streams: _Streams, page: str, subject: str
+    request: Request, streams: _Streams, view: View, first: Fragments
 ) -> AsyncIterator[str]:
-    who = caller_of(request)
-    sent: dict[str, str] = {}
-    seen = version = ""
-    is_begun = False
+    web, who = web_of(request), caller_of(request)
+    sent, seen, found = _Sent(), "", first
     left = _ASK_AGAIN_SECONDS
+    yield f"retry: {_RETRY_MS}\n\n"
     while not streams.is_closing.is_set() and not await request.is_disconnected():
-        try:
-            signature = await run_in_threadpool(web.live.signature)
-            if signature != seen or left <= _LOOK_SECONDS:
-                version, found = await run_in_threadpool(fragments_of, web, who, page, subject)
-                seen = signature
-            else:
-                found = {}
-        except MarginPlatformError:
-            # The record cannot be read now: silence lets the page say that it is stale.
-            version, found, seen = "", {}, ""
-        changed = _changed(sent, found)
-        now = web.database.clock()
-        if changed:
-            text = "".join(changed.values())
-            # What a page begins with is no news: nothing lights up.
-            yield _event("rows", text if is_begun else text.replace(_FRESH, ""), version)
-            is_begun = True
-        if version:
-            yield _event("beat", f"{now:%Y-%m-%dT%H:%M:%S.%fZ}")
+        for event in _told(sent, found):
+            yield event
+        yield _event("beat", f"{web.database.clock():%Y-%m-%dT%H:%M:%S.%fZ}")
+        await asyncio.sleep(_LOOK_SECONDS)
         left -= _LOOK_SECONDS
+        signature = await run_in_threadpool(web.live.signature)
+        if signature != seen or left <= 0.0:
+            found, seen = await run_in_threadpool(fragments_of, web, who, view), signature
         if left <= 0.0:
             left = _ASK_AGAIN_SECONDS
             if not await run_in_threadpool(_is_welcome, request, web, who):
                 yield _event("over", "the session has ended")
                 return
-        await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _event(name: str, data: str, identifier: str = "") -> str:
+def _told(sent: _Sent, found: Fragments) -> list[str]:
+    """Return the events that bring a browser to what was found."""
+    events = []
+    if changed := sent.changed(found):
+        events.append(_event("rows", changed))
+    if sent.moved(found):
+        events.append(_event("order", json.dumps(found.order)))
+    return events
+
+
+def _event(name: str, data: str) -> str:
     # A line break would end the data.
     line = data.replace("\r", " ").replace("\n", " ")
-    head = f"id: {identifier}\nretry: {_RETRY_MS}\n" if identifier else ""
-    return f"{head}event: {name}\ndata: {line}\n\n"
+    return f"event: {name}\ndata: {line}\n\n"
 
 
-def _changed(sent: dict[str, str], found: Mapping[str, str]) -> dict[str, str]:
-    changed = {name: text for name, text in found.items() if sent.get(name) != text}
-    # What is too much for one event comes with the next one.
-    part = dict(list(changed.items())[:_FRAGMENTS_MAX])
-    sent.update(part)
-    return part
+def _asked(text: str) -> Mapping[str, str]:
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_ASKED_MAX))
+    except ValueError as error:
+        raise Refused(
+            400, f"the table's address has too many fields, limit {_ASKED_MAX}"
+        ) from error
 
 
 def _is_welcome(request: Request, web: WebState, who: Principal) -> bool:
     secret = request.cookies.get(SESSION_COOKIE, "")
     if not secret:
         return False
-    # A page that is left open is no sign that anybody is there.
-    session = web.database.web_sessions.find(secret, web.settings.session.idle, is_used=False)
+    if web.live.fault() is not None:
+        # Nothing can have ended it on record either.
+        return True
+    try:
+        # A page that is left open is no sign that anybody is there.
+        session = web.database.web_sessions.find(secret, web.settings.session.idle, is_used=False)
+    except MarginPlatformError:
+        return True
     return session is not None and session.user == who.user
 
 

@@ -6,8 +6,9 @@ A page works without scripts: sorting is a button of a form, and the address say
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, Literal, TypeVar
+from urllib.parse import urlencode
 
 from infra.web.failures import Refused
 
@@ -47,6 +48,16 @@ class Asked:
     page: int = 1
     filters: Mapping[str, str] = field(default_factory=dict)
 
+    def on(self, page: int) -> Asked:
+        """Return the same on another page."""
+        return replace(self, page=page)
+
+    @property
+    def address(self) -> str:
+        """Return it as the query of an address, as a page's stream is asked for it."""
+        sort = f"{'-' if self.descending else ''}{self.sort}"
+        return urlencode({"sort": sort, "q": self.query, "page": self.page, **self.filters})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[_Row]):
@@ -85,9 +96,16 @@ class Listing(Generic[_Row]):
 
 
 def asked_of(
-    parameters: Mapping[str, str], default_sort: str, filters: Sequence[str] = ()
+    parameters: Mapping[str, str],
+    default_sort: str,
+    filters: Sequence[str] = (),
+    chosen: Mapping[str, str] | None = None,
 ) -> Asked:
-    """Return what the query of an address asks; nonsense is refused with 400."""
+    """Return what the query of an address asks; nonsense is refused with 400.
+
+    ``chosen`` is what filters are set to that the address does not name.
+    """
+    defaults = chosen or {}
     sort = parameters.get("sort", "") or default_sort
     page = parameters.get("page", "1")
     if not page.isascii() or not page.isdigit() or not 1 <= int(page[:7]) <= _PAGE_MAX:
@@ -100,7 +118,10 @@ def asked_of(
         descending=sort.startswith("-"),
         query=query,
         page=int(page),
-        filters={name: parameters.get(name, "") for name in filters},
+        filters={
+            name: parameters.get(name, defaults.get(name, ""))[:_QUERY_LENGTH_MAX]
+            for name in filters
+        },
     )
 
 
@@ -136,22 +157,24 @@ def listing(
         listed = ", ".join(one.key for one in columns if one.is_sortable)
         raise Refused(400, f"sort {asked.sort[:40]!r}, limit: {listed}")
     ordered = _sorted(found, column, asked.descending)
-    n_pages = max(1, -(-len(ordered) // ROWS_PER_PAGE))
-    page = min(asked.page, n_pages)
+    page, n_pages = cut(asked, len(ordered))
     start = (page - 1) * ROWS_PER_PAGE
     return Listing(
         name=name,
         columns=columns,
         rows=ordered[start : start + ROWS_PER_PAGE],
-        asked=Asked(
-            sort=asked.sort, descending=asked.descending, query=asked.query, page=page,
-            filters=asked.filters,
-        ),
+        asked=asked.on(page),
         n_found=len(found),
         n_all=len(everything),
         n_pages=n_pages,
         action=action,
-    )  # fmt: skip
+    )
+
+
+def cut(asked: Asked, n_found: int) -> tuple[int, int]:
+    """Return the page that is shown of ``n_found`` rows, and how many pages there are."""
+    n_pages = max(1, -(-n_found // ROWS_PER_PAGE))
+    return min(asked.page, n_pages), n_pages
 
 
 def _sorted(rows: list[_Row], column: Column[_Row], descending: bool) -> list[_Row]:

@@ -71,7 +71,7 @@ class _Figures(Collector):
 
 def _book(web: WebState) -> list[GaugeMetricFamily]:
     book, rates = web.live.book(), web.live.rates()
-    whole = headline(book.rows, rates)
+    whole = headline(book, rates)
     kinds = _gauge(
         "requirement_usd", "owed, house's, venues' and held, at the close's rates", "kind"
     )
@@ -82,7 +82,7 @@ def _book(web: WebState) -> list[GaugeMetricFamily]:
         kinds.add_metric([kind], value)
     sets = _gauge("netting_sets", "netting sets by status", "status")
     for status in ("assessed", "held", "failed"):
-        sets.add_metric([status], sum(1 for row in book.rows if row.status == status))
+        sets.add_metric([status], int(book.arrays.words["status"].is_word(status).sum()))
     binding = _gauge("netting_sets_binding", "netting sets by the side that binds", "side")
     for side, number in (
         ("house", whole.n_house_binds), ("venue", whole.n_venue_binds),
@@ -93,13 +93,21 @@ def _book(web: WebState) -> list[GaugeMetricFamily]:
         "client_owed_usd", "owed by the largest clients; the others together", "client"
     )
     held = _gauge("client_collateral_usd", "held of the largest clients", "client")
-    rows = sorted(by_client(book.rows, rates), key=lambda row: (-row.owed, row.client_id))
-    for row in rows[:CLIENTS_SHOWN]:
+    sums = by_client(book, rates)
+    rows = sums.largest(CLIENTS_SHOWN)
+    for row in rows:
         clients.add_metric([row.client_id], row.owed)
         held.add_metric([row.client_id], row.collateral_value)
-    rest = rows[CLIENTS_SHOWN:]
-    clients.add_metric(["other"], sum(row.owed for row in rest))
-    held.add_metric(["other"], sum(row.collateral_value for row in rest))
+    is_rest = len(sums.names) > len(rows)
+    rest = [
+        float(total.sum()) - sum(shown) if is_rest else 0.0
+        for total, shown in (
+            (sums.owed, [row.owed for row in rows]),
+            (sums.collateral_value, [row.collateral_value for row in rows]),
+        )
+    ]
+    clients.add_metric(["other"], rest[0])
+    held.add_metric(["other"], rest[1])
     venues = _gauge("venue_initial_margin_usd", "demanded by a venue, last close", "venue")
     for venue in by_venue(web.database, book.run_id, None):
         venues.add_metric([venue.venue], float(venue.initial_margin))
@@ -111,8 +119,7 @@ def _book(web: WebState) -> list[GaugeMetricFamily]:
 
 
 def _calls(web: WebState) -> list[GaugeMetricFamily]:
-    counts = web.live.counts().calls.values()
-    n_open, n_late = sum(pair[0] for pair in counts), sum(pair[1] for pair in counts)
+    n_open, n_late = web.live.counts().n_calls, web.live.counts().n_late
     now = web.database.clock()
     query = select(func.min(CallRow.first_due_at)).where(
         CallRow.direction == "call",

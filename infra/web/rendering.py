@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +16,13 @@ import jinja2
 from markupsafe import Markup
 
 from infra.report.amounts import ABSENT, count, exact, percent, short, signed
+from infra.web.views.totals import is_small
 
 STATIC: Final = Path(__file__).parent / "static"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SPARK_WIDTH, _SPARK_HEIGHT = 88, 22
+_SPARK_LINE_POINTS: Final = 5
+"""Fewer points are dots: a line would say what was never measured."""
 _BAR_WIDTH, _BAR_FULL = 64, 1.25
 
 
@@ -34,7 +39,12 @@ class Pages:
         )
         self._environment.filters.update(FILTERS)
         self._environment.globals.update(
-            asset=asset_address, bar=bar, spark=spark, usage=usage, level_of=level_of
+            asset=asset_address,
+            bar=bar,
+            spark=spark,
+            usage=usage,
+            level_of=level_of,
+            is_small=is_small,
         )
 
     def render(self, name: str, **context: Any) -> str:
@@ -105,13 +115,18 @@ def minute(value: object) -> Markup:
     )
 
 
-def clock(value: object, now: datetime, word: str = "age") -> Markup:
-    """Return how long ago, or until, an instant; the page's script lets it go on."""
+def clock(value: object, now: datetime | None, word: str = "age") -> Markup:
+    """Return how long ago, or until, an instant; the page's script lets it go on.
+
+    Without ``now`` the text is left to the script, so that a part does not change with the clock.
+    """
     moment = _moment(value)
     if moment is None:
         return Markup(ABSENT)
-    seconds = (now - moment).total_seconds()
-    text = span_of(seconds) if word == "age" else due_in(seconds)
+    text = ""
+    if now is not None:
+        seconds = (now - moment).total_seconds()
+        text = span_of(seconds) if word == "age" else due_in(seconds)
     return Markup('<time datetime="{}" data-clock="{}">{}</time>').format(
         f"{moment:%Y-%m-%dT%H:%M:%SZ}", word, text
     )
@@ -187,41 +202,94 @@ def bar(value: object, largest: float) -> Markup:
     ).format("less" if number < 0 else "more", "0", f"{width:.1f}")
 
 
-def spark(points: list[tuple[str, float]]) -> Markup:
-    """Return a sparkline of margin ratios, with the line of 100 % where it is near."""
-    finite = [(label, value) for label, value in points if math.isfinite(value)]
-    if len(finite) < 2:
-        return Markup('<span class="quiet">one point</span>' if finite else ABSENT)
-    values = [value for _, value in finite]
-    low, high = min(values), max(values)
-    if high > 0.8:
-        high = max(high, 1.0)
-    low, high = (low - 0.02, high + 0.02) if high - low < 0.04 else (low, high)
-    step = (_SPARK_WIDTH - 6) / (len(values) - 1)
+def spark(points: Sequence[tuple[datetime, float]]) -> Markup:
+    """Return a small chart of margin ratios by time, with the line of 100 % where it is near.
 
-    def height(value: float) -> float:
-        return _SPARK_HEIGHT - 3 - (value - low) / (high - low) * (_SPARK_HEIGHT - 6)
-
-    line = " ".join(f"{3 + i * step:.1f},{height(value):.1f}" for i, value in enumerate(values))
-    full = height(1.0)
-    limit = (
-        Markup('<line class="limit" x1="0" x2="88" y1="{}" y2="{}"/>').format(
-            f"{full:.1f}", f"{full:.1f}"
-        )
-        if low <= 1.0 <= high
-        else Markup("")
-    )
-    label = (
-        f"used, {finite[0][0]} to {finite[-1][0]}: {percent(values[0])} to {percent(values[-1])}"
+    What was not measured is not drawn: a line joins points of one unbroken series alone, and where
+    there are few points each is a dot.
+    """
+    finite = [(at, value) for at, value in points if math.isfinite(value)]
+    if not finite:
+        return Markup('<span class="quiet">{}</span>').format(ABSENT)
+    first, last = finite[0], finite[-1]
+    label = f"used, {_stamp(first[0], finite)}: {percent(first[1])}"
+    if len(finite) > 1:
+        label += f", {_stamp(last[0], finite)}: {percent(last[1])}; {len(finite)} points"
+    drawn = _Drawing(finite)
+    dots = finite if len(finite) < _SPARK_LINE_POINTS else [last]
+    inside = Markup("").join(
+        [
+            drawn.limit(),
+            *(Markup('<polyline points="{}"/>').format(line) for line in drawn.lines()),
+            *(drawn.dot(at, value, is_last=(at, value) == last) for at, value in dots),
+        ]
     )
     return Markup(
         '<svg class="spark {}" viewBox="0 0 88 22" width="88" height="22" role="img" '
-        'aria-label="{}"><title>{}</title>{}<polyline points="{}"/><circle cx="{}" cy="{}" r="2"/>'
-        "</svg>"
-    ).format(
-        level_of(values[-1]), label, label, limit, line,
-        f"{3 + (len(values) - 1) * step:.1f}", f"{height(values[-1]):.1f}",
-    )  # fmt: skip
+        'aria-label="{}"><title>{}</title>{}</svg>'
+    ).format(level_of(last[1]), label, label, inside)
+
+
+class _Drawing:
+    """Points of a small chart, placed by time and height."""
+
+    def __init__(self, points: Sequence[tuple[datetime, float]]) -> None:
+        self._points = points
+        values = [value for _, value in points]
+        low, high = min(values), max(values)
+        high = max(high, 1.0) if high > 0.8 else high
+        self._low, self._high = (low - 0.02, high + 0.02) if high - low < 0.04 else (low, high)
+        self._from = points[0][0].timestamp()
+        self._span = points[-1][0].timestamp() - self._from
+
+    def lines(self) -> list[str]:
+        """Return the unbroken pieces that are long enough for a line."""
+        if len(self._points) < _SPARK_LINE_POINTS:
+            return []
+        steps = sorted(
+            (after[0] - before[0]).total_seconds() for before, after in pairwise(self._points)
+        )
+        # Five times the usual step between two points is a hole.
+        longest = max(steps[len(steps) // 2] * 5.0, 1.0)
+        pieces: list[list[tuple[datetime, float]]] = [[self._points[0]]]
+        for before, after in pairwise(self._points):
+            if (after[0] - before[0]).total_seconds() > longest:
+                pieces.append([])
+            pieces[-1].append(after)
+        return [
+            " ".join(f"{self._x(at):.1f},{self._y(value):.1f}" for at, value in piece)
+            for piece in pieces
+            if len(piece) > 1
+        ]
+
+    def dot(self, at: datetime, value: float, *, is_last: bool) -> Markup:
+        """Return one point."""
+        return Markup('<circle{} cx="{}" cy="{}" r="{}"/>').format(
+            Markup("") if is_last else Markup(' class="past"'),
+            f"{self._x(at):.1f}", f"{self._y(value):.1f}", "2" if is_last else "1.4",
+        )  # fmt: skip
+
+    def limit(self) -> Markup:
+        """Return the line of 100 % where it is near."""
+        if not self._low <= 1.0 <= self._high:
+            return Markup("")
+        full = f"{self._y(1.0):.1f}"
+        return Markup('<line class="limit" x1="0" x2="88" y1="{}" y2="{}"/>').format(full, full)
+
+    def _x(self, at: datetime) -> float:
+        share = (at.timestamp() - self._from) / self._span if self._span > 0.0 else 1.0
+        return 3 + share * (_SPARK_WIDTH - 6)
+
+    def _y(self, value: float) -> float:
+        share = (value - self._low) / (self._high - self._low)
+        return _SPARK_HEIGHT - 3 - share * (_SPARK_HEIGHT - 6)
+
+
+def _stamp(at: datetime, points: Sequence[tuple[datetime, float]]) -> str:
+    is_of_a_day = points[-1][0] - points[0][0] < timedelta(hours=24) and any(
+        one[0].minute or one[0].hour for one in points
+    )
+    return f"{at:%H:%M}" if is_of_a_day else f"{at:%Y-%m-%d}"
 
 
 def _moment(value: object) -> datetime | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from infra.oms import OmsEndpoint
     from infra.reduction import ReductionDesk
     from infra.transfers import KillSwitch, TransferDesk
+    from infra.web.views.signs import DiskRoom, LoopWord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,15 @@ class Services(Protocol):
 
     def loop_metrics(self) -> str:
         """Return what the intraday loop measures of itself; nothing while none runs."""
+
+    def loop_word(self) -> LoopWord | None:
+        """Return what the loop of this home said of itself last, None where none has ever run."""
+
+    def disk(self) -> DiskRoom | None:
+        """Return the room on the disk of this home."""
+
+    def minimum_transfers(self, run_id: str) -> Mapping[str, Decimal]:
+        """Return the minimum transfer amount of each netting set's agreement at a run's close."""
 
     def client_sender(self, client_id: str) -> Sender | None:
         """Return by which secrets a client signs its messages, None if it has none."""

@@ -31,7 +31,8 @@ from infra.outbound import KillSwitch
 from infra.reduction import ReductionDesk
 from infra.transfers import TransferDesk
 from infra.web import WebSettings, create_app
-from tasks.web_services import HouseServices
+from infra.web.views.signs import DiskRoom, LoopWord, disk_room
+from tasks.web_services import HouseServices, loop_word_of
 from tests.integration.transfers.fake_venue import FakeVenue, listed, rules, stock, wanted
 from tests.worlds import reductions, small
 
@@ -68,7 +69,7 @@ class SmallServices(HouseServices):
     def __init__(self, house: House, folder: Path) -> None:
         super().__init__(SimpleNamespace(database=house.database))  # type: ignore[arg-type]
         self.house, self.decided = house, list[tuple[str, str, str]]()
-        self.switch = KillSwitch(folder, house.clock)
+        self.switch, self.home = KillSwitch(folder, house.clock), folder
 
     def policy(self) -> Any:
         """Return a policy in which everything takes two people."""
@@ -108,6 +109,14 @@ class SmallServices(HouseServices):
     def loop_metrics(self) -> str:
         """Return nothing: no loop runs."""
         return ""
+
+    def loop_word(self) -> LoopWord | None:
+        """Return what a loop that a test runs in this home has said."""
+        return loop_word_of(self.home, self.house.clock)
+
+    def disk(self) -> DiskRoom | None:
+        """Return the room on the home's disk."""
+        return disk_room(self.home)
 
     def run_pages(self) -> str:
         """Return where the runs would be."""

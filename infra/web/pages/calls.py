@@ -8,13 +8,11 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from engine.calls.disputes import DisputeReason
-from infra.listings import call_as_json
 from infra.report.amounts import exact
 from infra.web import acts
 from infra.web.failures import Refused
-from infra.web.listing import asked_of, listing
+from infra.web.pages import details, listed
 from infra.web.pages.frame import back_to, page
-from infra.web.pages.tables import CALLS
 from infra.web.state import caller_of, form_of, web_of
 from infra.web.views.lists import calls_of
 
@@ -26,17 +24,10 @@ CallId = Annotated[str, Path(max_length=200)]
 def calls(request: Request) -> HTMLResponse:
     """Return open calls and returns."""
     web, who = web_of(request), caller_of(request)
-    asked = asked_of(request.query_params, "due", ("direction",))
-    wanted = asked.filters["direction"] if "direction" in request.query_params else "call"
-    found = calls_of(web, who)
-    rows = [call for call in found if wanted in ("", "all", call["direction"])]
-    table = listing(
-        "calls", "/calls", rows, CALLS, asked,
-        lambda call: f"{call['netting_set_id']} {call['client_id']} {call['call_id']}",
-    )  # fmt: skip
-    late = sum(1 for call in found if call["is_late"])
+    table, found = listed.calls(web, who, request.query_params), calls_of(web, who)
     return page(
-        request, "calls.html", live="calls", table=table, direction=wanted, n_late=late,
+        request, "calls.html", live="calls", table=table,
+        n_late=sum(1 for call in found if call["is_late"]),
         n_calls=sum(1 for call in found if call["direction"] == "call"),
         n_returns=sum(1 for call in found if call["direction"] == "return"),
     )  # fmt: skip
@@ -46,12 +37,10 @@ def calls(request: Request) -> HTMLResponse:
 def call(request: Request, call_id: CallId) -> HTMLResponse:
     """Return one call with its life and the forms that move it."""
     web = web_of(request)
-    found = call_as_json(web.database, call_id, web.database.clock())
-    client = web.database.calls.client_of(call_id) or ""
     transfers = [one for one in web.database.transfers.list() if one.intent.purpose == call_id]
     return page(
-        request, "call.html", call=found, client_id=client, transfers=transfers,
-        reasons=[reason.word for reason in DisputeReason],
+        request, "call.html", live="call", subject=call_id, transfers=transfers,
+        reasons=[reason.word for reason in DisputeReason], **details.call_of(web, call_id),
     )  # fmt: skip
 
 

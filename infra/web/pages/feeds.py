@@ -9,17 +9,14 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from engine.errors import MissingDataError
 from infra.web import acts
-from infra.web.listing import asked_of, listing
-from infra.web.pages.fragments import health_of
+from infra.web.pages import details, listed
+from infra.web.pages.fragments import ALERTS_SHOWN
 from infra.web.pages.frame import back_to, page
-from infra.web.pages.tables import BREAKS, HEALTH
+from infra.web.pages.overview import venues_of
 from infra.web.state import caller_of, form_of, web_of
-from infra.web.views.lists import alerts_of, breaks_of, told_to
-from infra.web.views.totals import by_venue
+from infra.web.views.lists import health_of, told_to
 
 router = APIRouter(include_in_schema=False)
-_ALERTS_SHOWN = 100
-_RUNS_SHOWN = 60
 # In a sandbox without an origin its scripts reach neither cookies nor this server.
 _REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
@@ -30,13 +27,7 @@ _REPORT_POLICY = (
 @router.get("/breaks")
 def breaks(request: Request) -> HTMLResponse:
     """Return open differences between the books."""
-    asked = asked_of(request.query_params, "-age")
-    rows = breaks_of(web_of(request), caller_of(request))
-    names = ("kind", "netting_set_id", "account_id", "item", "owner", "break_id")
-    table = listing(
-        "breaks", "/breaks", rows, BREAKS, asked,
-        lambda row: " ".join(str(row.get(name) or "") for name in names),
-    )  # fmt: skip
+    table = listed.breaks(web_of(request), caller_of(request), request.query_params)
     return page(request, "breaks.html", live="breaks", table=table)
 
 
@@ -44,13 +35,11 @@ def breaks(request: Request) -> HTMLResponse:
 def health(request: Request) -> HTMLResponse:
     """Return what is to be trusted and how old it is."""
     web, who = web_of(request), caller_of(request)
-    asked = asked_of(request.query_params, "state")
-    rows = health_of(web, who)
-    table = listing(
-        "health", "/health", rows, HEALTH, asked, lambda row: f"{row.scope} {row.name} {row.reason}"
-    )
-    venues = by_venue(web.database, web.live.book().run_id, who.clients)
-    return page(request, "health.html", live="health", table=table, venues=venues)
+    table = listed.health(web, who, request.query_params)
+    return page(
+        request, "health.html", live="health", table=table, venues=venues_of(web, who),
+        troubles=health_of(web, who),
+    )  # fmt: skip
 
 
 @router.get("/alerts")
@@ -58,8 +47,9 @@ def alerts(request: Request) -> HTMLResponse:
     """Return what people have to hear of, newest first."""
     web, who = web_of(request), caller_of(request)
     return page(
-        request, "alerts.html", live="alerts", alerts=alerts_of(web, who, _ALERTS_SHOWN),
-        told=told_to(web, who, _ALERTS_SHOWN),
+        request, "alerts.html", live="alerts",
+        alerts=web.live.happenings(who.clients, ALERTS_SHOWN),
+        told=told_to(web, who, ALERTS_SHOWN),
     )  # fmt: skip
 
 
@@ -76,8 +66,7 @@ def acknowledge(
 @router.get("/runs")
 def runs(request: Request) -> HTMLResponse:
     """Return the latest runs, with links to their reports and to the orchestrator's pages."""
-    found = web_of(request).database.runs.list(_RUNS_SHOWN)
-    return page(request, "runs.html", runs=found)
+    return page(request, "runs.html", live="runs", runs=details.runs_of(web_of(request)))
 
 
 @router.get("/runs/{run_id}/report")

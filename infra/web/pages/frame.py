@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from infra.web.access import ACCESS
 from infra.web.rendering import span_of
 from infra.web.state import caller_of, web_of
+from infra.web.views.lists import health_of
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -25,6 +26,12 @@ _ASK: Final = (("/stress", "Stress"), ("/runs", "Runs"))
 _CONTROL: Final = (
     ("/whitelist", "Whitelist"), ("/kill-switch", "Kill switch"), ("/users", "Users"),
 )  # fmt: skip
+NAVIGATION_TALLIES: Final = (
+    ("/calls", "n_late", "act", "past due"), ("/transfers", "n_proposed", "watch",
+    "wait for approval"), ("/breaks", "n_breaks", "", "open"),
+    ("/health", "n_troubled", "watch", "degraded or down"),
+)  # fmt: skip
+"""Counts beside entries of the navigation: address, what of the house, colour, words."""
 _NAVIGATION: Final = (("Watch", _WATCH), ("Ask", _ASK), ("Control", _CONTROL))
 
 
@@ -52,6 +59,7 @@ def page(
         path=request.url.path,
         now=web.database.clock(),
         house=house_of(web, who),
+        tallies=NAVIGATION_TALLIES,
         silence_ms=int(web.settings.silence.total_seconds() * 1000),
         live=live,
         subject=subject,
@@ -92,22 +100,23 @@ def navigation_of(who: Principal) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def house_of(web: WebState, who: Principal) -> dict[str, Any]:
     """Return what every page says: source and age of figures, what waits, the switch."""
-    book, counts = web.live.book(), web.live.counts()
-    names = {row.netting_set_id for row in book.of(who.clients)}
-    calls = [pair for name, pair in counts.calls.items() if name in names]
+    book, counts, is_whole = web.live.book(), web.live.counts(), who.clients is None
+    calls, breaks = counts.calls, counts.breaks
+    if not is_whole:
+        calls = {name: pair for name, pair in calls.items() if who.sees(book.client_of(name))}
+        breaks = {name: n for name, n in breaks.items() if who.sees(book.client_of(name))}
     now = web.database.clock()
     age = (now - book.as_of).total_seconds() if book.as_of is not None else None
     return {
         "book": book,
         "age": "" if age is None else span_of(age),
-        "n_calls": sum(pair[0] for pair in calls),
-        "n_late": sum(pair[1] for pair in calls),
-        "n_proposed": counts.n_proposed if who.clients is None else 0,
-        "n_stuck": counts.n_stuck if who.clients is None else 0,
-        "n_moving": counts.n_moving if who.clients is None else 0,
-        "n_breaks": sum(
-            n for name, n in counts.breaks.items() if who.clients is None or name in names
-        ),
+        "n_calls": counts.n_calls if is_whole else sum(pair[0] for pair in calls.values()),
+        "n_late": counts.n_late if is_whole else sum(pair[1] for pair in calls.values()),
+        "n_proposed": counts.n_proposed if is_whole else 0,
+        "n_stuck": counts.n_stuck if is_whole else 0,
+        "n_moving": counts.n_moving if is_whole else 0,
+        "n_breaks": sum(breaks.values()),
         "kill": web.services.kill_switch().status(),
-        "n_troubled": sum(1 for row in web.live.health() if row.state in ("down", "degraded")),
+        "fault": web.live.fault(),
+        "n_troubled": sum(1 for row in health_of(web, who) if row.is_troubled),
     }

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse
 
-from engine.errors import MarginPlatformError, MissingDataError
-from infra.web.listing import Asked, asked_of, listing
+from engine.errors import MarginPlatformError, MissingDataError, StateError
+from infra.web.pages import listed
 from infra.web.pages.frame import page
-from infra.web.pages.tables import SETS
 from infra.web.state import caller_of, web_of
 from infra.web.views.book import SetRow, history_of
-from infra.web.views.totals import by_client, by_venue, headline
+from infra.web.views.lists import health_of
+from infra.web.views.sets import STATUSES
+from infra.web.views.totals import VenueRow, by_client, by_venue, headline
 
 if TYPE_CHECKING:
     from infra.web.principals import Principal
@@ -30,17 +31,20 @@ _CHART_POINTS_MIN: Final = 3
 def overview(request: Request) -> HTMLResponse:
     """Return how the whole book stands."""
     web, who = web_of(request), caller_of(request)
+    table = listed.sets(web, who, request.query_params)
     context = overview_context(web, who)
-    asked = asked_of(request.query_params, "-used", ("status",))
-    rows = [row for row in context["sets"] if _is_wanted(row, asked)]
-    table = listing(
-        "sets", "/", rows, SETS, asked, lambda row: f"{row.netting_set_id} {row.client_id}"
-    )
-    venues = by_venue(web.database, web.live.book().run_id, who.clients)
     return page(
-        request, "overview.html", live="overview", table=table, venues=venues,
-        client_rows=context["clients"][:_CLIENTS_SHOWN], **context,
+        request, "overview.html", live="overview", table=table, statuses=STATUSES,
+        venues=venues_of(web, who), troubles=health_of(web, who), **context,
     )  # fmt: skip
+
+
+def venues_of(web: WebState, who: Principal) -> list[VenueRow] | None:
+    """Return venues at the last close, None while the record cannot be read."""
+    try:
+        return by_venue(web.database, web.live.book().run_id, who.clients)
+    except StateError:
+        return None
 
 
 @router.get("/netting-sets/{netting_set_id}")
@@ -93,25 +97,17 @@ def chart_of(history: list[dict[str, Any]]) -> str:
 
 
 def overview_context(web: WebState, who: Principal) -> dict[str, Any]:
-    """Return what the overview shows, on the page and in its stream."""
-    book, rates = web.live.book(), web.live.rates()
-    rows = book.of(who.clients)
+    """Return what the overview shows beside its table, on the page and in its stream."""
+    book, rates, minimums = web.live.book(), web.live.rates(), web.live.minimums()
+    sums = by_client(book, rates, who.clients)
     return {
-        "sets": rows,
-        "clients": by_client(rows, rates),
-        "headline": headline(rows, rates),
+        "clients": sums.fullest(_CLIENTS_SHOWN),
+        "n_clients": int((sums.n_sets > 0).sum()),
+        "headline": headline(book, rates, who.clients, minimums),
         "trail": web.live.trail,
         "calls_of_set": web.live.counts().calls,
+        "minimums": minimums,
     }
-
-
-def _is_wanted(row: SetRow, asked: Asked) -> bool:
-    wanted = asked.filters.get("status", "")
-    if wanted == "over":
-        return (row.margin_ratio or 0.0) > 1.0
-    if wanted in ("house", "venue", "unknown"):
-        return row.binding == wanted
-    return not wanted or wanted in (row.status, row.level)
 
 
 def _explained(web: WebState, row: SetRow) -> tuple[dict[str, Any] | None, str]:

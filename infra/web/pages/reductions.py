@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from infra.listings import shown_reduction
 from infra.web import acts
+from infra.web.pages import details, listed
 from infra.web.pages.frame import back_to, page
 from infra.web.state import caller_of, form_of, web_of
-from infra.web.views.lists import reductions_of
 
 router = APIRouter(include_in_schema=False)
 PlanId = Annotated[str, Path(max_length=80)]
@@ -20,21 +19,20 @@ PlanId = Annotated[str, Path(max_length=80)]
 @router.get("/reductions")
 def reductions(request: Request) -> HTMLResponse:
     """Return plans, newest first."""
-    return page(
-        request, "reductions.html", plans=reductions_of(web_of(request), caller_of(request))
-    )
+    table = listed.reductions(web_of(request), caller_of(request), request.query_params)
+    return page(request, "reductions.html", live="reductions", table=table)
 
 
 @router.get("/reductions/{plan_id}")
 def reduction(request: Request, plan_id: PlanId) -> HTMLResponse:
     """Return one plan: its legs, what is approved, its orders and what happened."""
     web, who = web_of(request), caller_of(request)
-    found = shown_reduction(web.database, web.services.reduction_desk().policy, plan_id)
     now = web.database.clock()
     return page(
-        request, "reduction.html", found=found, record=found.record, intent=found.record.intent,
+        request, "reduction.html", live="reduction", subject=plan_id,
         needs_confirmation=acts.needs_confirmation(web, who),
         waits_until=who.user.approves_from if now < who.user.approves_from else None,
+        **details.reduction_of(web, plan_id),
     )  # fmt: skip
 
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 from infra.web.listing import Column
 from infra.web.views.book import SetRow
-from infra.web.views.health import HealthRow
-
-_ORDER: Final = {"down": 0, "degraded": 1, "unknown": 2, "live": 3}
-
-
-def _ratio(row: SetRow) -> float | None:
-    ratio = row.margin_ratio
-    return 1e9 if ratio is not None and math.isinf(ratio) else ratio
-
+from infra.web.views.health_rows import RANK, HealthRow
 
 SETS: Final[tuple[Column[SetRow], ...]] = (
     Column(key="set", label="Netting set", value=lambda row: row.netting_set_id),
-    Column(key="used", label="Used", unit="% of collateral", kind="number", value=_ratio),
+    Column(key="used", label="Used", unit="% of collateral", kind="number",
+           value=lambda row: row.margin_ratio),
     Column(key="trail", label="Trail", kind="mark"),
     Column(key="status", label="Status", value=lambda row: row.level or row.status),
     Column(key="excess", label="Excess", unit="currency", kind="number",
@@ -75,6 +67,20 @@ TRANSFERS: Final[tuple[Column[Any], ...]] = (
     Column(key="hash", label="Payload hash", value=lambda one: one.payload_hash),
 )  # fmt: skip
 
+REDUCTIONS: Final[tuple[Column[Any], ...]] = (
+    Column(key="since", label="Proposed", unit="UTC", value=lambda one: one.recorded_at),
+    Column(key="state", label="State", value=lambda one: one.state),
+    Column(key="mode", label="Mode", value=lambda one: one.mode),
+    Column(key="set", label="Netting set", value=lambda one: one.intent.netting_set_id),
+    Column(key="cause", label="Cause", value=lambda one: one.intent.cause),
+    Column(key="legs", label="Legs", kind="number", value=lambda one: len(one.intent.legs)),
+    Column(key="notional", label="Notional", unit="USD", kind="number",
+           value=lambda one: one.notional),
+    Column(key="cost", label="Cost", unit="USD", kind="number", value=lambda one: one.cost),
+    Column(key="proposer", label="Proposed by", value=lambda one: one.proposer),
+    Column(key="note", label="Note"),
+)  # fmt: skip
+
 BREAKS: Final[tuple[Column[dict[str, Any]], ...]] = (
     Column(key="age", label="Age", unit="days", kind="number", value=_of("age_days")),
     Column(key="kind", label="Kind", value=_of("kind")),
@@ -91,10 +97,16 @@ BREAKS: Final[tuple[Column[dict[str, Any]], ...]] = (
 )  # fmt: skip
 
 HEALTH: Final[tuple[Column[HealthRow], ...]] = (
-    Column(key="state", label="State", value=lambda row: _ORDER[row.state]),
+    Column(key="state", label="State", value=lambda row: RANK[row.state]),
     Column(key="scope", label="Scope", value=lambda row: row.scope),
     Column(key="name", label="Name", value=lambda row: row.name),
-    Column(key="since", label="Last sign", unit="ago", kind="number", value=lambda row: row.since),
+    Column(
+        key="since",
+        label="Age",
+        unit="of the state, or last sign",
+        kind="number",
+        value=lambda row: row.since,
+    ),
     Column(key="reason", label="What is known", value=lambda row: row.reason),
     Column(key="next", label="What to do", value=lambda row: row.next_action or None),
 )

@@ -8,11 +8,9 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from engine.transfers import WhitelistEntry
-from infra.listings import shown_transfer
 from infra.web import acts
-from infra.web.listing import asked_of, listing
+from infra.web.pages import details, listed
 from infra.web.pages.frame import back_to, page
-from infra.web.pages.tables import TRANSFERS
 from infra.web.state import caller_of, form_of, web_of
 from infra.web.views.lists import transfers_of
 
@@ -26,16 +24,8 @@ _PLACE_FIELDS = ("destination", "asset", "network", "address", "memo")
 def transfers(request: Request) -> HTMLResponse:
     """Return transfers, newest first, and the form that proposes one."""
     web, who = web_of(request), caller_of(request)
-    asked = asked_of(request.query_params, "-since", ("state",))
-    found = transfers_of(web, who)
-    wanted = asked.filters["state"]
-    rows = [one for one in found if wanted in ("", one.state)]
-    table = listing(
-        "transfers", "/transfers", rows, TRANSFERS, asked,
-        lambda one: f"{one.transfer_key} {one.intent.purpose} {one.intent.source} "
-        f"{one.intent.destination} {one.intent.asset} {one.proposer}",
-    )  # fmt: skip
-    states = sorted({one.state for one in found})
+    table = listed.transfers(web, who, request.query_params)
+    states = sorted({one.state for one in transfers_of(web, who)})
     return page(request, "transfers.html", live="transfers", table=table, states=states)
 
 
@@ -43,13 +33,13 @@ def transfers(request: Request) -> HTMLResponse:
 def transfer(request: Request, transfer_key: Key) -> HTMLResponse:
     """Return one transfer: what is to be approved, by whom, and what happened to it."""
     web, who = web_of(request), caller_of(request)
-    found = shown_transfer(web.database, web.services.policy(), transfer_key)
+    found = details.transfer_of(web, transfer_key)
     now = web.database.clock()
     return page(
-        request, "transfer.html", found=found, record=found.record, intent=found.record.intent,
-        is_call=found.record.intent.purpose.startswith("call-"),
+        request, "transfer.html", live="transfer", subject=transfer_key,
+        is_call=found["intent"].purpose.startswith("call-"),
         needs_confirmation=acts.needs_confirmation(web, who),
-        waits_until=who.user.approves_from if now < who.user.approves_from else None,
+        waits_until=who.user.approves_from if now < who.user.approves_from else None, **found,
     )  # fmt: skip
 
 

@@ -47,39 +47,130 @@ if (served) ahead = served - Date.now();
 setInterval(tick, 1000);
 tick();
 
+// --- parts of the page that change: only what differs is touched, and nothing that is in use ------
+// What ages by itself is no difference.
+const still = node => node.innerHTML.replace(/<time [^>]*data-clock[^>]*>[^<]*/g, "<time>");
+const bare = node => node.innerHTML.replace(/(<time [^>]*data-clock[^>]*>)[^<]*/g, "$1");
+const isUsed = node => {
+  const at = document.activeElement;
+  if (at && node.contains(at) && at.matches("input, select, textarea")) return true;
+  return Array.from(node.querySelectorAll("input:not([type=hidden]), textarea"))
+    .some(field => field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
+};
+const waiting = new Map(); // Parts that come when nobody types in them any more.
+const light = node => {
+  node.classList.remove("fresh");
+  void node.offsetWidth;
+  node.classList.add("fresh");
+};
+const putRow = (old, row, isNews) => {
+  if (old.children.length !== row.children.length) { old.replaceWith(row); return; }
+  for (const [i, cell] of Array.from(row.children).entries()) {
+    const shown = old.children[i];
+    if (bare(shown) === bare(cell)) continue;
+    // The cell stays: what is focused or selected beside it does not move.
+    const isChanged = still(shown) !== still(cell);
+    shown.className = cell.className;
+    shown.replaceChildren(...cell.childNodes);
+    if (isNews && isChanged) light(shown);
+  }
+};
+const put = (part, isNews) => {
+  const old = document.getElementById(part.id);
+  if (!old) return;
+  if (old.tagName === "TR") { putRow(old, part, isNews); return; }
+  if (bare(old) === bare(part) && old.hidden === part.hidden && old.className === part.className) {
+    waiting.delete(part.id);
+    return;
+  }
+  if (isUsed(old)) { waiting.set(part.id, part); return; }
+  waiting.delete(part.id);
+  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  old.replaceWith(part);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+};
+
+// --- rows of the table: in the server's order, unless somebody is in the table --------------------
+let arrived = new Map(); // Rows that the page does not show yet.
+let order = null;        // The order that is to be shown.
+const listing = () => document.querySelector("form.listing");
+const isHeld = body => body.matches(":hover") || body.contains(document.activeElement);
+const arrange = () => {
+  const form = listing();
+  const body = form && document.getElementById(`${form.id}-rows`);
+  if (!body || !order) return;
+  const shown = Array.from(body.rows, row => row.id);
+  const isSame = shown.length === order.length && shown.every((id, i) => id === order[i]);
+  const note = document.getElementById(`${form.id}-held`);
+  const isWaiting = !isSame && isHeld(body) && shown.some(id => id);
+  const words = isWaiting ? "Other rows or another order wait until you leave the table." : "";
+  if (note && note.textContent !== words) note.textContent = words;
+  if (isSame || isWaiting) return;
+  const rows = order.map(id => document.getElementById(id) ?? arrived.get(id)).filter(Boolean);
+  const kept = new Set(rows);
+  for (const row of Array.from(body.rows)) if (!kept.has(row)) row.remove();
+  rows.forEach((row, i) => { if (body.rows[i] !== row) body.insertBefore(row, body.rows[i] ?? null); });
+  if (!rows.length) {
+    const cell = body.insertRow().insertCell();
+    cell.className = "empty";
+    cell.colSpan = Number(body.dataset.columns);
+    cell.textContent = body.dataset.empty;
+  }
+  arrived = new Map();
+};
+
 // --- events: what was heard last, and a banner once that is too long ago -------------------------
 const stream = document.getElementById("stream");
 const stale = document.getElementById("stale");
 if (stream && stale) {
   const limit = Number(stream.dataset.silence);
   let heard = performance.now(), at = new Date(Date.now() + ahead), isOver = false;
-  document.body.addEventListener("htmx:sseMessage", event => {
-    if (event.detail.type === "over") isOver = true;
-    heard = performance.now();
-    if (event.detail.type === "beat") {
-      ahead = Date.parse(event.detail.data) - Date.now();
-      at = new Date(Date.now() + ahead);
-    }
-  });
-  // Only what this page shows and what differs is swapped: focus and selection stay elsewhere.
-  document.body.addEventListener("htmx:sseBeforeMessage", event => {
-    if (event.detail.type !== "rows") return;
-    event.preventDefault();
+  let source = null, asked = null, isBegun = false, tried = 0;
+  const hear = () => { heard = performance.now(); };
+  const take = event => {
+    hear();
     const box = document.createElement("template");
-    box.innerHTML = event.detail.data;
-    const parts = [...box.content.children]
-      .map(node => node instanceof HTMLTemplateElement ? node.content.firstElementChild : node)
-      .filter(node => {
-        const shown = node && document.getElementById(node.id);
-        return shown && shown.innerHTML !== node.innerHTML;
-      });
-    const text = parts.map(node => node.tagName === "TR" ? `<template>${node.outerHTML}</template>` : node.outerHTML);
-    if (text.length) htmx.swap(stream, text.join(""), { swapStyle: "none" });
+    box.innerHTML = event.data;
+    // Rows come in a shell of their own: a browser drops those that stand in no table.
+    const parts = Array.from(box.content.children, node => node instanceof HTMLTemplateElement ? node.content.firstElementChild : node);
+    for (const part of parts) {
+      if (document.getElementById(part.id)) put(part, isBegun);
+      else if (part.tagName === "TR") arrived.set(part.id, part);
+    }
+    // What a page begins with is no news: nothing lights up.
+    isBegun = true;
     tick();
+  };
+  const connect = () => {
+    source?.close();
+    tried = performance.now();
+    asked = listing()?.dataset.asked ?? "";
+    order = null;
+    arrived = new Map();
+    isBegun = false;
+    const about = new URLSearchParams({ page: stream.dataset.page, subject: stream.dataset.subject, asked });
+    source = new EventSource(`/events?${about}`);
+    source.addEventListener("rows", take);
+    source.addEventListener("order", event => { hear(); order = JSON.parse(event.data); arrange(); });
+    source.addEventListener("over", () => { isOver = true; source.close(); });
+    source.addEventListener("beat", event => {
+      hear();
+      ahead = Date.parse(event.data) - Date.now();
+      at = new Date(Date.now() + ahead);
+      arrange();
+      for (const part of Array.from(waiting.values())) put(part, true);
+    });
+  };
+  // Another order, page or search of the table is another stream.
+  document.body.addEventListener("htmx:afterSettle", () => {
+    if (!isOver && (listing()?.dataset.asked ?? "") !== asked) connect();
   });
+  document.body.addEventListener("htmx:historyRestore", () => { if (!isOver) connect(); });
   const look = () => {
     const silent = performance.now() - heard;
     const isStale = isOver || silent > limit;
+    // A browser gives up on an answer that is no stream, such as one of a server that restarts.
+    if (!isOver && source.readyState === EventSource.CLOSED && performance.now() - tried > limit) connect();
     if (isStale) {
       const words = isOver
         ? "Your session has ended. Log in again to see what is."
@@ -90,6 +181,9 @@ if (stream && stale) {
     if (stale.hidden === isStale) stale.hidden = !isStale;
     document.body.classList.toggle("is-stale", isStale);
   };
+  connect();
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", event => { if (event.persisted && !isOver) connect(); });
   setInterval(look, 500);
 }
 

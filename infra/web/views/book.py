@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -12,10 +12,14 @@ import pandas as pd
 from sqlalchemy import select
 
 from engine.money import MONEY_CONTEXT
+from engine.times import close_of
 from infra.db.tables import RequirementRow, RunRow
+from infra.web.views.arrays import BookArrays, arrays_of
 
 if TYPE_CHECKING:
     from infra.db import Database, RunHandle
+    from infra.db.board import BoardChanges
+    from infra.web.views.trails import Trail
 
 CLOSE: Final = "eod"
 _CLOSES_SHOWN: Final = 30
@@ -52,7 +56,8 @@ class Book:
     """All netting sets at one moment.
 
     ``source`` is ``live`` (the loop publishes), ``stale`` (it has stopped, these are its last) or
-    ``close``; ``version`` changes when any row does.
+    ``close``; ``version`` changes when any row does. ``rows`` are sorted by name; ``arrays`` and
+    ``place`` hold the same for sums, orders and look-ups.
     """
 
     rows: tuple[SetRow, ...]
@@ -62,6 +67,8 @@ class Book:
     run_id: str
     snapshot_id: str
     business_date: str
+    arrays: BookArrays = field(default_factory=lambda: arrays_of(()))
+    place: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, clients: frozenset[str] | None) -> tuple[SetRow, ...]:
         """Return the rows of clients, all of them for None."""
@@ -71,7 +78,13 @@ class Book:
 
     def find(self, netting_set_id: str) -> SetRow | None:
         """Return one row, or None."""
-        return next((row for row in self.rows if row.netting_set_id == netting_set_id), None)
+        place = self.place.get(netting_set_id)
+        return None if place is None else self.rows[place]
+
+    def client_of(self, netting_set_id: str) -> str | None:
+        """Return the client of a netting set, None if the book does not have it."""
+        row = self.find(netting_set_id)
+        return None if row is None else row.client_id
 
 
 EMPTY: Final = Book(
@@ -88,42 +101,75 @@ def book_of_close(database: Database, run: RunHandle) -> Book:
     """Return the netting sets as a close has left them."""
     frame = database.requirements.of_run(run.run_id)
     when = run.finished_at or run.started_at
-    rows = [_close_row(row, run, when) for row in frame.to_dict("records")]
+    found = [_close_row(row, run, when) for row in frame.to_dict("records")]
+    rows = tuple(sorted(found, key=lambda row: row.netting_set_id))
     return Book(
-        rows=tuple(sorted(rows, key=lambda row: row.netting_set_id)),
+        rows=rows,
         source="close",
         version=f"close {run.run_id}",
         as_of=when,
         run_id=run.run_id,
         snapshot_id=run.snapshot_id or "",
         business_date=run.business_date.isoformat(),
+        arrays=arrays_of(rows),
+        place=_places(rows),
     )
 
 
-def book_of_board(database: Database, close: Book, version: int, *, is_live: bool) -> Book | None:
-    """Return the netting sets as the loop has published them; None if it never has.
+def book_of_board(before: Book, close: Book, changes: BoardChanges, *, is_live: bool) -> Book:
+    """Return the netting sets as the loop has published them: ``before`` and what changed since.
 
     Why a netting set is held, and what the last close decided, is taken from the close.
+
+    Parameters
+    ----------
+    before : Book
+        The board as it was read last; any other book begins anew, and ``changes`` are all rows.
     """
-    frame = database.board.rows()
-    if frame.empty:
-        return None
-    known = {row.netting_set_id: row for row in close.rows}
-    rows = [
-        _board_row(row, known.get(str(row["netting_set_id"]))) for row in frame.to_dict("records")
-    ]
+    rows = [_board_row(row, close.find(str(row["netting_set_id"]))) for row in changes.rows]
+    is_same = bool(before.place) and all(row.netting_set_id in before.place for row in rows)
+    facts = {
+        "source": "live" if is_live else "stale",
+        "version": f"board {changes.version}",
+        "run_id": close.run_id,
+        "business_date": close.business_date,
+    }
+    if is_same:
+        return _changed(replace(before, **facts), rows)  # type: ignore[arg-type]
+    known = {row.netting_set_id: row for row in (*before.rows, *rows)}
+    found = tuple(known[name] for name in sorted(known))
     return Book(
-        rows=tuple(rows),
-        source="live" if is_live else "stale",
-        version=f"board {version}",
-        as_of=max(row.as_of for row in rows),
-        run_id=close.run_id,
-        snapshot_id=rows[0].snapshot_id,
-        business_date=close.business_date,
+        rows=found,
+        as_of=max((row.as_of for row in found), default=None),
+        snapshot_id=found[0].snapshot_id if found else "",
+        arrays=arrays_of(found),
+        place=_places(found),
+        **facts,  # type: ignore[arg-type]
     )
 
 
-def ratios_by_close(database: Database) -> dict[str, list[tuple[str, float]]]:
+def _changed(before: Book, rows: Sequence[SetRow]) -> Book:
+    if not rows:
+        return before
+    places = [before.place[row.netting_set_id] for row in rows]
+    found = list(before.rows)
+    for place, row in zip(places, rows, strict=True):
+        found[place] = row
+    latest = max(row.as_of for row in rows)
+    return replace(
+        before,
+        rows=tuple(found),
+        as_of=latest if before.as_of is None else max(before.as_of, latest),
+        snapshot_id=rows[0].snapshot_id,
+        arrays=before.arrays.changed(places, rows),
+    )
+
+
+def _places(rows: Sequence[SetRow]) -> dict[str, int]:
+    return {row.netting_set_id: place for place, row in enumerate(rows)}
+
+
+def ratios_by_close(database: Database) -> dict[str, Trail]:
     """Return the margin ratio of each netting set at its last closes, oldest first."""
     columns = ("netting_set_id", "business_date", "owed_amount", "requirement_amount",
                "collateral_amount", "run_id")  # fmt: skip
@@ -131,15 +177,15 @@ def ratios_by_close(database: Database) -> dict[str, list[tuple[str, float]]]:
     query = select(*(getattr(RequirementRow, name) for name in columns)).where(
         RequirementRow.run_id.in_(runs)
     )
-    found: dict[str, list[tuple[str, float]]] = {}
+    found: dict[str, list[tuple[datetime, float]]] = {}
     with database.reading() as connection:
         rows = connection.execute(query.order_by(RequirementRow.business_date)).all()
     for row in rows:
         owed = row.owed_amount if row.owed_amount is not None else row.requirement_amount
         if owed is not None and row.collateral_amount:
-            point = (row.business_date.isoformat(), float(owed) / float(row.collateral_amount))
+            point = (close_of(row.business_date), float(owed) / float(row.collateral_amount))
             found.setdefault(row.netting_set_id, []).append(point)
-    return found
+    return {name: tuple(points) for name, points in found.items()}
 
 
 def history_of(database: Database, netting_set_id: str) -> list[dict[str, Any]]:
@@ -225,7 +271,7 @@ def _board_row(row: Mapping[Any, Any], close: SetRow | None) -> SetRow:
         status=str(row["status"]),
         reason="" if close is None else close.reason,
         call_action="" if close is None else close.call_action,
-        as_of=pd.Timestamp(row["as_of"]).to_pydatetime(),
+        as_of=row["as_of"],
         run_id=str(row["run_id"]),
         snapshot_id=str(row["snapshot_id"]),
     )

@@ -12,89 +12,49 @@ from sqlalchemy import select
 from engine.times import close_of
 from infra.db.ledger_tables import VenueCursorRow
 from infra.web.views.book import last_close
+from infra.web.views.health_rows import HealthRow, ordered
+from infra.web.views.signs import Signs, rows_of
 
 if TYPE_CHECKING:
     from infra.db import Database
-    from infra.outbound import KillStatus
 
-_LOOP_SILENCE_MAX: Final = timedelta(seconds=5)
 _CLOSE_AGE_MAX: Final = timedelta(hours=26)
 _HISTORY_AGE_MAX: Final = timedelta(minutes=15)
-_RANK: Final = {"down": 0, "degraded": 1, "unknown": 2, "live": 3}
+# The loop says these of itself; the signs say them better, and with the record down.
+_OWN_OF_LOOP: Final = ("system", "loop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HealthRow:
-    """One thing that figures rest on.
+class RecordedHealth:
+    """What the record says: of itself, and as the loop has published it."""
 
-    ``state`` is live, degraded, down or unknown; ``since`` when that began, or the last sign of
-    life; ``next_action`` says what to do, empty while it is live.
-    """
-
-    scope: str
-    name: str
-    state: str
-    since: datetime | None
-    reason: str
-    next_action: str
-
-    @property
-    def key(self) -> str:
-        """Return a name for the row on a page."""
-        return f"{self.scope}-{self.name}"
+    own: tuple[HealthRow, ...] = ()
+    board: tuple[HealthRow, ...] = ()
 
 
-def health_rows(database: Database, kill: KillStatus) -> list[HealthRow]:
-    """Return everything that figures rest on, what is worst first."""
+def recorded_health(database: Database) -> RecordedHealth:
+    """Return what the record says now."""
     now = database.clock()
-    rows = [
-        _kill(kill),
-        _loop(database, now),
-        _close(database, now),
-        *_board(database),
-        *_histories(database, now),
-        _messages(database),
-    ]
-    return sorted(rows, key=lambda row: (_RANK[row.state], row.scope, row.name))
+    own = [_close(database, now), *_histories(database, now), _messages(database)]
+    return RecordedHealth(own=tuple(own), board=tuple(_board(database)))
 
 
-def loop_is_live(database: Database) -> bool:
-    """Return whether the intraday loop has published just now."""
-    published = database.board.published_at()
-    return published is not None and database.clock() - published <= _LOOP_SILENCE_MAX
+def present_health(recorded: RecordedHealth, signs: Signs, now: datetime) -> list[HealthRow]:
+    """Return everything that figures rest on, what is worst first.
 
-
-def _kill(status: KillStatus) -> HealthRow:
-    if not status.is_armed:
-        return HealthRow(
-            scope="system", name="kill switch", state="live", since=None,
-            reason="not armed: transfers and orders may leave", next_action="",
-        )  # fmt: skip
-    return HealthRow(
-        scope="system", name="kill switch", state="down", since=status.since,
-        reason=f"armed by {status.actor or 'somebody'}: {status.reason}",
-        next_action="two people disarm it when the cause is gone",
-    )  # fmt: skip
-
-
-def _loop(database: Database, now: datetime) -> HealthRow:
-    published = database.board.published_at()
-    if published is None:
-        return HealthRow(
-            scope="system", name="intraday loop", state="unknown", since=None,
-            reason="no loop has published to this database: figures are those of the last close",
-            next_action="start it with `plimsoll intraday`, if it is meant to run",
-        )  # fmt: skip
-    if now - published > _LOOP_SILENCE_MAX:
-        return HealthRow(
-            scope="system", name="intraday loop", state="down", since=published,
-            reason="silent: live figures stand still",
-            next_action="look at its log and start it again; it resumes where it stopped",
-        )  # fmt: skip
-    return HealthRow(
-        scope="system", name="intraday loop", state="live", since=published,
-        reason="publishes", next_action="",
-    )  # fmt: skip
+    The loop writes its file before it publishes, so while the file is young it says which states
+    hold: with the database down it is the only word, and what an earlier loop has left is gone.
+    """
+    board = {(row.scope, row.name): row for row in recorded.board}
+    word = signs.word
+    if word is not None and word.is_alive(now):
+        calm = {key: row for key, row in board.items() if not row.is_troubled}
+        board = {**calm, **{(row.scope, row.name): row for row in word.troubles}}
+    board.pop(_OWN_OF_LOOP, None)
+    own = rows_of(signs, now)
+    known = {(row.scope, row.name) for row in own}
+    shown = [row for key, row in board.items() if key not in known]
+    return ordered([*own, *recorded.own, *shown])
 
 
 def _close(database: Database, now: datetime) -> HealthRow:

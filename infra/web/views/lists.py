@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import MissingDataError
 from infra.db.intraday_events import NETTING_SET, RecordedEvent
-from infra.listings import calls_as_json, record_as_json
+from infra.listings import record_as_json
 from infra.web.objects import client_of
 
 if TYPE_CHECKING:
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
     from infra.web.state import WebState
+    from infra.web.views.health_rows import HealthRow
 
 _ENDED_SHOWN: Final = 200
 
 
 def calls_of(web: WebState, who: Principal) -> list[dict[str, Any]]:
     """Return open calls and returns with the client of each, what is due first leading."""
-    clients = {row.netting_set_id: row.client_id for row in web.live.book().rows}
+    book = web.live.book()
     found = []
-    for call in calls_as_json(web.database, web.database.clock()):
-        client = clients.get(call["netting_set_id"])
+    for call in web.live.calls():
+        client = book.client_of(call["netting_set_id"])
         if who.sees(client):
             found.append({**call, "client_id": client or ""})
     return found
@@ -44,18 +45,23 @@ def transfers_as_json(records: list[TransferRecord]) -> list[dict[str, Any]]:
 
 def reductions_of(web: WebState, who: Principal) -> list[ReductionRecord]:
     """Return plans that make a book smaller, newest first."""
-    clients = {row.netting_set_id: row.client_id for row in web.live.book().rows}
+    book = web.live.book()
     found = web.database.reductions.plans()
-    visible = [one for one in found if who.sees(clients.get(one.intent.netting_set_id))]
+    visible = [one for one in found if who.sees(book.client_of(one.intent.netting_set_id))]
     return list(reversed(visible))[:_ENDED_SHOWN]
 
 
 def breaks_of(web: WebState, who: Principal) -> list[dict[str, Any]]:
     """Return open breaks, oldest first."""
     frame = web.database.breaks.open_breaks(web.database.clock().date())
-    clients = {row.netting_set_id: row.client_id for row in web.live.book().rows}
+    book = web.live.book()
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    return [row for row in rows if who.sees(clients.get(str(row.get("netting_set_id", ""))))]
+    return [row for row in rows if who.sees(book.client_of(str(row.get("netting_set_id", ""))))]
+
+
+def health_of(web: WebState, who: Principal) -> list[HealthRow]:
+    """Return what is to be trusted; accounts of others are nobody's business."""
+    return [row for row in web.live.health() if who.clients is None or row.scope != "account"]
 
 
 def alerts_of(web: WebState, who: Principal, limit: int) -> list[RecordedEvent]:
@@ -63,12 +69,12 @@ def alerts_of(web: WebState, who: Principal, limit: int) -> list[RecordedEvent]:
     found = web.database.intraday_events.latest(limit)
     if who.clients is None:
         return list(found)
-    clients = {row.netting_set_id: row.client_id for row in web.live.book().rows}
+    book = web.live.book()
     return [
         one
         for one in found
         if one.resource.startswith(NETTING_SET)
-        and who.sees(clients.get(one.resource.removeprefix(NETTING_SET), ""))
+        and who.sees(book.client_of(one.resource.removeprefix(NETTING_SET)))
     ]
 
 

@@ -93,8 +93,7 @@ def test_a_bar_stays_in_its_frame(value: float | None) -> None:
 
 def test_texts_of_others_are_escaped_wherever_they_stand() -> None:
     evil = '"><script>x</script>'
-    for made in (coded(f"run `{evil}` {evil}"), spark([(evil, 0.5), (evil, 0.7)])):
-        assert "<script" not in str(made)
+    assert "<script" not in str(coded(f"run `{evil}` {evil}"))
     assert str(coded("an odd ` sign")) == "an odd ` sign"
     assert ratio(math.inf) == "no collateral"
 
@@ -106,3 +105,21 @@ def test_shocks_are_read_as_percent() -> None:
     for text in ("BTC", "BTC -100", "BTC x", "BTC 99999"):
         with pytest.raises(Exception, match="limit"):
             shocks_of(text, "x")
+
+
+def trail(*minutes: int) -> list[tuple[datetime, float]]:
+    return [(datetime(2026, 3, 10, 9, tzinfo=UTC) + timedelta(minutes=n), 0.5) for n in minutes]
+
+
+def test_few_points_are_dots_and_no_line_is_invented() -> None:
+    two = str(spark(trail(0, 1_440)))
+    assert two.count("<circle") == 2 and "<polyline" not in two
+    assert "2026-03-10: 50.0" in two and "2026-03-11: 50.0" in two
+    whole = str(spark(trail(*range(10))))
+    assert whole.count("<circle") == 1 and whole.count("<polyline") == 1
+
+
+def test_a_hole_in_the_day_is_no_line() -> None:
+    broken = str(spark(trail(*range(5), *range(60, 65))))
+    assert broken.count("<polyline") == 2
+    assert str(spark([])).count("<svg") == 0
