@@ -20,7 +20,7 @@ from infra.intraday.status import FOLDER, read_status
 from infra.telemetry import code_version
 from tasks.closes import load_basis
 from tasks.kinds import KIND
-from tasks.orphans import end_with_service
+from tasks.orphans import end_with_keeper
 from tasks.records import facts_of
 from tasks.supervising import Child, Keeper
 from tasks.workplace import Workplace, workplace
@@ -102,7 +102,7 @@ def run_loop(relays: Sequence[str] = (), on_told: Told | None = None) -> None:
     """
     import uvloop
 
-    end_with_service()
+    end_with_keeper()
     place = workplace()
     place.database.prepare()
     if not relays and not has_connections(place.settings):

@@ -13,6 +13,7 @@ from typing import Final
 from infra.settings import ENVIRONMENT_PREFIX
 
 _SERVICE: Final = f"{ENVIRONMENT_PREFIX}SERVICE_PID"
+_KEEPER: Final = f"{ENVIRONMENT_PREFIX}KEEPER_PID"
 _WATCH_SECONDS: Final = 0.2
 
 
@@ -26,6 +27,26 @@ def end_with_service() -> None:
     parent = os.getppid()
     if os.environ.get(_SERVICE) == str(parent):
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def kept_by_this_process() -> dict[str, str]:
+    """Return the environment of a child that may not outlive this process."""
+    return {**os.environ, _KEEPER: str(os.getpid())}
+
+
+def end_with_keeper() -> None:
+    """End this process as soon as the one that keeps it running is gone; others go on.
+
+    Whoever was started by a keeper that has died since ends at once: nobody would stop it.
+    """
+    keeper = os.environ.get(_KEEPER, "")
+    if not keeper:
+        return
+    # What this process starts in its turn has another parent.
+    del os.environ[_KEEPER]
+    if os.getppid() != int(keeper):
+        os._exit(1)
+    threading.Thread(target=_watch, args=(int(keeper),), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ def served(host: str, port: int | None) -> Iterator[ServedAt]:
         is_for_people=True,
     )
     require_safe_host(options)
+    _unwind_on_sigterm()
     place.database.prepare()
     with _sole_server(place), _server(place, options) as server:
         if options.auth:
@@ -89,6 +91,16 @@ def served(host: str, port: int | None) -> Iterator[ServedAt]:
         finally:
             forget_served_at(settings.home_path)
             close_clusters()
+
+
+def _unwind_on_sigterm() -> None:
+    """Let SIGTERM end what was started so far, until the runner has handlers of its own."""
+
+    def unwind(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, unwind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import MarginPlatformError
 from infra.alerts.watching import ALIVE, DEAD_MAN
 from infra.db.intraday_events import SYSTEM, IntradayEvent
+from tasks.orphans import kept_by_this_process
 
 if TYPE_CHECKING:
     from infra.db import Database
@@ -125,6 +126,7 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
+                env=kept_by_this_process(),
                 pass_fds=self._child.fds,
             )
             self.pid = process.pid

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import MarginPlatformError, StateError
 from infra.settings import Settings
 from infra.web.configuration import WebSettings, is_loopback, require_safe_address
-from tasks.orphans import end_with_service
+from tasks.orphans import end_with_keeper
 from tasks.supervising import Child, Keeper
 from tasks.workplace import Workplace, workplace
 
@@ -60,7 +60,7 @@ def approver_cool_off(settings: Settings) -> timedelta:
 
 def serve_web(host: str | None, port: int | None, ready: Callable[[str], None]) -> None:
     """Serve the pages alone until SIGINT or SIGTERM, or until the service that started it ends."""
-    end_with_service()
+    end_with_keeper()
     place = workplace()
     place.database.prepare()
     settings = web_settings_of(place.settings, host, port)
@@ -69,7 +69,7 @@ def serve_web(host: str | None, port: int | None, ready: Callable[[str], None]) 
 
 def serve_web_on(fd: int, host: str | None, port: int | None) -> None:
     """Serve the pages on a socket that the service has handed down, until it ends or says so."""
-    end_with_service()
+    end_with_keeper()
     place = workplace()
     settings = web_settings_of(place.settings, host, port)
     _serve_until_stopped(place, settings, socket.socket(fileno=fd), lambda _: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from infra.db import Database
 from tasks import supervising
+from tasks.orphans import kept_by_this_process
 from tasks.supervising import Child, Keeper
 
 PATIENCE = 30.0
@@ -46,6 +48,43 @@ def kept(database: Database, folder: Path, code: str, said: list[str]) -> Iterat
         keeper.stop()
 
 
+def test_a_child_of_a_dead_keeper_ends_at_once_and_one_of_nobody_goes_on() -> None:
+    program = "from tasks.orphans import end_with_keeper; end_with_keeper(); print('goes on')"
+    command = [sys.executable, "-c", program]
+    alone = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert alone.stdout == "goes on\n"
+    kept_here = subprocess.run(
+        command, capture_output=True, text=True, env=kept_by_this_process(), check=True
+    )
+    assert kept_here.stdout == "goes on\n"
+    dead = {**kept_by_this_process(), "PLIMSOLL_KEEPER_PID": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=dead, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_a_child_ends_with_a_keeper_that_is_killed() -> None:
+    child = "from tasks.orphans import end_with_keeper; end_with_keeper(); " + SLEEPS
+    keeper = (
+        "import subprocess, sys; from tasks.orphans import kept_by_this_process\n"
+        f"one = subprocess.Popen([sys.executable, '-c', {child!r}], env=kept_by_this_process())\n"
+        "print(one.pid, flush=True); one.wait()"
+    )
+    running = subprocess.Popen([sys.executable, "-c", keeper], stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    pid = int(running.stdout.readline())
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    until(lambda: is_gone(pid), "the child's end")
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def state(database: Database) -> str:
     return next((one.state for one in database.life_signs.all() if one.name == SIGN), "")
 
@@ -71,7 +110,7 @@ def test_a_killed_child_is_back_and_told_and_none_is_left(
         assert said[0].endswith("starts again in 0.1 s")
         assert said[1:] == ["victim runs again"]
         last = keeper.pid
-    assert not psutil.pid_exists(int(str(last)))
+    assert is_gone(int(str(last)))
     assert state(sqlite_database) == ""
     (event, _) = sqlite_database.intraday_events.after(0)
     assert event.resource == "plimsoll.system.process-victim"
