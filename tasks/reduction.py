@@ -160,7 +160,7 @@ def reductions(states: Sequence[str] = (), *, only_open: bool = False) -> list[R
                 value=state,
             )  # fmt: skip
     wanted = tuple(states) or (PLAN_OPEN if only_open else None)
-    return _prepared().database.reductions.plans(wanted)
+    return _prepared().database.reductions.list(wanted)
 
 
 def shown_reduction(plan_id: str) -> ShownReduction:

@@ -14,10 +14,10 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.input import RunInput
 
-from infra.db.transfers import TransferRecord, require_transfer
+from infra.db.transfers import TRANSFERS, TransferRecord
 from infra.outbound import Cause
 from infra.report.amounts import exact
-from infra.transfers.steps import Steps
+from infra.transfers.steps import TransferSteps
 from tasks import artifacts
 from tasks import transfers as desk
 from tasks.paying import settle_paid
@@ -96,9 +96,9 @@ def note_decision(key: str, decision: TransferDecision) -> str:
     comment = f"{words}: {decision.comment}" if decision.comment else words
     details: dict[str, object] = {"payload_hash": decision.payload_hash, "counts": False}
     with place.database.writing() as connection:
-        current = require_transfer(connection, record.transfer_key)
+        current = TRANSFERS.require(connection, record.transfer_key)
         cause = Cause(actor="prefect form", reason=comment, details=details)
-        Steps(place.database).noted(connection, current, "form", cause)
+        TransferSteps(place.database).noted(connection, current, "form", cause)
     if record.state == "proposed":
         get_run_logger().warning(
             "%s; our record has no approval by them: run `%s` under their own login",

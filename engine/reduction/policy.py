@@ -14,45 +14,21 @@ from engine.approvals import ApprovalTier, approvers_for, require_tiers
 from engine.errors import ParameterError
 from engine.limits import STRICT, NonNegative, Positive
 from engine.reduction.terms import ReductionTerms
+from engine.sending import Environment, PositiveAmount, SendTiming
 
-Environment: TypeAlias = Literal["sim", "test", "live"]
 ReductionMode: TypeAlias = Literal["shadow", "approval", "automatic"]
 MODES: Final[Sequence[ReductionMode]] = ("shadow", "approval", "automatic")
 """From planned and shown only, over waiting for people, to acting within limits."""
-PositiveAmount = Annotated[Decimal, Gt(0)]
 Share = Annotated[float, Gt(0.0), Le(1.0)]
 Band = Annotated[float, Gt(0.0), Lt(1.0)]
 
 
 @dataclass(frozen=True, slots=True)
-class OrderTiming:
+class OrderTiming(SendTiming):
     """How long to wait for what."""
 
-    __pydantic_config__ = STRICT
-    skew_seconds: NonNegative
-    """Added to a venue's quiescence: how far our clock and the venue's may differ."""
-    poll_seconds: Positive
-    """Until an open order is looked at again."""
-    poll_seconds_max: Positive
-    """Longest pause between two looks; the pause doubles up to it."""
-    ask_after_seconds: Positive
-    """An outcome unknown for longer is put before a person."""
-    send_timeout_seconds: Positive
-    """Longest wait for the answer to a sending."""
-    send_delay_seconds_max: Positive
-    """Bytes that have not left by then, counted from the commit, stay here."""
     order_seconds_max: Positive
     """An order that is still open after this is cancelled."""
-
-    @property
-    def skew(self) -> timedelta:
-        """Return the difference of clocks that is allowed for."""
-        return timedelta(seconds=self.skew_seconds)
-
-    def pause(self, n_looks: int) -> timedelta:
-        """Return the pause after look number ``n_looks``, from 1."""
-        factor = float(2 ** min(max(n_looks - 1, 0), 30))
-        return timedelta(seconds=min(self.poll_seconds * factor, self.poll_seconds_max))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,9 +73,7 @@ class OrderDecision:
 
 def quiet_at(order: SentOrder, guarantees: OrderGuarantees, timing: OrderTiming) -> datetime:
     """Return from when on an absent order proves something."""
-    answered = timedelta(seconds=timing.send_timeout_seconds)
-    left = timedelta(seconds=timing.send_delay_seconds_max)
-    return order.sent_at + left + max(guarantees.quiescence, answered) + timing.skew
+    return timing.quiet_at(order.sent_at, guarantees.quiescence)
 
 
 def resolve_order(
@@ -139,6 +137,6 @@ def judge_report(
 
 
 def _patience(order: SentOrder, now: datetime, timing: OrderTiming, fact: str) -> OrderDecision:
-    if now >= order.sent_at + timedelta(seconds=timing.ask_after_seconds):
+    if timing.is_overdue(order.sent_at, now):
         return OrderDecision("ask", f"{fact}, for {timing.ask_after_seconds:g} s")
     return OrderDecision("wait", fact, 0, now + timing.pause(order.n_looks))

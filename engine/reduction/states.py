@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from engine.errors import StateError
+from engine.sending import require_follows
 
 PlanState: TypeAlias = Literal[
     "shadow", "proposed", "working", "stopping", "restored", "insufficient", "stopped", "rejected",
@@ -58,20 +58,9 @@ FAILED: Final = frozenset({"refused", "not_sent", "not_executed"})
 
 def require_plan_edge(plan_id: str, state: str, following: str) -> None:
     """Raise StateError unless ``following`` may come after ``state`` of a plan."""
-    _require(f"reduction {plan_id}", _PLAN[state], state, following)
+    require_follows("reduction", plan_id, _PLAN[state], state, following)
 
 
 def require_order_edge(key: str, state: str, following: str) -> None:
     """Raise StateError unless ``following`` may come after ``state`` of an order."""
-    _require(f"order {key}", _ORDER[state], state, following)
-
-
-def _require(name: str, allowed: tuple[str, ...], state: str, following: str) -> None:
-    if following not in allowed:
-        listed = ", ".join(allowed) or "none, it is at its end"
-        raise StateError(
-            f"{name} is {state} and cannot become {following}; possible: {listed}",
-            identifier=name,
-            value=following,
-            limit=listed,
-        )
+    require_follows("order", key, _ORDER[state], state, following)

@@ -1,6 +1,5 @@
 """Rules of transfers: what may be sent, how often, and what an answer or a silence means."""
 
-from engine.transfers.approvals import require_approved, require_may_approve
 from engine.transfers.fees import require_fee
 from engine.transfers.following import Followed, follow
 from engine.transfers.intent import TransferIntent
@@ -44,11 +43,9 @@ __all__ = [
     "WhitelistEntry",
     "follow",
     "judge_balance",
-    "require_approved",
     "require_edge",
     "require_fee",
     "require_listed",
-    "require_may_approve",
     "require_within_limits",
     "resolve",
     "uses_of",

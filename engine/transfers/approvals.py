@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
-from engine import approvals as rules
 from engine.approvals import Payload
 from engine.transfers.intent import TransferIntent
 from engine.transfers.policy import TransferPolicy
@@ -24,30 +21,6 @@ def approvers_needed(intent: TransferIntent, policy: TransferPolicy, proposer: s
     if proposer == COLLECTOR and intent.quantity <= rule.unattended_max:
         return 0
     return rule.approvers_for(intent.quantity)
-
-
-def require_may_approve(
-    intent: TransferIntent, proposer: str, approver: str, payload_hash: str
-) -> None:
-    """Raise ParameterError unless ``approver`` is a second person who approves this payload."""
-    rules.require_may_approve(payload_of(intent, proposer), approver, payload_hash)
-
-
-def require_approved(
-    intent: TransferIntent,
-    proposer: str,
-    approvals: Mapping[str, tuple[str, datetime]],
-    policy: TransferPolicy,
-    now: datetime,
-) -> None:
-    """Raise StateError unless enough other people have approved this payload, not too long ago."""
-    rules.require_approved(
-        payload_of(intent, proposer),
-        approvals,
-        approvers_needed(intent, policy, proposer),
-        lifetime_hours=policy.approval_lifetime_hours,
-        now=now,
-    )
 
 
 def payload_of(intent: TransferIntent, proposer: str) -> Payload:

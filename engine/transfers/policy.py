@@ -4,61 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Le, Lt, MinLen
 
 from engine.approvals import ApprovalTier, approvers_for, require_tiers
 from engine.errors import ParameterError
 from engine.limits import STRICT as _STRICT
 from engine.limits import NonNegative, Positive
+from engine.sending import Environment, PositiveAmount, SendTiming
 
 __all__ = ["ApprovalTier", "AssetRule", "RouteLimit", "Timing", "TransferPolicy"]
 
-Environment: TypeAlias = Literal["sim", "test", "live"]
-PositiveAmount = Annotated[Decimal, Gt(0)]
 AmountFromZero = Annotated[Decimal, Ge(0)]
 Share = Annotated[Decimal, Ge(0), Lt(1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(SendTiming):
     """How long to wait for what, and how often to try."""
 
-    __pydantic_config__ = _STRICT
-    skew_seconds: NonNegative
-    """Added to a route's quiescence: how far our clock and the venue's may differ."""
-    poll_seconds: Positive
-    """Until an open transfer is looked at again."""
-    poll_seconds_max: Positive
-    """Longest pause between two looks; the pause doubles up to it."""
-    ask_after_seconds: Positive
-    """An outcome unknown for longer is put before a person."""
     credit_due_seconds: Positive
     """A credit missing for longer after the debit is put before a person."""
     final_after_seconds: NonNegative
     """A credit that still stands after this is final."""
-    send_timeout_seconds: Positive
-    """Longest wait for the answer to a sending."""
-    send_delay_seconds_max: Positive
-    """Bytes that have not left by then, counted from the commit, stay here."""
     attempts_max: Annotated[int, Ge(1), Le(20)]
     """Sendings of one key, the first included."""
     balance_tolerance: Annotated[float, Ge(0.0), Lt(0.5)]
     """Share of the amount by which a balance may move by itself and still prove something."""
-
-    @property
-    def skew(self) -> timedelta:
-        """Return the difference of clocks that is allowed for."""
-        return timedelta(seconds=self.skew_seconds)
-
-    def pause(self, n_looks: int) -> timedelta:
-        """Return the pause after look number ``n_looks``, from 1."""
-        factor = float(2 ** min(max(n_looks - 1, 0), 30))
-        return timedelta(seconds=min(self.poll_seconds * factor, self.poll_seconds_max))
 
 
 @dataclass(frozen=True, slots=True)

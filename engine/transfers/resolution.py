@@ -118,13 +118,8 @@ def judge_balance(found: BalanceEvidence, quantity: Decimal, tolerance: float) -
 
 
 def quiet_at(sending: Sending, route: RouteGuarantees, timing: Timing) -> datetime:
-    """Return from when on an absent transfer proves something.
-
-    The bytes may leave some time after the commit, and we wait for an answer that long as well.
-    """
-    answered = timedelta(seconds=timing.send_timeout_seconds)
-    left = timedelta(seconds=timing.send_delay_seconds_max)
-    return sending.sent_at + left + max(route.quiescence, answered) + timing.skew
+    """Return from when on an absent transfer proves something."""
+    return timing.quiet_at(sending.sent_at, route.quiescence)
 
 
 def resolve(
@@ -198,6 +193,6 @@ def _of_report(sending: Sending, report: TransferReport) -> Decision:
 
 
 def _patience(sending: Sending, now: datetime, timing: Timing, fact: str) -> Decision:
-    if now >= sending.sent_at + timedelta(seconds=timing.ask_after_seconds):
+    if timing.is_overdue(sending.sent_at, now):
         return Decision("ask", f"{fact}, for {timing.ask_after_seconds:g} s")
     return Decision("wait", fact, now + timing.pause(sending.n_looks))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from engine.errors import StateError
+from engine.sending import require_follows
 
 TransferState: TypeAlias = Literal[
     "proposed", "approved", "new", "unknown", "done", "credited", "reconciled", "rejected",
@@ -46,12 +46,4 @@ COUNTED: Final = ("unknown", "done", "credited", "reconciled", "stuck")
 
 def require_edge(key: str, state: str, following: str) -> None:
     """Raise StateError unless ``following`` may come after ``state``."""
-    allowed = _NEXT[state]
-    if following not in allowed:
-        listed = ", ".join(allowed) or "none, it is at its end"
-        raise StateError(
-            f"transfer {key} is {state} and cannot become {following}; possible: {listed}",
-            identifier=key,
-            value=following,
-            limit=listed,
-        )
+    require_follows("transfer", key, _NEXT[state], state, following)

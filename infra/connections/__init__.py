@@ -1,5 +1,6 @@
 """Which venues an installation is connected to, opened behind the ports of the engine."""
 
+from infra.connections.adapters import CustodyAdapter, Holdings, TradingVenue, VenueAdapter
 from infra.connections.close_terms import CloseTerms
 from infra.connections.document import (
     AccountConnection,
@@ -10,9 +11,6 @@ from infra.connections.document import (
 )
 from infra.connections.venues import (
     Connections,
-    CustodyAdapter,
-    Holdings,
-    VenueAdapter,
     has_connections,
     open_connections,
     open_gateways,
@@ -27,6 +25,7 @@ __all__ = [
     "Holdings",
     "OmsConnection",
     "OmsFix",
+    "TradingVenue",
     "VenueAdapter",
     "has_connections",
     "open_connections",

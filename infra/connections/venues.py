@@ -5,23 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
-from engine.day_ports import DayFeed
-from engine.errors import MissingDataError
-from engine.order_ports import RiskActions
-from engine.ports import (
-    AccountFeed,
-    AccountSnapshot,
-    DepositHistory,
-    HeldBalance,
-    MarketFeed,
-    TransferGateway,
-    VenueCatalog,
-    VenueLedgerPage,
-    WhatIf,
-)
+from engine.ports import DepositHistory, TransferGateway
 from infra.clock import Clock, utc_now
+from infra.connections.adapters import CustodyAdapter, Holdings, VenueAdapter, adapter_of
 from infra.connections.close_terms import CloseTerms
 from infra.connections.document import (
     AccountConnection,
@@ -36,61 +24,6 @@ from infra.connections.document import (
 from infra.secrets import read_credential
 from infra.settings import Settings
 from infra.venues.networks import Network, require_network
-
-
-class VenueAdapter(Protocol):
-    """What every venue offers; a function that a venue has not raises Unsupported."""
-
-    @property
-    def catalog(self) -> VenueCatalog: ...
-    @property
-    def market(self) -> MarketFeed: ...
-    @property
-    def accounts(self) -> AccountFeed: ...
-    @property
-    def day(self) -> DayFeed: ...
-    @property
-    def what_if(self) -> WhatIf: ...
-    @property
-    def actions(self) -> RiskActions: ...
-    @property
-    def transfers(self) -> TransferGateway: ...
-    @property
-    def deposits(self) -> DepositHistory: ...
-
-
-class VaultBalances(Protocol):
-    """What a custodian holds for us."""
-
-    async def balances(self, place: str) -> tuple[HeldBalance, ...]:
-        """Return all that a vault holds."""
-
-    async def all_balances(self) -> Mapping[str, tuple[HeldBalance, ...]]:
-        """Return what every vault holds, by place."""
-
-
-class Holdings(Protocol):
-    """What a place holds, and the lines that explain it."""
-
-    async def snapshot(self, account_id: str) -> AccountSnapshot:
-        """Return everything of a place, read together."""
-
-    async def history(self, account_id: str, cursor: str = "") -> VenueLedgerPage:
-        """Return its own lines after ``cursor``."""
-
-
-class CustodyAdapter(Protocol):
-    """What every custodian offers: it holds and moves, and has neither market nor positions."""
-
-    @property
-    def transfers(self) -> TransferGateway: ...
-    @property
-    def deposits(self) -> DepositHistory: ...
-    @property
-    def vaults(self) -> VaultBalances: ...
-    @property
-    def accounts(self) -> Holdings: ...
-
 
 Opened: TypeAlias = AbstractAsyncContextManager[VenueAdapter]
 """An adapter that is open as long as the block it is entered for."""
@@ -108,15 +41,7 @@ class Connections:
 
     def venue_of(self, place: str) -> VenueAdapter:
         """Return the adapter of a place; raises MissingDataError if its venue is not connected."""
-        name = place.partition("/")[0]
-        if name not in self.venues:
-            known = ", ".join(sorted(self.venues)) or "none"
-            raise MissingDataError(
-                f"{place}: venue {name} is not connected; connected: {known}",
-                identifier=place,
-                limit=known,
-            )
-        return self.venues[name]
+        return adapter_of(self.venues, place)
 
     def holdings_of(self, place: str) -> Holdings:
         """Return what says what a place holds, at a venue or a custodian; raises as above."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, or_, select
 from engine.calls.states import END_STATES
 from engine.reduction.slicing import CapUse, LegProgress
 from engine.reduction.states import FAILED, ORDER_ENDS
-from infra.db.reduction_records import OrderRecord, ReductionRecord, record_of
+from infra.db.reduction_records import REDUCTIONS, OrderRecord, ReductionRecord
 from infra.db.reduction_tables import (
     ORDER_LIVE,
     PLAN_OPEN,
@@ -22,19 +22,6 @@ from infra.db.tables import CallRow
 _MINUTE = timedelta(minutes=1)
 CALL_CAUSE = "call:"
 """What the cause of a plan begins with that a call has led to."""
-
-
-def due_reductions_within(
-    connection: Connection, states: tuple[str, ...], now: datetime
-) -> list[ReductionRecord]:
-    """Return plans in ``states`` that may be worked on by now, the earliest first."""
-    query = (
-        select(ReductionRow.__table__)
-        .where(ReductionRow.state.in_(states))
-        .where(or_(ReductionRow.not_before.is_(None), ReductionRow.not_before <= now))
-        .order_by(ReductionRow.recorded_at, ReductionRow.plan_id)
-    )
-    return [record_of(row) for row in connection.execute(query).mappings()]
 
 
 def live_orders_within(connection: Connection, now: datetime | None = None) -> list[OrderRecord]:
@@ -51,24 +38,16 @@ def latest_attempt_within(
     connection: Connection, netting_set_id: str, cause: str
 ) -> ReductionRecord | None:
     """Return the latest plan of a cause, or None."""
-    query = (
-        select(ReductionRow.__table__)
-        .where(ReductionRow.netting_set_id == netting_set_id, ReductionRow.cause == cause)
-        .order_by(ReductionRow.attempt.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else record_of(row)
+    is_own = (ReductionRow.netting_set_id == netting_set_id) & (ReductionRow.cause == cause)
+    found = REDUCTIONS.where(connection, is_own)
+    return max(found, key=lambda one: one.intent.attempt, default=None)
 
 
 def open_reduction_within(connection: Connection, netting_set_id: str) -> ReductionRecord | None:
     """Return the open plan of a netting set, or None."""
-    query = select(ReductionRow.__table__).where(
-        ReductionRow.netting_set_id == netting_set_id,
-        ReductionRow.state.in_(PLAN_OPEN),
-    )
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else record_of(row)
+    is_own = ReductionRow.netting_set_id == netting_set_id
+    found = REDUCTIONS.where(connection, is_own, ReductionRow.state.in_(PLAN_OPEN))
+    return found[0] if found else None
 
 
 def progress_of(orders: list[OrderRecord], leg: int) -> LegProgress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -13,10 +13,14 @@ from sqlalchemy import Connection, select
 from engine.errors import MissingDataError, ModelInputError
 from engine.reduction.intent import ReductionIntent, intent_from
 from engine.reduction.policy import ReductionMode
-from engine.reduction.states import PLAN_ENDS
-from infra.db.reduction_tables import ReductionApprovalRow, ReductionOrderRow, ReductionRow
-
-_KEY_DIGITS_MIN: Final = 8
+from engine.reduction.states import PLAN_ENDS, require_plan_edge
+from infra.db.desk_records import DeskEvent, DeskTables
+from infra.db.reduction_tables import (
+    ReductionApprovalRow,
+    ReductionEventRow,
+    ReductionOrderRow,
+    ReductionRow,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,11 @@ class ReductionRecord:
     n_events: int
     not_before: datetime | None
     note: str
+
+    @property
+    def key(self) -> str:
+        """Return the plan's name."""
+        return self.plan_id
 
     @property
     def is_open(self) -> bool:
@@ -103,63 +112,17 @@ class OrderRecord:
     look_at: datetime | None
     note: str
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReductionStep:
-    """One event: a new state, or with ``fact`` something that became known in the same state."""
-
-    state: str
-    actor: str
-    reason: str
-    fact: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    @property
+    def key(self) -> str:
+        """Return the order's key."""
+        return self.order_key
 
 
 @dataclass(frozen=True, slots=True)
-class ReductionEvent:
-    """What happened to a plan, or to the order of ``order_key``; who did it and why."""
+class ReductionEvent(DeskEvent):
+    """What happened to a plan, or to the order of ``order_key``."""
 
-    number: int
     order_key: str
-    previous: str
-    state: str
-    fact: str
-    actor: str
-    reason: str
-    details: Mapping[str, Any]
-    recorded_at: datetime
-
-
-def find_reduction(connection: Connection, plan_id: str) -> ReductionRecord:
-    """Return a plan by its name or the beginning of it; MissingDataError if it is not one."""
-    query = select(ReductionRow.__table__).where(ReductionRow.plan_id.startswith(plan_id)).limit(2)
-    found = (
-        [record_of(row) for row in connection.execute(query).mappings()]
-        if len(plan_id) >= _KEY_DIGITS_MIN and plan_id.isalnum()
-        else []
-    )
-    if len(found) != 1:
-        what = "more than one reduction begins with" if found else "there is no reduction"
-        raise MissingDataError(
-            f"{what} {plan_id}: `plimsoll reduce list` has them", identifier=plan_id
-        )
-    return found[0]
-
-
-def require_reduction(connection: Connection, plan_id: str) -> ReductionRecord:
-    """Return the plan of a whole name, or raise MissingDataError."""
-    found = known_reduction(connection, plan_id)
-    if found is None:
-        raise MissingDataError(f"there is no reduction {plan_id}", identifier=plan_id)
-    return found
-
-
-def known_reduction(connection: Connection, plan_id: str) -> ReductionRecord | None:
-    """Return the plan of a whole name, or None."""
-    query = select(ReductionRow.__table__).where(ReductionRow.plan_id == plan_id)
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else record_of(row)
 
 
 def require_order(connection: Connection, key: str) -> OrderRecord:
@@ -181,19 +144,24 @@ def orders_within(connection: Connection, plan_id: str) -> list[OrderRecord]:
     return [OrderRecord(**row) for row in connection.execute(query).mappings()]
 
 
-def plan_approvals_within(connection: Connection, plan_id: str) -> dict[str, tuple[str, datetime]]:
-    """Return by approver the payload hash that was approved, and when."""
-    query = select(ReductionApprovalRow.__table__).where(ReductionApprovalRow.plan_id == plan_id)
-    return {
-        row["approver"]: (row["payload_hash"], row["recorded_at"])
-        for row in connection.execute(query).mappings()
-    }
-
-
 def record_of(row: Mapping[Any, Any]) -> ReductionRecord:
+    """Return a row as a record, its intent read from its text; ModelInputError if they differ."""
     content = dict(row)
     intent = intent_from(content.pop("payload"))
     for name in ("netting_set_id", "cause", "attempt", "kind"):
         if content.pop(name) != getattr(intent, name):
             raise ModelInputError(f"reduction {content['plan_id']}: {name} is not that of its text")
     return ReductionRecord(intent=intent, **content)
+
+
+REDUCTIONS: Final = DeskTables(
+    noun="reduction",
+    listing="plimsoll reduce list",
+    key="plan_id",
+    rows=ReductionRow,
+    events=ReductionEventRow,
+    approvals=ReductionApprovalRow,
+    record_of=record_of,
+    event_of=ReductionEvent,
+    require_edge=require_plan_edge,
+)

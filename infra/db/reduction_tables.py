@@ -32,21 +32,12 @@ from engine.reduction.states import (
     PLAN_ENDS,
     PLAN_STATES,
 )
+from infra.db.desk_tables import ApprovalColumns, EventColumns, edges_listed, listed
 from infra.db.tables import Base, exact_amount
 
 _STRICT: Final = {"sqlite_strict": True}
 PLAN_OPEN: Final = tuple(sorted(PLAN_STATES - PLAN_ENDS))
 ORDER_LIVE: Final = tuple(sorted(ORDER_STATES - ORDER_ENDS))
-
-
-def listed(names: object) -> str:
-    """Return names as SQL literals, sorted."""
-    return ", ".join(f"'{name}'" for name in sorted(names))  # type: ignore[call-overload]
-
-
-def edges_listed(edges: tuple[tuple[str, str], ...]) -> str:
-    """Return edges as SQL literals ``'from>to'``."""
-    return ", ".join(f"'{state}>{following}'" for state, following in edges)
 
 
 _EVENT_EDGE: Final = (
@@ -183,8 +174,8 @@ class ReductionOrderRow(Base):
     note: Mapped[str]
 
 
-class ReductionEventRow(Base):
-    """One step of a plan or of one of its orders, or a fact about it; linked to the one before."""
+class ReductionEventRow(EventColumns, Base):
+    """One step of a plan or of one of its orders, or a fact about it."""
 
     __tablename__ = "reduction_events"
     __table_args__ = (
@@ -193,23 +184,13 @@ class ReductionEventRow(Base):
         CheckConstraint("actor <> '' AND reason <> ''", name="answered_for"),
         _STRICT,
     )
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     plan_id: Mapped[str] = mapped_column(ForeignKey("reductions.plan_id"))
-    number: Mapped[int]
     order_key: Mapped[str]
     """Empty for a step of the plan itself."""
-    previous: Mapped[str]
-    state: Mapped[str]
-    fact: Mapped[str]
-    actor: Mapped[str]
-    reason: Mapped[str]
-    details: Mapped[dict[str, object]]
-    recorded_at: Mapped[datetime]
-    hash: Mapped[str]
 
 
-class ReductionApprovalRow(Base):
-    """Who else than the proposer has approved which payload; once per person."""
+class ReductionApprovalRow(ApprovalColumns, Base):
+    """Approvals of plans."""
 
     __tablename__ = "reduction_approvals"
     __table_args__ = (
@@ -221,7 +202,3 @@ class ReductionApprovalRow(Base):
         _STRICT,
     )
     plan_id: Mapped[str] = mapped_column(primary_key=True)
-    approver: Mapped[str] = mapped_column(primary_key=True)
-    proposer: Mapped[str]
-    payload_hash: Mapped[str]
-    recorded_at: Mapped[datetime]

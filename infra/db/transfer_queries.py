@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -14,17 +13,9 @@ from engine.transfers.limits import PastTransfer
 from engine.transfers.states import COUNTED
 from infra.db.column_types import exact_sum
 from infra.db.transfer_tables import TransferRow
-from infra.db.transfers import TransferRecord, record_of
+from infra.db.transfers import TRANSFERS, TransferRecord
 
 _WINDOW = timedelta(hours=24)
-
-
-def due_within(
-    connection: Connection, states: Sequence[str], now: datetime, column: str
-) -> list[TransferRecord]:
-    """Return transfers in ``states`` whose instant in ``column`` is empty or has come."""
-    due = getattr(TransferRow, column)
-    return _records(connection, TransferRow.state.in_(states), or_(due.is_(None), due <= now))
 
 
 def counted_within(
@@ -78,7 +69,7 @@ def _counted(
 
 def open_from_within(connection: Connection, intent: TransferIntent) -> list[TransferRecord]:
     """Return sent transfers of the intent's source and asset whose debit has not been seen."""
-    return _records(
+    return TRANSFERS.where(
         connection,
         TransferRow.source == intent.source,
         TransferRow.asset == intent.asset,
@@ -124,12 +115,3 @@ def _quantity(connection: Connection, *conditions: ColumnElement[bool]) -> Decim
         part = from_minor_units(row.total, row.asset, row.scale).amount
         total = MONEY_CONTEXT.add(total, part)
     return total
-
-
-def _records(connection: Connection, *conditions: ColumnElement[bool]) -> list[TransferRecord]:
-    query = (
-        select(TransferRow.__table__)
-        .where(*conditions)
-        .order_by(TransferRow.recorded_at, TransferRow.transfer_key)
-    )
-    return [record_of(row) for row in connection.execute(query).mappings()]

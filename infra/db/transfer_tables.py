@@ -21,22 +21,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.transfers.states import EDGES, STATES
 from infra.db.column_types import MinorUnits
+from infra.db.desk_tables import ApprovalColumns, EventColumns, edges_listed, listed
 from infra.db.tables import Base, exact_amount, positive_units
 
 _STRICT: Final = {"sqlite_strict": True}
 _INTENT: Final = (
     "purpose", "leg", "source", "destination", "asset", "amount", "attempt_group",
 )  # fmt: skip
-
-
-def states_listed() -> str:
-    """Return the states as SQL literals."""
-    return ", ".join(f"'{state}'" for state in sorted(STATES))
-
-
-def edges_listed() -> str:
-    """Return the allowed edges as SQL literals ``'from>to'``."""
-    return ", ".join(f"'{state}>{following}'" for state, following in EDGES)
 
 
 class TransferRow(Base):
@@ -50,7 +41,7 @@ class TransferRow(Base):
         CheckConstraint("length(transfer_key) = 32", name="key_length"),
         CheckConstraint("source <> destination", name="two_places"),
         CheckConstraint("scale BETWEEN 0 AND 18", name="scale_range"),
-        CheckConstraint(f"state IN ({states_listed()})", name="state_known"),
+        CheckConstraint(f"state IN ({listed(STATES)})", name="state_known"),
         CheckConstraint("is_exposed IN (0, 1)", name="is_exposed_known"),
         CheckConstraint("attempts >= 0 AND n_events > 0", name="counts_sound"),
         # Nothing is in flight that was not sent.
@@ -108,35 +99,25 @@ class TransferRow(Base):
     note: Mapped[str]
 
 
-class TransferEventRow(Base):
-    """One step of a transfer, or a fact about it; each row is linked to the one before."""
+class TransferEventRow(EventColumns, Base):
+    """One step of a transfer, or a fact about it."""
 
     __tablename__ = "transfer_events"
     __table_args__ = (
         UniqueConstraint("transfer_key", "number"),
         CheckConstraint(
-            f"(previous || '>' || state) IN ({edges_listed()}) "
+            f"(previous || '>' || state) IN ({edges_listed(EDGES)}) "
             "OR (previous = '' AND state = 'proposed' AND number = 1) "
             "OR (previous = state AND fact <> '')",
             name="edge_allowed",
         ),
         _STRICT,
     )
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     transfer_key: Mapped[str] = mapped_column(ForeignKey("transfers.transfer_key"))
-    number: Mapped[int]
-    previous: Mapped[str]
-    state: Mapped[str]
-    fact: Mapped[str]
-    actor: Mapped[str]
-    reason: Mapped[str]
-    details: Mapped[dict[str, object]]
-    recorded_at: Mapped[datetime]
-    hash: Mapped[str]
 
 
-class TransferApprovalRow(Base):
-    """Who else than the proposer has approved which payload; once per person."""
+class TransferApprovalRow(ApprovalColumns, Base):
+    """Approvals of transfers."""
 
     __tablename__ = "transfer_approvals"
     __table_args__ = (
@@ -148,10 +129,6 @@ class TransferApprovalRow(Base):
         _STRICT,
     )
     transfer_key: Mapped[str] = mapped_column(primary_key=True)
-    approver: Mapped[str] = mapped_column(primary_key=True)
-    proposer: Mapped[str]
-    payload_hash: Mapped[str]
-    recorded_at: Mapped[datetime]
 
 
 class TransferWriterRow(Base):

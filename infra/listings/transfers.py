@@ -12,7 +12,8 @@ from engine.transfers.policy import TransferPolicy
 
 if TYPE_CHECKING:
     from infra.db import Database
-    from infra.db.transfers import TransferEvent, TransferRecord
+    from infra.db.desk_records import DeskEvent
+    from infra.db.transfers import TransferRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Shown:
     """A transfer with its history and what it still needs."""
 
     record: TransferRecord
-    events: Sequence[TransferEvent]
+    events: Sequence[DeskEvent]
     approvers: Sequence[str]
     n_needed: int
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         propose_reduction,
     )
     from infra.reduction.standing import AssessedStandings, Standing, Standings, Traded
-    from infra.reduction.wiring import ReductionVenue, Wiring, wiring_of
+    from infra.reduction.wiring import Wiring, wiring_of
 
 # Resolved on first use: SQLAlchemy stays out of the start of a command.
 _HOMES = {
@@ -29,7 +29,6 @@ _HOMES = {
     "ReductionBasis": "proposing",
     "ReductionDesk": "desk",
     "ReductionPolicyInForce": "policy_files",
-    "ReductionVenue": "wiring",
     "ReductionWish": "proposing",
     "Standing": "standing",
     "Standings": "standing",
@@ -48,7 +47,6 @@ __all__ = [
     "ReductionBasis",
     "ReductionDesk",
     "ReductionPolicyInForce",
-    "ReductionVenue",
     "ReductionWish",
     "Standing",
     "Standings",

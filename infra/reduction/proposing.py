@@ -25,9 +25,9 @@ from engine.snapshot import CollateralSet, PositionSet, Snapshot
 from engine.whatif import PreparedBook, prepare_book
 from infra.db.reduction_queries import latest_attempt_within, open_reduction_within
 from infra.db.reduction_records import NewReduction, ReductionRecord
+from infra.outbound.worked import DESK
 from infra.reduction.policy_files import ReductionPolicyInForce
 from infra.reduction.recording import record_plan
-from infra.reduction.steps import DESK
 from infra.report.reduction import Reduction, reduction_json
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import ParameterError
 from engine.reduction.policy import ReductionPolicy
 from infra.crashpoints import crashpoint
 from infra.db.reduction_records import NewReduction, ReductionRecord
+from infra.outbound.approving import require_reason
 from infra.outbound.worked import Cause
 from infra.reduction.steps import ReductionSteps
 
@@ -27,8 +27,7 @@ def record_plan(
     StateError
         If another plan of the netting set is open.
     """
-    if not new.reason.strip():
-        raise ParameterError("a proposal needs a reason", identifier="reason", limit="a text")
+    require_reason(new.reason, "a proposal")
     crashpoint("reduction:propose")
     with database.writing() as connection:
         record, is_new = database.reductions.record_within(connection, new)

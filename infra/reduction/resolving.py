@@ -17,15 +17,16 @@ from engine.reduction.resolution import (
     quiet_at,
     resolve_order,
 )
+from infra.connections.adapters import TradingVenue
 from infra.crashpoints import crashpoint
 from infra.db.reduction_queries import live_orders_within
-from infra.db.reduction_records import OrderRecord, require_order, require_reduction
+from infra.db.reduction_records import REDUCTIONS, OrderRecord, require_order
 from infra.outbound.asking import asked
 from infra.outbound.kill_switch import armed_within
 from infra.outbound.parallel import in_parallel
-from infra.outbound.worked import Cause
-from infra.reduction.steps import DESK, ReductionSteps, fill_of, sent_order
-from infra.reduction.wiring import ReductionVenue, Wiring, contracts_of, held_at
+from infra.outbound.worked import Worked, by_desk
+from infra.reduction.steps import ReductionSteps, fill_of, sent_order
+from infra.reduction.wiring import Wiring, contracts_of, held_at
 
 if TYPE_CHECKING:
     from infra.db import Database
@@ -45,48 +46,38 @@ class OrderResolver:
         self._kill_switch = kill_switch
         self._steps = ReductionSteps(database)
 
-    async def resolve_due(
-        self, wiring: Wiring, *, everything: bool
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    async def resolve_due(self, wiring: Wiring, *, everything: bool) -> Worked:
         """Return what has come to its end and what waits, by key of the order."""
-        moved: dict[str, str] = {}
-        waiting: dict[str, str] = {}
+        found = Worked()
         self._kill_switch.tell(self._database)
         with self._database.reading() as connection:
             now = None if everything else self._database.clock()
             due = live_orders_within(connection, now)
-        await in_parallel(self._resolve(order, wiring, moved, waiting) for order in due)
-        return moved, waiting
+        await in_parallel(self._resolve(order, wiring, found) for order in due)
+        return found
 
-    async def _resolve(
-        self,
-        order: OrderRecord,
-        wiring: Wiring,
-        moved: dict[str, str],
-        waiting: dict[str, str],
-    ) -> None:
+    async def _resolve(self, order: OrderRecord, wiring: Wiring, told: Worked) -> None:
         key = order.order_key
         with self._database.reading() as connection:
-            leg = require_reduction(connection, order.plan_id).intent.leg(order.leg)
+            leg = REDUCTIONS.require(connection, order.plan_id).intent.leg(order.leg)
         try:
             venue = wiring.venue_of(order.place)
             evidence = await self._evidence(order, leg, venue)
         except MissingDataError as error:
-            waiting[key] = str(error)
+            told.waiting[key] = str(error)
             return
         promised = venue.actions.order_guarantees()
         found = self._judged(order, leg, promised, evidence)
         crashpoint("reduction:judged")
         try:
             if found.verdict == "cancel":
-                waiting[key] = await self._cancel(order, leg, venue, found, evidence.report)
-            elif self._take_over(order, found, evidence):
-                moved[key] = found.reason
+                told.waiting[key] = await self._cancel(order, leg, venue, found, evidence.report)
             else:
-                waiting[key] = found.reason
+                has_moved = self._take_over(order, found, evidence)
+                told.tell(key, found.reason, has_moved=has_moved)
         except StateError as error:
             # Somebody else has moved it meanwhile; the next round finds it where it is.
-            waiting[key] = str(error)
+            told.waiting[key] = str(error)
         crashpoint("reduction:resolved")
 
     def _judged(
@@ -94,7 +85,7 @@ class OrderResolver:
     ) -> OrderDecision:
         return resolve_order(sent_order(order, leg), promised, evidence, self._policy.timing)
 
-    async def _evidence(self, order: OrderRecord, leg: Leg, venue: ReductionVenue) -> OrderEvidence:
+    async def _evidence(self, order: OrderRecord, leg: Leg, venue: TradingVenue) -> OrderEvidence:
         seconds = self._policy.timing.send_timeout_seconds
         report: OrderReport | None = None
         is_answered = True
@@ -117,9 +108,7 @@ class OrderResolver:
             position=position,
         )
 
-    async def _position(
-        self, order: OrderRecord, leg: Leg, venue: ReductionVenue
-    ) -> Decimal | None:
+    async def _position(self, order: OrderRecord, leg: Leg, venue: TradingVenue) -> Decimal | None:
         try:
             found = await held_at(venue, order.place, self._policy.timing.send_timeout_seconds)
         except VenueError:
@@ -129,10 +118,8 @@ class OrderResolver:
     def _take_over(self, order: OrderRecord, found: OrderDecision, evidence: OrderEvidence) -> bool:
         """Record what was found; return whether the order has moved."""
         report, verdict = evidence.report, found.verdict
-        details: dict[str, object] = {}
-        if report is not None:
-            details = {"status": report.status, "order_id": report.order_id}
-        cause = Cause(actor=DESK, reason=found.reason, details=details)
+        seen = {} if report is None else {"status": report.status, "order_id": report.order_id}
+        cause = by_desk(found.reason, **seen)
         with self._database.writing() as connection:
             now = require_order(connection, order.order_key)
             if now.n_events != order.n_events:
@@ -164,7 +151,7 @@ class OrderResolver:
         self,
         order: OrderRecord,
         leg: Leg,
-        venue: ReductionVenue,
+        venue: TradingVenue,
         found: OrderDecision,
         report: OrderReport | None,
     ) -> str:
@@ -181,7 +168,7 @@ class OrderResolver:
             now = require_order(connection, order.order_key)
             if now.n_events != order.n_events:
                 return f"it is {now.state} since"
-            cause = Cause(actor=DESK, reason=f"cancel asked: {found.reason}")
+            cause = by_desk(f"cancel asked: {found.reason}")
             self._steps.order_noted(
                 connection, now, "cancel_asked", cause, note=cause.reason,
                 look_at=self._database.clock() + self._policy.timing.pause(1),

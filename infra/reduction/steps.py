@@ -1,41 +1,33 @@
-"""Steps of a plan and of its orders: each one call inside one transaction.
-
-Whoever decides, the sender, the resolver or a person, comes here.
-"""
+"""Steps of a plan and of its orders: each one call inside one transaction."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from engine.approvals import Payload
 from engine.reduction.intent import Leg
+from engine.reduction.policy import ReductionPolicy
 from engine.reduction.resolution import SentOrder
 from engine.reduction.states import ORDER_ENDS
 from infra.crashpoints import crashpoint
-from infra.db.reduction_records import (
-    NewOrder,
-    OrderRecord,
-    ReductionRecord,
-    ReductionStep,
-    orders_within,
-)
+from infra.db.reduction_records import NewOrder, OrderRecord, ReductionRecord, orders_within
+from infra.outbound.approving import ApprovalTerms
+from infra.outbound.steps import Steps
 from infra.outbound.worked import Cause
 
 if TYPE_CHECKING:
     from infra.db import Database
 
-DESK: Final = "desk"
 
-
-class ReductionSteps:
+class ReductionSteps(Steps[ReductionRecord]):
     """Everything that can happen to a plan and to its orders."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        super().__init__(database, database.reductions)
 
     def begin(
         self, connection: Connection, record: ReductionRecord, cause: Cause
@@ -53,36 +45,11 @@ class ReductionSteps:
         state = "stopping" if is_live else "stopped"
         return self.move(connection, record, state, cause, note=cause.reason, not_before=None)
 
-    def move(
-        self, connection: Connection, record: ReductionRecord, state: str, cause: Cause,
-        **changes: Any,
-    ) -> ReductionRecord:  # fmt: skip
-        """Record a step of a plan."""
-        step = ReductionStep(
-            state=state, actor=cause.actor, reason=cause.reason, details=cause.details,
-            changes=changes,
-        )  # fmt: skip
-        return self.database.reductions.move_within(connection, record, step)
-
-    def noted(
-        self, connection: Connection, record: ReductionRecord, fact: str, cause: Cause,
-        **changes: Any,
-    ) -> ReductionRecord:  # fmt: skip
-        """Record something that became known of a plan and changes no state."""
-        step = ReductionStep(
-            state=record.state, fact=fact, actor=cause.actor, reason=cause.reason,
-            details=cause.details, changes=changes,
-        )  # fmt: skip
-        return self.database.reductions.move_within(connection, record, step)
-
     def sent(
         self, connection: Connection, record: ReductionRecord, new: NewOrder, cause: Cause
     ) -> OrderRecord:
         """Note, before the bytes leave, that they may leave now."""
-        step = ReductionStep(
-            state="unknown", actor=cause.actor, reason=cause.reason, details=cause.details
-        )
-        order = self.database.reductions.send_within(connection, record, new, step)
+        order = self.database.reductions.send_within(connection, record, new, cause.step("unknown"))
         crashpoint("reduction:unknown")
         return order
 
@@ -90,32 +57,30 @@ class ReductionSteps:
         self, connection: Connection, order: OrderRecord, state: str, cause: Cause, **changes: Any
     ) -> OrderRecord:
         """Record the end of an order, or with a state that is none, where it stands."""
-        step = ReductionStep(
-            state=state, actor=cause.actor, reason=cause.reason, details=cause.details,
-            changes={"note": "", **changes},
-        )  # fmt: skip
+        step = cause.step(state, **{"note": "", **changes})
         return self.database.reductions.move_order_within(connection, order, step)
 
     def order_noted(
         self, connection: Connection, order: OrderRecord, fact: str, cause: Cause, **changes: Any
     ) -> OrderRecord:
         """Record something that became known of an order and changes no state."""
-        step = ReductionStep(
-            state=order.state, fact=fact, actor=cause.actor, reason=cause.reason,
-            details=cause.details, changes=changes,
-        )  # fmt: skip
+        step = cause.step(order.state, fact, **changes)
         return self.database.reductions.move_order_within(connection, order, step)
 
 
-def payload_of(record: ReductionRecord) -> Payload:
-    """Return what approvers of a plan approve."""
-    return Payload(
+def reduction_terms(
+    record: ReductionRecord, policy: ReductionPolicy, lifetime_hours: float
+) -> ApprovalTerms:
+    """Return what is approved of a plan, by how many, and for how long that counts."""
+    payload = Payload(
         kind="reduction",
         identifier=record.plan_id,
         payload_hash=record.payload_hash,
         proposer=record.proposer,
         show=f"plimsoll reduce show {record.plan_id[:12]}",
     )
+    n_needed = policy.approvers_for(record.mode, record.notional)
+    return ApprovalTerms(payload=payload, n_needed=n_needed, lifetime_hours=lifetime_hours)
 
 
 def fill_of(

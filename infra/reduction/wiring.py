@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.errors import MissingDataError, VenueUnavailable
-from engine.order_ports import RiskActions
-from engine.ports import AccountFeed, AccountSnapshot, MarketFeed, WhatIf
+from engine.ports import AccountSnapshot
+from infra.connections.adapters import TradingVenue, adapter_of
 from infra.outbound.asking import asked
 
 if TYPE_CHECKING:
     from infra.connections import Connections
-
-
-class ReductionVenue(Protocol):
-    """What the desk needs of a venue."""
-
-    @property
-    def accounts(self) -> AccountFeed: ...
-    @property
-    def market(self) -> MarketFeed: ...
-    @property
-    def what_if(self) -> WhatIf: ...
-    @property
-    def actions(self) -> RiskActions: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +21,7 @@ class Wiring:
     """Places by account, as ``<venue>/<account>``, and venues by name."""
 
     places: Mapping[str, str]
-    venues: Mapping[str, ReductionVenue]
+    venues: Mapping[str, TradingVenue]
 
     def place_of(self, account_id: str) -> str:
         """Return the place of an account; MissingDataError if it is connected nowhere."""
@@ -46,17 +33,9 @@ class Wiring:
             )
         return self.places[account_id]
 
-    def venue_of(self, place: str) -> ReductionVenue:
+    def venue_of(self, place: str) -> TradingVenue:
         """Return the adapter of a place; MissingDataError if its venue is not connected."""
-        name = place.partition("/")[0]
-        if name not in self.venues:
-            known = ", ".join(sorted(self.venues)) or "none"
-            raise MissingDataError(
-                f"{place}: venue {name} is not connected; connected: {known}",
-                identifier=place,
-                limit=known,
-            )
-        return self.venues[name]
+        return adapter_of(self.venues, place)
 
 
 def wiring_of(connections: Connections) -> Wiring:
@@ -65,7 +44,7 @@ def wiring_of(connections: Connections) -> Wiring:
     return Wiring(places, connections.venues)
 
 
-async def held_at(venue: ReductionVenue, place: str, seconds: float) -> AccountSnapshot:
+async def held_at(venue: TradingVenue, place: str, seconds: float) -> AccountSnapshot:
     """Return what is held at a place, whole.
 
     Raises

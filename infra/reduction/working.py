@@ -10,18 +10,19 @@ from engine.reduction.intent import Leg
 from engine.reduction.policy import ReductionPolicy
 from engine.reduction.states import ORDER_ENDS
 from infra.crashpoints import crashpoint
-from infra.db.reduction_queries import cause_over_within, due_reductions_within
+from infra.db.reduction_queries import cause_over_within
 from infra.db.reduction_records import (
+    REDUCTIONS,
     OrderRecord,
     ReductionRecord,
     orders_within,
-    require_reduction,
 )
 from infra.outbound.parallel import in_parallel
-from infra.outbound.worked import Cause
-from infra.reduction.sending import Hindered, Looked, OrderSender
+from infra.outbound.sending import Hindered
+from infra.outbound.worked import Worked, by_desk
+from infra.reduction.sending import Looked, OrderSender
 from infra.reduction.standing import Standing, Standings, traded_by
-from infra.reduction.steps import DESK, ReductionSteps
+from infra.reduction.steps import ReductionSteps
 from infra.reduction.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -41,48 +42,43 @@ class PlanWorker:
         self._steps = ReductionSteps(database)
         self._sender = OrderSender(database, policy, kill_switch)
 
-    async def work(
-        self, wiring: Wiring, standings: Standings | None
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    async def work(self, wiring: Wiring, standings: Standings | None) -> Worked:
         """Return what has moved and what waits: plans by name and orders by key, in sentences."""
-        moved: dict[str, str] = {}
-        waiting: dict[str, str] = {}
+        found = Worked()
         self._kill_switch.tell(self._database)
-        self._end_old(moved)
-        self.end_stopped(moved)
+        self._end_old(found)
+        self.end_stopped(found)
         with self._database.reading() as connection:
             now = self._database.clock()
-            due = due_reductions_within(connection, ("working",), now)
-        await in_parallel(
-            self._work_on(record, wiring, standings, moved, waiting) for record in due
-        )
-        return moved, waiting
+            due = REDUCTIONS.due(connection, ("working",), now, "not_before")
+        await in_parallel(self._work_on(record, wiring, standings, found) for record in due)
+        return found
 
-    def end_stopped(self, moved: dict[str, str]) -> None:
+    def end_stopped(self, found: Worked) -> None:
         """Let plans end that were stopped and whose orders are all at their ends."""
-        for record in self._database.reductions.plans(["stopping"]):
+        for record in self._database.reductions.list(["stopping"]):
             with self._database.writing() as connection:
-                now = require_reduction(connection, record.plan_id)
+                now = REDUCTIONS.require(connection, record.plan_id)
                 orders = orders_within(connection, record.plan_id)
                 if now.state != "stopping" or not _is_quiet(orders):
                     continue
-                cause = Cause(actor=DESK, reason="no order may act any more")
+                cause = by_desk("no order may act any more")
                 self._steps.move(connection, now, "stopped", cause)
-            moved[record.plan_id] = "stopped"
+            found.moved[record.plan_id] = "stopped"
 
-    def _end_old(self, moved: dict[str, str]) -> None:
-        for record in self._database.reductions.plans(["proposed", "working"]):
+    def _end_old(self, found: Worked) -> None:
+        for record in self._database.reductions.list(["proposed", "working"]):
             if record.valid_until > self._database.clock():
                 continue
             words = f"its figures are of {record.recorded_at:%H:%M:%S}Z and no longer of use"
-            cause = Cause(actor=DESK, reason=words)
+            cause = by_desk(words)
             with self._database.writing() as connection:
-                now = require_reduction(connection, record.plan_id)
+                now = REDUCTIONS.require(connection, record.plan_id)
                 if now.state == "proposed":
                     self._steps.move(connection, now, "expired", cause, note=words)
                 elif now.state == "working":
                     self._steps.stop(connection, now, cause)
-            moved[record.plan_id] = words
+            found.moved[record.plan_id] = words
             crashpoint("reduction:old")
 
     async def _work_on(
@@ -90,8 +86,7 @@ class PlanWorker:
         record: ReductionRecord,
         wiring: Wiring,
         standings: Standings | None,
-        moved: dict[str, str],
-        waiting: dict[str, str],
+        found: Worked,
     ) -> None:
         try:
             with self._database.reading() as connection:
@@ -100,13 +95,13 @@ class PlanWorker:
             over = self._over(record, standing)
             if over and _is_quiet(orders):
                 self._finish(record, "restored", over, standing)
-                moved[record.plan_id] = over
+                found.moved[record.plan_id] = over
             elif over:
-                waiting[record.plan_id] = f"{over}; an order may still act"
+                found.waiting[record.plan_id] = f"{over}; an order may still act"
             else:
-                await self._next_of(record, orders, wiring, standing, moved, waiting)
+                await self._next_of(record, orders, wiring, standing, found)
         except (Hindered, MarginPlatformError) as error:
-            waiting[record.plan_id] = self._later(record, str(error))
+            found.waiting[record.plan_id] = self._later(record, str(error))
 
     async def _next_of(
         self,
@@ -114,31 +109,30 @@ class PlanWorker:
         orders: list[OrderRecord],
         wiring: Wiring,
         standing: Standing | None,
-        moved: dict[str, str],
-        waiting: dict[str, str],
+        found: Worked,
     ) -> None:
         """Send at most one order of a plan: what it changes is seen before the next."""
         ends: dict[int, str] = {}
         for leg in record.intent.legs:
             looked = await self._sender.look(record, leg, orders, wiring)
-            found = looked.slice
-            if found.verdict == "end":
-                ends[leg.number] = found.reason
+            cut = looked.slice
+            if cut.verdict == "end":
+                ends[leg.number] = cut.reason
                 continue
-            if found.verdict == "stale":
-                moved[record.plan_id] = self._stop(record, found.reason)
+            if cut.verdict == "stale":
+                found.moved[record.plan_id] = self._stop(record, cut.reason)
                 return
-            if found.verdict == "wait" and leg.is_reduce_only and self._may_go_on(leg, orders):
-                waiting[f"{record.plan_id}/{leg.number}"] = found.reason
+            if cut.verdict == "wait" and leg.is_reduce_only and self._may_go_on(leg, orders):
+                found.waiting[f"{record.plan_id}/{leg.number}"] = cut.reason
                 continue
-            if found.verdict == "wait":
-                waiting[record.plan_id] = self._later(record, found.reason, looked)
+            if cut.verdict == "wait":
+                found.waiting[record.plan_id] = self._later(record, cut.reason, looked)
                 return
-            moved[record.plan_id] = await self._sender.send(record, looked)
+            found.moved[record.plan_id] = await self._sender.send(looked)
             return
         if len(ends) == len(record.intent.legs) and _is_quiet(orders):
             self._finish(record, *self._verdict(record, ends, standing), standing)
-            moved[record.plan_id] = "; ".join(ends.values())
+            found.moved[record.plan_id] = "; ".join(ends.values())
 
     def _may_go_on(self, leg: Leg, orders: list[OrderRecord]) -> bool:
         """Return whether another leg may be sent while this one waits for its own order."""
@@ -182,25 +176,25 @@ class PlanWorker:
         details: dict[str, object] = {}
         if standing is not None:
             details = {"ratio": standing.ratio, "as_of": standing.as_of, "source": standing.source}
-        cause = Cause(actor=DESK, reason=reason, details=details)
+        cause = by_desk(reason, **details)
         with self._database.writing() as connection:
-            now = require_reduction(connection, record.plan_id)
+            now = REDUCTIONS.require(connection, record.plan_id)
             if now.state == "working" and now.n_events == record.n_events:
                 self._steps.move(connection, now, state, cause, note=reason)
         crashpoint("reduction:finished")
 
     def _stop(self, record: ReductionRecord, reason: str) -> str:
         with self._database.writing() as connection:
-            now = require_reduction(connection, record.plan_id)
+            now = REDUCTIONS.require(connection, record.plan_id)
             if now.state == "working":
-                self._steps.stop(connection, now, Cause(actor=DESK, reason=reason))
+                self._steps.stop(connection, now, by_desk(reason))
         return reason
 
     def _later(self, record: ReductionRecord, reason: str, looked: Looked | None = None) -> str:
         until = None if looked is None else looked.slice.until
         pause = self._database.clock() + self._policy.timing.pause(1)
         with self._database.writing() as connection:
-            self._database.reductions.look_within(
+            self._steps.records.look_within(
                 connection, record.plan_id, note=reason, not_before=until or pause
             )
         return reason

@@ -7,39 +7,41 @@ a write, and neither does the desk, but with the same key and after the resolver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Connection
 
-from engine.approvals import require_new_approver
 from engine.errors import ParameterError, StateError
 from engine.money import Money, to_minor_units
 from engine.ports import TransferGateway, TransferReport
-from engine.transfers.approvals import (
-    approvers_needed,
-    payload_of,
-    require_approved,
-    require_may_approve,
-)
+from engine.transfers.approvals import approvers_needed
 from engine.transfers.intent import TransferIntent
 from engine.transfers.limits import require_within_limits
 from engine.transfers.policy import TransferPolicy
 from engine.transfers.states import ENDS, IN_FLIGHT
-from engine.transfers.whitelist import require_known, require_listed
+from engine.transfers.whitelist import WhitelistEntry, require_known, require_listed
 from infra.crashpoints import crashpoint
 from infra.db.ledger_balances import asset_scales
-from infra.db.transfers import approvals_within, find_transfer, known_transfer
+from infra.db.transfers import TRANSFERS, TransferRecord
+from infra.outbound.approving import (
+    ApprovalTerms,
+    require_other_person,
+    require_reason,
+    require_stuck,
+    wrong_state,
+)
+from infra.outbound.desk import Desk
 from infra.outbound.worked import Cause, Worked
-from infra.transfers.resolving import Resolver
-from infra.transfers.sending import Sender
-from infra.transfers.steps import Steps
+from infra.transfers.resolving import TransferResolver
+from infra.transfers.sending import TransferSender
+from infra.transfers.steps import TransferSteps
+from infra.transfers.terms import transfer_terms
 
 if TYPE_CHECKING:
     from infra.db import Database
-    from infra.db.transfers import TransferRecord
     from infra.outbound.kill_switch import KillSwitch
 
 Gateways: TypeAlias = Mapping[str, TransferGateway]
@@ -56,16 +58,16 @@ class HandDecision:
     fee: Decimal = Decimal(0)
 
 
-class TransferDesk:
+class TransferDesk(Desk[TransferRecord]):
     """Transfers of one database under one policy."""
 
+    _steps: TransferSteps
+
     def __init__(self, database: Database, policy: TransferPolicy, kill_switch: KillSwitch) -> None:
-        self.database = database
+        super().__init__(database, kill_switch, TransferSteps(database))
         self.policy = policy
-        self.kill_switch = kill_switch
-        self._steps = Steps(database)
-        self._sender = Sender(database, policy, kill_switch)
-        self._resolver = Resolver(database, policy)
+        self._sender = TransferSender(database, policy, kill_switch)
+        self._resolver = TransferResolver(database, policy)
 
     def propose(self, intent: TransferIntent, principal: str, reason: str) -> TransferRecord:
         """Record an intent; the same one again finds the first.
@@ -82,7 +84,7 @@ class TransferDesk:
         ModelInputError
             If the destination is not on the whitelist with this network, address and memo.
         """
-        _require_reason(reason, "a proposal")
+        require_reason(reason, "a proposal")
         self.register(intent.asset)
         crashpoint("transfer:propose")
         with self.database.writing() as connection:
@@ -94,18 +96,16 @@ class TransferDesk:
         self, connection: Connection, intent: TransferIntent, principal: str, reason: str
     ) -> TransferRecord:
         """Do what ``propose`` does in the caller's transaction; the asset is registered before."""
-        _require_reason(reason, "a proposal")
+        require_reason(reason, "a proposal")
         record, is_new = self.database.transfers.record_within(
             connection, intent, principal, reason
         )
         if not is_new:
             return record
         _require_earlier_ended(connection, intent)
-        now = self.database.clock()
         # Past transfers are counted when it is sent; alone it must fit in any case.
-        require_within_limits(intent, self.policy, (), now)
-        entries = self.database.whitelist.entries_within(connection, intent.destination)
-        require_known(intent, entries)
+        require_within_limits(intent, self.policy, (), self.database.clock())
+        require_known(intent, self._entries(connection, intent))
         if approvers_needed(intent, self.policy, principal) == 0:
             words = "the policy asks for no second person up to this amount"
             return self._steps.approve(connection, record, Cause(actor="policy", reason=words))
@@ -113,47 +113,11 @@ class TransferDesk:
 
     def register(self, asset: str) -> None:
         """Let the ledger know an asset, as it has to before a movement of it is proposed."""
-        self._register(asset, self.policy.asset_rule(asset).scale)
-
-    def approve(
-        self, key: str, principal: str, payload_hash: str, reason: str = ""
-    ) -> TransferRecord:
-        """Approve a proposed transfer's payload; the last approval that is needed queues it.
-
-        Raises
-        ------
-        StateError
-            If it is no longer proposed: somebody else was faster.
-        ParameterError
-            If the approver proposed it or has approved it before, or the hash is another one.
-        ModelInputError
-            If the destination is not on the whitelist past its cool-off.
-        """
-        crashpoint("transfer:approve")
-        with self.database.writing() as connection:
-            record = find_transfer(connection, key)
-            self._require_proposed(record, connection)
-            require_may_approve(record.intent, record.proposer, principal, payload_hash)
-            before = approvals_within(connection, record.transfer_key)
-            require_new_approver(payload_of(record.intent, record.proposer), principal, before)
-            now = self.database.clock()
-            entries = self.database.whitelist.entries_within(connection, record.intent.destination)
-            require_listed(record.intent, entries, now)
-            self.database.transfers.approve_within(connection, record, principal)
-            needed = approvers_needed(record.intent, self.policy, record.proposer)
-            words = f": {reason}" if reason else ""
-            cause = Cause(
-                actor=principal,
-                reason=f"approval {len(before) + 1} of {needed}{words}",
-                details={"payload_hash": record.payload_hash},
-            )
-            record = self._steps.noted(connection, record, "approval", cause)
-            if len(before) + 1 >= needed:
-                approvals = approvals_within(connection, record.transfer_key)
-                require_approved(record.intent, record.proposer, approvals, self.policy, now)
-                record = self._steps.approve(connection, record, cause)
-        crashpoint("transfer:approved")
-        return record
+        scale = self.policy.asset_rule(asset).scale
+        with self.database.reading() as connection:
+            is_known = asset_scales(connection).get(asset) == scale
+        if not is_known:
+            self.database.ledger.register_assets({asset: scale})
 
     def reject(self, key: str, principal: str, reason: str) -> TransferRecord:
         """Refuse a transfer that nobody has sent; anybody may, the proposer too (it is cancelled).
@@ -161,18 +125,14 @@ class TransferDesk:
         One that was sent before and is queued again goes back to the resolver, which proves
         first that the earlier sending did not work.
         """
-        _require_reason(reason, "a rejection")
+        require_reason(reason, "a rejection")
         with self.database.writing() as connection:
-            record = find_transfer(connection, key)
+            record = TRANSFERS.find(connection, key)
             cause = Cause(actor=principal, reason=reason)
             if record.state not in ("proposed", "approved", "new"):
-                raise StateError(
-                    f"transfer {record.transfer_key} is {record.state} and cannot be taken back"
-                    + ("" if record.state in ENDS else ": it may have been carried out"),
-                    identifier=record.transfer_key,
-                    value=record.state,
-                    limit="proposed, approved or new",
-                )
+                why = "" if record.state in ENDS else ": it may have been carried out"
+                limit = "proposed, approved or new"
+                raise wrong_state(self.noun, record, f" and cannot be taken back{why}", limit)
             if record.is_exposed:
                 now = self.database.clock()
                 return self._steps.sent(connection, record, cause, refusal="policy", look_at=now)
@@ -193,7 +153,7 @@ class TransferDesk:
         ParameterError
             If whoever decides has proposed it, or the outcome is no such word.
         """
-        _require_reason(decision.reason, "a decision")
+        require_reason(decision.reason, "a decision")
         outcome, principal = decision.outcome, decision.principal
         if outcome not in ("done", "credited", "rejected", "new"):
             raise ParameterError(
@@ -201,22 +161,9 @@ class TransferDesk:
                 value=outcome,
             )  # fmt: skip
         with self.database.writing() as connection:
-            record = find_transfer(connection, key)
-            if record.state != "stuck":
-                raise StateError(
-                    f"transfer {record.transfer_key} is {record.state}: only a stuck one is "
-                    "decided by hand, the others follow from what venues answer",
-                    identifier=record.transfer_key,
-                    value=record.state,
-                    limit="stuck",
-                )
-            if principal == record.proposer:
-                raise ParameterError(
-                    f"transfer {record.transfer_key} was proposed by {principal}: another person "
-                    "decides about it, with their own login or PLIMSOLL_PRINCIPAL",
-                    identifier=record.transfer_key,
-                    value=principal,
-                )
+            record = TRANSFERS.find(connection, key)
+            require_stuck(self.noun, record)
+            require_other_person(self.noun, record.key, record.proposer, principal)
             return self._decided(connection, record, decision)
 
     async def send_due(self, gateways: Gateways, limit: int | None = None) -> Worked:
@@ -224,14 +171,14 @@ class TransferDesk:
 
         With ``limit`` no more than so many, those that have waited longest.
         """
-        return Worked(*await self._sender.send_due(gateways, limit))
+        return await self._sender.send_due(gateways, limit)
 
     async def resolve_due(self, gateways: Gateways, *, everything: bool = False) -> Worked:
         """Ask the venues about what is open, and carry out what follows.
 
         ``everything`` asks at once, without waiting for each transfer's next look.
         """
-        return Worked(*await self._resolver.resolve_due(gateways, everything))
+        return await self._resolver.resolve_due(gateways, everything)
 
     def ingest(self, report: TransferReport, source: str = "webhook") -> bool:
         """Take a venue's message as a hint to look now; return whether the key is one of ours.
@@ -240,12 +187,12 @@ class TransferDesk:
         message that is forged, late, repeated or out of order changes nothing.
         """
         with self.database.writing() as connection:
-            record = known_transfer(connection, report.key)
+            record = TRANSFERS.known(connection, report.key)
             if record is None:
                 return False
             if record.state in ("unknown", "done", "credited", "stuck"):
                 now = self.database.clock()
-                self.database.transfers.plan_within(connection, record, look_at=now)
+                self._steps.records.look_within(connection, record.key, look_at=now)
         crashpoint("transfer:hint")
         return True
 
@@ -255,11 +202,20 @@ class TransferDesk:
         found = self.database.transfers.list(IN_FLIGHT) + queued_again
         return sorted(found, key=lambda one: (one.recorded_at, one.transfer_key))
 
-    def _register(self, asset: str, scale: int) -> None:
-        with self.database.reading() as connection:
-            is_known = asset_scales(connection).get(asset) == scale
-        if not is_known:
-            self.database.ledger.register_assets({asset: scale})
+    def _terms(self, record: TransferRecord) -> ApprovalTerms:
+        return transfer_terms(record, self.policy)
+
+    def _require_possible(self, connection: Connection, record: TransferRecord) -> None:
+        entries = self._entries(connection, record.intent)
+        require_listed(record.intent, entries, self.database.clock())
+
+    def _let_go(
+        self, connection: Connection, record: TransferRecord, cause: Cause
+    ) -> TransferRecord:
+        return self._steps.approve(connection, record, cause)
+
+    def _entries(self, connection: Connection, intent: TransferIntent) -> Sequence[WhitelistEntry]:
+        return self.database.whitelist.entries_within(connection, intent.destination)
 
     def _decided(
         self, connection: Connection, record: TransferRecord, decision: HandDecision
@@ -279,30 +235,13 @@ class TransferDesk:
             raise _decided_otherwise(record, "the venue has accepted it")
         return self._steps.again(connection, record, cause, is_exposed=1, refusal=None)
 
-    def _require_proposed(self, record: TransferRecord, connection: Connection) -> None:
-        if record.state == "proposed":
-            return
-        approvers = sorted(approvals_within(connection, record.transfer_key))
-        by = f", approved by {' and '.join(approvers)}" if approvers else ""
-        raise StateError(
-            f"transfer {record.transfer_key} is {record.state}{by}: there is nothing to approve",
-            identifier=record.transfer_key,
-            value=record.state,
-            limit="proposed",
-        )
-
-
-def _require_reason(reason: str, what: str) -> None:
-    if not reason.strip():
-        raise ParameterError(f"{what} needs a reason", identifier="reason", limit="a text")
-
 
 def _require_earlier_ended(connection: Connection, intent: TransferIntent) -> None:
     """Raise StateError if the attempt before may still have moved, or has moved, the amount."""
     if intent.attempt_group == 1:
         return
     before = replace(intent, attempt_group=intent.attempt_group - 1)
-    found = known_transfer(connection, before.key)
+    found = TRANSFERS.known(connection, before.key)
     state = "not on record" if found is None else found.state
     if state not in ("rejected", "cancelled"):
         raise StateError(

@@ -28,17 +28,13 @@ from engine.transfers.resolution import (
     resolve,
 )
 from infra.crashpoints import crashpoint
-from infra.db.transfer_queries import (
-    due_within,
-    later_debits_within,
-    possible_credits_within,
-)
-from infra.db.transfers import require_transfer
+from infra.db.transfer_queries import later_debits_within, possible_credits_within
+from infra.db.transfers import TRANSFERS
 from infra.outbound.asking import asked
 from infra.outbound.parallel import in_parallel
-from infra.outbound.worked import Cause
+from infra.outbound.worked import Worked, by_desk
 from infra.transfers.promises import promised
-from infra.transfers.steps import DESK, Steps
+from infra.transfers.steps import TransferSteps
 
 if TYPE_CHECKING:
     from engine.errors import RejectCause
@@ -48,37 +44,33 @@ if TYPE_CHECKING:
 _OPEN: Final = ("unknown", "done", "credited", "stuck")
 
 
-class Resolver:
+class TransferResolver:
     """Asks venues about open transfers and carries out what follows."""
 
     def __init__(self, database: Database, policy: TransferPolicy) -> None:
         self._database = database
         self._policy = policy
-        self._steps = Steps(database)
+        self._steps = TransferSteps(database)
 
     async def resolve_due(
         self, gateways: Mapping[str, TransferGateway], everything: bool
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """Return what was moved and what waits, by key, with a sentence about each."""
-        moved: dict[str, str] = {}
-        waiting: dict[str, str] = {}
-        await in_parallel(
-            self._look(record, gateways, moved, waiting) for record in self._due(everything)
-        )
-        return moved, waiting
+    ) -> Worked:
+        """Look at everything that is due; return what was moved and what waits."""
+        found = Worked()
+        await in_parallel(self._look(record, gateways, found) for record in self._due(everything))
+        return found
 
     async def _look(
         self,
         record: TransferRecord,
         gateways: Mapping[str, TransferGateway],
-        moved: dict[str, str],
-        waiting: dict[str, str],
+        found: Worked,
     ) -> None:
         key = record.transfer_key
         gateway = gateways.get(record.intent.source_venue)
         if gateway is None:
-            waiting[key] = f"no gateway to {record.intent.source_venue} is configured"
-            self._postpone(record, waiting[key])
+            found.waiting[key] = f"no gateway to {record.intent.source_venue} is configured"
+            self._postpone(record, found.waiting[key])
             return
         try:
             if record.accepted_at is None:
@@ -93,14 +85,14 @@ class Resolver:
         except VenueError as error:
             reason, has_moved = str(error), False
             self._postpone(record, reason)
-        (moved if has_moved else waiting)[key] = reason
+        found.tell(key, reason, has_moved=has_moved)
         crashpoint("transfer:resolved")
 
     def _due(self, everything: bool) -> list[TransferRecord]:
         if everything:
             return self._database.transfers.list(_OPEN)
         with self._database.reading() as connection:
-            return due_within(connection, _OPEN, self._database.clock(), "look_at")
+            return TRANSFERS.due(connection, _OPEN, self._database.clock(), "look_at")
 
     async def _resolve(self, record: TransferRecord, gateway: TransferGateway) -> tuple[str, bool]:
         """Decide about a transfer that the venue has not accepted for sure."""
@@ -161,8 +153,7 @@ class Resolver:
         self, record: TransferRecord, decision: Decision, evidence: Evidence
     ) -> tuple[str, bool]:
         now = self._database.clock()
-        details: dict[str, object] = {"lookup": evidence.lookup, "balance": evidence.balance}
-        cause = Cause(actor=DESK, reason=decision.reason, details=details)
+        cause = by_desk(decision.reason, lookup=evidence.lookup, balance=evidence.balance)
         with self._database.writing() as connection:
             current = _unchanged(connection, record)
             if decision.verdict == "done" and evidence.report is not None:
@@ -179,8 +170,8 @@ class Resolver:
                 self._steps.asked(connection, current, cause, slow)
             else:
                 until = decision.until or now + self._policy.timing.pause(30)
-                self._database.transfers.plan_within(
-                    connection, current, look_at=until, note=decision.reason,
+                self._steps.records.look_within(
+                    connection, current.key, look_at=until, note=decision.reason,
                     n_looks=current.n_looks + 1,
                 )  # fmt: skip
                 return decision.reason, False
@@ -221,12 +212,12 @@ class Resolver:
         before = record.n_events
         slow = now + self._policy.timing.pause(30)
         if followed.is_debited and record.debited_at is None:
-            seen = Cause(actor=DESK, reason="the source has paid")
+            seen = by_desk("the source has paid")
             record = self._steps.debited(connection, record, seen)
         ask = followed.ask or self._overdue(record, followed, now)
         if followed.is_returned and record.credited_at is not None:
             ask = f"returned after its credit: {followed.reason}"
-        cause = Cause(actor=DESK, reason=ask or followed.reason or "the destination has received")
+        cause = by_desk(ask or followed.reason or "the destination has received")
         if ask and record.state != "stuck":
             record = self._steps.asked(connection, record, cause, slow)
         elif ask:
@@ -241,14 +232,14 @@ class Resolver:
             and record.credited_at is not None
             and is_final(record.credited_at, now, self._policy)
         ):
-            final = Cause(actor=DESK, reason="the credit still stands")
+            final = by_desk("the credit still stands")
             record = self._steps.final(connection, record, final)
         if record.n_events > before:
             return cause.reason if record.state != "reconciled" else "reconciled", True
         reason = ask or ("credited, not final yet" if record.credited_at else "not credited yet")
         pause = self._policy.timing.pause(record.n_looks + 1)
-        self._database.transfers.plan_within(
-            connection, record, look_at=slow if ask else now + pause, note=reason,
+        self._steps.records.look_within(
+            connection, record.key, look_at=slow if ask else now + pause, note=reason,
             n_looks=record.n_looks + 1,
         )  # fmt: skip
         return reason, False
@@ -265,7 +256,7 @@ class Resolver:
     def _postpone(self, record: TransferRecord, reason: str) -> None:
         pause = self._database.clock() + self._policy.timing.pause(record.n_looks + 1)
         with self._database.writing() as connection:
-            self._database.transfers.plan_within(connection, record, look_at=pause, note=reason)
+            self._steps.records.look_within(connection, record.key, look_at=pause, note=reason)
 
     @property
     def _limit(self) -> float:
@@ -286,7 +277,7 @@ def _sending(record: TransferRecord) -> Sending:
 
 def _unchanged(connection: Connection, record: TransferRecord) -> TransferRecord:
     """Return the transfer as it is, or raise StateError if it moved since the venue was asked."""
-    current = require_transfer(connection, record.transfer_key)
+    current = TRANSFERS.require(connection, record.key)
     if current.n_events != record.n_events:
         raise StateError(
             f"transfer {record.transfer_key} has become {current.state} since",

@@ -16,7 +16,8 @@ _TITLES = ("", "Database", "Seeds", "Lives", "Kills", "Lost", "Duplicated", "In 
 _HOMES = {
     "calls": ("infra/db/call_actions.py", "infra/db/call_ageing.py", "infra/db/calls.py",
               "infra/messages/webhook_delivery.py"),
-    "transfers": ("infra/transfers",),
+    "transfers": ("infra/transfers", "infra/outbound"),
+    "reductions": ("infra/reduction", "infra/outbound"),
 }  # fmt: skip
 _MOVES = re.compile(r'kind="(\w+)"')
 _POINT = re.compile(r'crashpoint\(f?"([^"]+)"\)')
@@ -70,6 +71,7 @@ def _points_of(kind: str) -> set[str]:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [Path(path)]:
             text = file.read_text("utf-8")
             for name in _POINT.findall(text):
+                name = name.replace("{self.noun}", kind.removesuffix("s"))
                 if "{move.kind}" not in name:
                     found.add(name)
                     continue

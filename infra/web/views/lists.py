@@ -46,7 +46,7 @@ def transfers_as_json(records: list[TransferRecord]) -> list[dict[str, Any]]:
 def reductions_of(web: WebState, who: Principal) -> list[ReductionRecord]:
     """Return plans that make a book smaller, newest first."""
     book = web.live.book()
-    found = web.database.reductions.plans()
+    found = web.database.reductions.list()
     visible = [one for one in found if who.sees(book.client_of(one.intent.netting_set_id))]
     return list(reversed(visible))[:_ENDED_SHOWN]
 

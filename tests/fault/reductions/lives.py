@@ -162,7 +162,7 @@ def wrongs(life: Life, name: str) -> list[Wrong]:
     position never grows or turns), I-51 (the chain verifies).
     """
     database, venue = open_at(life), life.venue()
-    record = database.reductions.plans()[0]
+    record = database.reductions.list()[0]
     orders = {one.order_key: one for one in database.reductions.orders(record.plan_id)}
     database.audit.verify()
     database.close()

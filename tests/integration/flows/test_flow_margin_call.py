@@ -44,7 +44,7 @@ def test_calls_that_come_to_reduction_are_planned_in_shadow_with_what_the_venues
 
     margin_call()
     database = workplace().database
-    plans = database.reductions.plans()
+    plans = database.reductions.list()
     assert plans
     assert {one.state for one in plans} == {"shadow"}
     assert {one.intent.cause.removeprefix("call:") for one in plans} <= overdue
@@ -57,7 +57,7 @@ def test_calls_that_come_to_reduction_are_planned_in_shadow_with_what_the_venues
     assert len(again) == len(overdue)
     assert all(one.words for one in again.values())
     assert not any(one.is_new for one in again.values())
-    assert len(database.reductions.plans()) == len(plans)
+    assert len(database.reductions.list()) == len(plans)
     database.audit.verify()
 
 

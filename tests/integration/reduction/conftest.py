@@ -76,7 +76,7 @@ class Office:
             self.send(standings=standings)
             self.resolve()
             self.clock.advance(6)
-            if not self.database.reductions.plans(PLAN_OPEN):
+            if not self.database.reductions.list(PLAN_OPEN):
                 return
 
     def get(self, record: ReductionRecord) -> ReductionRecord:

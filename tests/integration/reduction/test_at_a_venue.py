@@ -126,7 +126,7 @@ class Scene:
             positions.append(self.position)
             if not self.database.reductions.get(record.plan_id).is_open:
                 break
-            self.database.reductions.plans()
+            self.database.reductions.list()
             await asyncio.sleep(0.02)
         assert all(0 <= later <= earlier for earlier, later in pairwise(positions)), "I-47"
         return self.database.reductions.get(record.plan_id).state

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from engine.errors import MissingDataError, ParameterError, StateError
+from infra.db.reduction_records import REDUCTIONS
 from infra.db.writers import take_over_within
 from infra.reduction import OrderDecision, ReductionDesk, Wiring
 from tests.integration.reduction.conftest import Office, by_hand, new_plan
@@ -310,7 +311,7 @@ def test_i43_a_writer_whose_epoch_is_over_sends_nothing(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process takes the account over between the epoch and the commit."""
-    from infra.reduction import sending
+    from infra.outbound import sending
 
     record = office.working()
 
@@ -329,7 +330,7 @@ def test_a_process_that_slept_after_its_commit_sends_nothing_any_more(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fault 5: the resolver may have judged since."""
-    from infra.reduction import sending
+    from infra.outbound import sending
 
     record = office.working()
     monkeypatch.setattr(
@@ -344,7 +345,7 @@ def test_a_process_that_slept_after_its_commit_sends_nothing_any_more(
 def test_i48_an_armed_switch_lets_nothing_leave_and_lists_what_is_in_flight(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from infra.reduction import sending
+    from infra.outbound import sending
 
     record = office.working()
     office.venue.treatment = "slow"
@@ -538,11 +539,11 @@ def test_a_plan_that_was_altered_is_not_sent(office: Office, monkeypatch) -> Non
     from infra.reduction import sending
 
     record = office.working()
-    whole = sending.require_reduction
-    monkeypatch.setattr(
-        sending, "require_reduction",
-        lambda connection, plan: replace(whole(connection, plan), payload_hash="0" * 64),
-    )  # fmt: skip
+
+    def altered(row):
+        return replace(REDUCTIONS.record_of(row), payload_hash="0" * 64)
+
+    monkeypatch.setattr(sending, "REDUCTIONS", replace(REDUCTIONS, record_of=altered))
     assert "was altered" in office.send().waiting[record.plan_id]
     assert office.venue.n_submitted == 0
 

@@ -186,7 +186,7 @@ class ReductionHistory(RuleBasedStateMachine):
         executed = Counter(one.key for one in self.venue.orders)
         queued = {one.key for _, one in self.venue.queue}
         known = set()
-        for record in self.database.reductions.plans():
+        for record in self.database.reductions.list():
             orders = self.database.reductions.orders(record.plan_id)
             known |= {one.order_key for one in orders}
             assert record.state not in ("shadow", "proposed", "rejected", "expired") or not orders
@@ -210,7 +210,7 @@ class ReductionHistory(RuleBasedStateMachine):
     @invariant()
     def i49_no_day_exceeds_its_limit(self) -> None:
         days: Counter[object] = Counter()
-        for record in self.database.reductions.plans():
+        for record in self.database.reductions.list():
             leg_lots = record.intent.leg(1)
             for order in self.database.reductions.orders(record.plan_id):
                 days[order.sent_at.date()] += order.filled_lots * leg_lots.lot_notional
@@ -218,7 +218,7 @@ class ReductionHistory(RuleBasedStateMachine):
 
     @invariant()
     def one_plan_is_open_and_states_move_along_their_edges(self) -> None:
-        plans = self.database.reductions.plans()
+        plans = self.database.reductions.list()
         assert sum(one.is_open for one in plans) <= 1
         for record in plans:
             events = self.database.reductions.events(record.plan_id)
@@ -237,7 +237,7 @@ class ReductionHistory(RuleBasedStateMachine):
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _open(self):
-        found = [one for one in self.database.reductions.plans() if one.is_open]
+        found = [one for one in self.database.reductions.list() if one.is_open]
         return found[0] if found else None
 
 

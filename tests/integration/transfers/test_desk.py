@@ -293,7 +293,7 @@ def test_i48_an_armed_switch_lets_nothing_out_and_lists_what_is_in_flight(office
 def test_i48_armed_between_the_commit_and_the_bytes_nothing_leaves(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from infra.transfers import sending
+    from infra.outbound import sending
 
     record = office.approved()
 
@@ -312,7 +312,7 @@ def test_a_process_that_slept_after_its_commit_sends_nothing_any_more(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fault 5: the resolver may have judged since."""
-    from infra.transfers import sending
+    from infra.outbound import sending
 
     record = office.approved()
     monkeypatch.setattr(

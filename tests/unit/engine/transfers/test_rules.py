@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.approvals import require_may_approve
 from engine.errors import ModelInputError, ParameterError, StateError
 from engine.ports import Reading, RouteGuarantees, TransferReport
 from engine.transfers import (
@@ -23,10 +24,10 @@ from engine.transfers import (
     follow,
     judge_balance,
     require_fee,
-    require_may_approve,
     require_within_limits,
     resolve,
 )
+from engine.transfers.approvals import payload_of
 from engine.transfers.policy import ApprovalTier, AssetRule, RouteLimit, Timing, TransferPolicy
 from engine.transfers.states import EDGES, ENDS, STATES, require_edge
 from infra.transfers.policy_files import DEFAULT_PARAMETERS, policy_in_force, read_policy
@@ -225,13 +226,13 @@ def test_i13_a_route_without_a_limit_is_closed() -> None:
 
 @given(st.integers(0, 63), st.sampled_from("0123456789abcdef"))
 def test_i14_any_changed_digit_of_the_hash_voids_an_approval(place: int, digit: str) -> None:
-    found = INTENT.payload_hash
+    found, payload = INTENT.payload_hash, payload_of(INTENT, "alice")
     changed = found[:place] + digit + found[place + 1 :]
     if changed == found:
-        require_may_approve(INTENT, "alice", "bob", changed)
+        require_may_approve(payload, "bob", changed)
     else:
         with pytest.raises(ParameterError):
-            require_may_approve(INTENT, "alice", "bob", changed)
+            require_may_approve(payload, "bob", changed)
 
 
 @pytest.mark.parametrize("fee", ["-0.001", "0.0101", "2", "0.000000001", "NaN"])
