@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from engine.money import MONEY_CONTEXT, from_minor_units
 from engine.transfers.limits import PastTransfer
 from infra.db.column_types import exact_sum
+from infra.db.tables import CallRow
 from infra.db.transfer_tables import TransferRow
 
 _PROMISED: Final = ("proposed", "approved")
@@ -95,6 +96,16 @@ def refusals_within(connection: Connection, purpose: str, proposer: str) -> Refu
     return Refusals(
         n_by_venue=len(rows) - len(by_person), by_person=by_person[-1] if by_person else ""
     )
+
+
+def last_arrival_within(connection: Connection, netting_set_id: str) -> datetime | None:
+    """Return when something arrived last that a call of a netting set has brought, or None."""
+    query = (
+        select(func.max(TransferRow.credited_at))
+        .join(CallRow, CallRow.call_id == TransferRow.purpose)
+        .where(CallRow.netting_set_id == netting_set_id)
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 def counts_of_proposer(connection: Connection, proposer: str) -> dict[str, int]:

@@ -12,7 +12,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -21,8 +21,12 @@ from infra.db.loop_lease import Lead
 from infra.intraday.answering_desk import live_answer
 from infra.intraday.core import LoopCore
 from infra.intraday.desk_line import LINE_MAX, Answered, Asked, Called, from_desk, line_of
+from infra.intraday.status import FOLDER
 from infra.paying.telling import DeskTold
 from infra.paying.waiting import OpenDemand
+
+if TYPE_CHECKING:
+    from infra.intraday.process import LoopOptions
 
 UNREAD_MAX: Final = 1 << 22
 """What the desk may leave unread before calls are left out. [bytes]"""
@@ -44,18 +48,15 @@ class DeskBeside:
 
     Attributes
     ----------
-    command : sequence of str
-        Starts the desk; epoch and holder of the lead are added.
-    log : Path
-        Takes what the desk writes to standard error.
+    options : LoopOptions
+        ``desk`` starts it; epoch and holder of the lead are added.
     told : DeskTold or None
         What the desk has said last.
     is_wanted : bool
         Whether there is a command, and any agreement that lets its calls be collected.
     """
 
-    command: Sequence[str]
-    log: Path
+    options: LoopOptions
     core: LoopCore
     lead: Lead
     say: Say
@@ -67,7 +68,12 @@ class DeskBeside:
     def __post_init__(self) -> None:
         agreements = self.core.base.rules.agreements.values()
         is_asked_for = any(one.collection == "automatic" for one in agreements)
-        self.is_wanted = bool(self.command) and is_asked_for
+        self.is_wanted = bool(self.options.desk) and is_asked_for
+
+    @property
+    def log(self) -> Path:
+        """Return the file that takes what the desk writes to standard error."""
+        return self.options.home / FOLDER / "desk.log"
 
     def as_json(self) -> dict[str, object] | None:
         """Return how payments stand as JSON values; None where no desk is wanted."""
@@ -108,7 +114,7 @@ class DeskBeside:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self.command, *lead, stdin=PIPE, stdout=PIPE, stderr=log, limit=LINE_MAX
+                *self.options.desk, *lead, stdin=PIPE, stdout=PIPE, stderr=log, limit=LINE_MAX
             )
         try:
             await self._hear(self._process)

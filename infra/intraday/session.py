@@ -34,7 +34,6 @@ from infra.intraday.rates import RateFollower
 from infra.intraday.relay import RelayFollower
 from infra.intraday.reports import Incoming
 from infra.intraday.restarting import begin_run, checkpoint_of, open_amounts, restart
-from infra.intraday.status import FOLDER
 from infra.intraday.telling import Present, Teller
 from infra.intraday.trusting import Scope
 from infra.intraday.wanting import held_instruments, wanted_instruments, wanted_rates
@@ -78,8 +77,12 @@ class Session:
         taken = await asyncio.to_thread(restart, self._database, self._base, run_id)
         self.core, self._inbox_position, self._how = taken.core, taken.inbox_position, taken.how
         self._teller = Teller(self.core, self._clock, self._metrics, self._options.home)
-        self._desk = self._new_desk()
+        self._desk = DeskBeside(
+            self._options, self.core, self._lead, self._teller.say, lambda: self._may_call
+        )
         self._writer = self._new_writer()
+        # What was paid while no loop ran counts before anything is called.
+        self._saw(await asyncio.to_thread(self._look))
         self._writer.start()
         feeds = [asyncio.create_task(one) for one in (*self._feeds(), self._desk.run())]
         duties = [
@@ -100,12 +103,6 @@ class Session:
             summary = {"decisions": self.core.number, "next": "a later close"}
             await asyncio.to_thread(self._database.runs.finish, run_id, "completed", summary)
 
-    def _new_desk(self) -> DeskBeside:
-        log = self._options.home / FOLDER / "desk.log"
-        return DeskBeside(
-            self._options.desk, log, self.core, self._lead, self._teller.say, lambda: self._may_call
-        )
-
     def _new_writer(self) -> Writer:
         connections = self._process.connections
         places = {
@@ -113,13 +110,15 @@ class Session:
             for place, account in connections.accounts.items()
             if account.role == "client"
         }
-        watch = Watch(self._database, self.core.run_id, self._base, self._process.bases, places)
+        bases, venues = self._process.bases, connections.venues
+        watch = Watch(self._database, self.core.run_id, self._base, bases, places, venues)
+        self._look = watch.look
         return Writer(
             self._database,
             self._lead,
             on_written=lambda done: self._call_soon(self._written, done),
             on_fault=lambda error: self._call_soon(self._faulty, error),
-            watch=watch.look,
+            watch=self._look,
             on_seen=lambda seen: self._call_soon(self._saw, seen),
         )
 

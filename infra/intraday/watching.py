@@ -6,16 +6,19 @@ makes sure that a report which is read twice counts once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
-from engine.intraday import AccountOwner, Fill, PositionReport, TransferReport
-from infra.db.tables import CallEventRow
+from engine.intraday import AccountOwner, CollateralReport, Fill, PositionReport, TransferReport
+from engine.intraday.changes import TransferState
+from engine.money import from_minor_units
+from infra.db.tables import CallEventRow, CallRow
 from infra.db.transfer_tables import TransferEventRow, TransferRow
+from infra.intraday.arrivals import Arrivals, PaidStep
 from infra.intraday.base import Base, Bases
 from infra.intraday.reports import Incoming, Report
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 OMS: Final = "oms"
 DESK: Final = "transfers"
-_STATES: Final[Mapping[str, str]] = {
+_STATES: Final[Mapping[str, TransferState]] = {
     "unknown": "sent", "done": "debited", "credited": "credited", "reconciled": "credited",
     "rejected": "rejected", "cancelled": "rejected",
 }  # fmt: skip
@@ -42,7 +45,11 @@ class Seen:
 
 
 class Watch:
-    """Cursors over what others write; ``places`` gives account and netting set of each place."""
+    """Cursors over what others write.
+
+    ``places`` gives account and netting set of each place of a client, ``venues`` those whose
+    accounts the loop follows.
+    """
 
     def __init__(
         self,
@@ -51,9 +58,13 @@ class Watch:
         base: Base,
         bases: Bases,
         places: Mapping[str, tuple[str, str]],
+        venues: Collection[str] = (),
     ) -> None:
         self._database, self._base, self._bases = database, base, bases
         self._places = places
+        # Custodians have no stream that the loop follows.
+        self._untold = {place.partition("/")[0] for place in places} - set(venues)
+        self._arrivals = Arrivals(base, frozenset(places))
         self._executions = 0
         self._transfers = 0
         self._call_events = -1
@@ -66,9 +77,11 @@ class Watch:
 
     def look(self) -> Seen:
         """Return what is new since the last look."""
+        # Calls are read before transfers: of a call that has been paid its collateral is known too.
+        open_calls = self._changed_calls()
         return Seen(
             reports=[*self._new_executions(), *self._new_transfers()],
-            open_calls=self._changed_calls(),
+            open_calls=open_calls,
             close_id=self._bases.latest_id(),
         )
 
@@ -111,40 +124,58 @@ class Watch:
             select(
                 TransferEventRow.position, TransferEventRow.number, TransferEventRow.state,
                 TransferEventRow.recorded_at, TransferRow.transfer_key, TransferRow.source,
-                TransferRow.asset, TransferRow.amount, TransferRow.scale,
+                TransferRow.destination, TransferRow.asset, TransferRow.amount, TransferRow.scale,
+                TransferRow.fee, CallRow.netting_set_id, CallRow.direction,
             )
             .join(TransferRow, TransferRow.transfer_key == TransferEventRow.transfer_key)
-            .where(TransferEventRow.position > self._transfers)
+            .outerjoin(CallRow, CallRow.call_id == TransferRow.purpose)
+            .where(
+                TransferEventRow.position > self._transfers,
+                # What was moved before the close is in what the close holds.
+                TransferEventRow.recorded_at > self._base.snapshot.as_of,
+            )
             .order_by(TransferEventRow.position)
-            .limit(1_000)
         )  # fmt: skip
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         found = []
         for row in rows:
             self._transfers = row.position
-            key = (DESK, f"{row.transfer_key}/{row.number}")
-            report = self._transfer(row.transfer_key, row.source, row)
-            is_old = _before(row.recorded_at, self._base)
-            if report is None or key in self._known or is_old:
-                continue
-            self._known.add(key)
-            found.append(Incoming(*key, report, row.recorded_at))
+            for kind, report in (("", self._transfer(row)), ("/held", self._arrival(row))):
+                key = (DESK, f"{row.transfer_key}/{row.number}{kind}")
+                if report is not None and key not in self._known:
+                    self._known.add(key)
+                    found.append(Incoming(*key, report, row.recorded_at))
         return found
 
-    def _transfer(self, key: str, source: str, row: object) -> TransferReport | None:
-        state = _STATES.get(getattr(row, "state", ""))
-        account = self._places.get(source)
+    def _transfer(self, row: Row[Any]) -> TransferReport | None:
+        """Return how far what leaves a client's place is: in flight it counts nowhere."""
+        state = _STATES.get(row.state)
+        account = self._places.get(row.source)
         if state is None or account is None:
             return None
-        quantity = float(getattr(row, "amount", 0)) / 10 ** int(getattr(row, "scale", 0))
-        return TransferReport(
-            key,
-            account[1],
-            str(getattr(row, "asset", "")),
-            account[0],
-            quantity,
-            state,  # type: ignore[arg-type]
+        if state in ("debited", "credited") and row.source.partition("/")[0] in self._untold:
+            # Nobody says what such a place holds now: what has left stays deducted.
+            return None
+        quantity = float(row.amount) / 10 ** int(row.scale)
+        return TransferReport(row.transfer_key, account[1], row.asset, account[0], quantity, state)
+
+    def _arrival(self, row: Row[Any]) -> CollateralReport | None:
+        """Return what lies at a place of the house for whom the transfer's call is of."""
+        if row.netting_set_id is None:
+            return None
+        return self._arrivals.take(
+            PaidStep(
+                transfer_key=row.transfer_key,
+                state=row.state,
+                netting_set_id=row.netting_set_id,
+                direction=row.direction,
+                source=row.source,
+                destination=row.destination,
+                asset=row.asset,
+                quantity=from_minor_units(row.amount, row.asset, row.scale).amount,
+                fee=row.fee or Decimal(0),
+            )
         )
 
     def _changed_calls(self) -> Mapping[str, OpenCall] | None:
@@ -154,10 +185,6 @@ class Watch:
             return None
         self._call_events = last
         return self._database.intraday_journal.open_calls()
-
-
-def _before(at: datetime, base: Base) -> bool:
-    return at <= base.snapshot.as_of
 
 
 def _owners(base: Base) -> dict[str, AccountOwner]:

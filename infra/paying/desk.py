@@ -21,12 +21,12 @@ from engine.errors import (
 )
 from engine.transfers.approvals import COLLECTOR
 from infra.db.loop_lease import Fenced
-from infra.db.transfer_commitments import refusals_within
+from infra.db.transfer_commitments import last_arrival_within, refusals_within
 from infra.paying.available import Availability
 from infra.paying.collecting import Collector, Seen, collectable
 from infra.paying.live import ASKED_MAX, LiveAnswer, LiveBooks
 from infra.paying.planning import Payment, Wanted, payment_plan
-from infra.paying.reasons import Obstacle, obstacle_of, refusal_of, trusted_places
+from infra.paying.reasons import Obstacle, arrival_of, obstacle_of, refusal_of, trusted_places
 from infra.paying.settling import settle_paid
 from infra.paying.telling import DeskTold, told_of
 from infra.paying.valuation import HoldingValuation, holdings_frame
@@ -262,7 +262,12 @@ class PaymentDesk:
             return None
         with parts.database.reading() as connection:
             refusals = refusals_within(connection, demand.call_id, COLLECTOR)
-        found = refusal_of(refusals) or obstacle_of(demand.netting_set_id, answer)
+            arrived_at = last_arrival_within(connection, demand.netting_set_id)
+        found = (
+            refusal_of(refusals)
+            or arrival_of(arrived_at, parts.database.clock())
+            or obstacle_of(demand.netting_set_id, answer)
+        )
         if found is not None:
             return found
         live = answer.standings[demand.netting_set_id]

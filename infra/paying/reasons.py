@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from infra.paying.live import Distrust, LiveAnswer, LiveStanding
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from infra.connections import AccountConnection
     from infra.db.transfer_commitments import Refusals
 
+ARRIVAL_KNOWN_AFTER: Final = timedelta(seconds=5)
 REFUSALS_MAX: Final = 3
 """Transfers of one call that venues may refuse before a person is asked."""
 
@@ -78,6 +80,16 @@ def refusal_of(refusals: Refusals) -> Obstacle | None:
             "see why with `plimsoll transfers list --state rejected`, then `plimsoll calls pay`",
         )
     return None
+
+
+def arrival_of(arrived_at: datetime | None, now: datetime) -> Obstacle | None:
+    """Return whether a payment has come so lately that a venue may not have told the loop yet."""
+    if arrived_at is None or now - arrived_at >= ARRIVAL_KNOWN_AFTER:
+        return None
+    return Obstacle(
+        "a payment has arrived a moment ago, and figures may be from before",
+        "it is looked at again by itself in a few seconds",
+    )
 
 
 def trusted_places(

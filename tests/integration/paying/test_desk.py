@@ -132,7 +132,7 @@ def test_i13_what_limits_of_the_day_leave_is_paid_and_the_rest_is_said(office: O
     assert sent.intent.quantity == Decimal("1.5")
     assert sent.state != "proposed"
     assert "stay unpaid" in at.reasons()[call_id].words
-    at.desk.waiting.drop(call_id)
+    office.clock.advance(60)
     at.round()
     assert len(office.database.transfers.list()) == 1
     assert "limits of the day are used up" in at.reasons()[call_id].words
@@ -191,7 +191,6 @@ def test_i07_what_a_venue_refuses_is_paid_anew_and_after_the_third_a_person_is_a
     call_id = call_of(at.office)
     at.office.venue.treatment = "refused"
     for _ in range(5):
-        at.desk.waiting.drop(call_id)
         at.round()
         at.office.clock.advance(60)
     records = at.office.database.transfers.list()
