@@ -17,6 +17,7 @@ from infra.intraday.clock import LoopClock
 from infra.intraday.core import LoopCore
 from infra.intraday.metrics import LoopMetrics
 from infra.intraday.own_states import OwnStates
+from infra.intraday.sources import SourceStates
 from infra.intraday.status import write_in_place, write_status
 
 
@@ -46,6 +47,7 @@ class Teller:
         self._core, self._clock, self._metrics, self._home = core, clock, metrics, home
         self.board = BoardRows(core)
         self._own = OwnStates()
+        self._sources = SourceStates(core.market.acceptance)
         self._shown: set[tuple[str, str]] = set()
 
     def say(self, name: str, state: str, reason: str = "", next_action: str = "") -> None:
@@ -65,8 +67,18 @@ class Teller:
         now, distrusted = self._clock.now(), self._core.trust.current()
         self._metrics.degraded.set(len(distrusted))
         self._shown |= {(one.scope, one.name) for one in distrusted}
-        trusted = [(scope, name, now.wall) for scope, name in sorted(self._shown)]
-        return health_frame(now, distrusted, trusted, list(self._own.rows()))
+        own = [*self._own.rows(), *self._sources.rows(now)]
+        known = {(one.scope, one.name) for one in distrusted}
+        trusted = []
+        for scope, name in sorted(self._shown):
+            is_venue = scope == "venue" and (scope, name) not in known
+            quiet = self._sources.quiet(name, now) if is_venue else None
+            if quiet is not None:
+                own.append(quiet)
+                continue
+            last = self._sources.last_price(name, now) if is_venue else None
+            trusted.append((scope, name, last or now.wall))
+        return health_frame(now, distrusted, trusted, own)
 
     def write(self, health: pd.DataFrame, present: Present) -> Mapping[str, Any]:
         """Write the status file and return it; what the disk does not take is a state too."""
@@ -84,6 +96,7 @@ class Teller:
             "open_calls": len(core.open_amounts),
             "levels": _counts(core),
             "waiting": present.n_waiting,
+            "waiting_seconds": round(present.waiting_seconds, 3),
             "seconds": self._timings(),
             "health": _not_live(health),
             **present.facts,

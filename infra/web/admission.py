@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from engine.errors import MissingDataError
+from engine.errors import MissingDataError, StateError
 from infra.db.web_tables import SCOPES
 from infra.web.access import ACCESS, Access, Subject
 from infra.web.failures import Refused
@@ -24,6 +24,8 @@ from infra.web.state import WebState, web_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from infra.db.web_sessions import WebSession
 
 SESSION_COOKIE: Final = "plimsoll_session"
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -84,7 +86,7 @@ def _principal(request: Request, web: WebState) -> Principal | None:
             raise Refused(401, "the token is unknown, revoked or past its time")
         return Principal(user=found[0], scopes=found[1].scopes)
     secret = request.cookies.get(SESSION_COOKIE, "")
-    session = web.database.web_sessions.find(secret, web.settings.session.idle) if secret else None
+    session = _session(request, web, secret) if secret else None
     if session is None:
         return None
     return Principal(
@@ -95,6 +97,24 @@ def _principal(request: Request, web: WebState) -> Principal | None:
         notice=session.notice,
         confirmed_at=session.confirmed_at,
     )
+
+
+def _session(request: Request, web: WebState, secret: str) -> WebSession | None:
+    """Return a session; while the record cannot be read, one that it has confirmed lately."""
+    is_lost = web.live.fault() is not None
+    if is_lost and request.method in _SAFE:
+        session = web.remembered.find(secret, web.database.clock())
+        if session is not None:
+            return session
+    try:
+        session = web.database.web_sessions.find(secret, web.settings.session.idle)
+    except StateError:
+        session = web.remembered.find(secret, web.database.clock())
+        if session is None or request.method not in _SAFE:
+            raise
+        return session
+    web.remembered.note(secret, session)
+    return session
 
 
 def _require_csrf(request: Request, principal: Principal) -> None:

@@ -14,12 +14,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from engine.errors import MarginPlatformError
+from engine.errors import MarginPlatformError, StateError
 from infra.web.failures import Problem, Refused, problem, problem_of
 from infra.web.state import web_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
+
+    from infra.web.principals import Principal
+    from infra.web.views.signs import LoopWord
 
 _LOG: Final = logging.getLogger(__name__)
 _FAULTS_SHOWN: Final = 5
@@ -55,7 +58,9 @@ def answered(request: Request, found: Problem, headers: dict[str, str] | None = 
     page = web.pages.render(
         "parts/problem.html" if is_part else "problem.html",
         problem=found,
-        principal=getattr(request.state, "principal", None),
+        word=_word(request, found),
+        now=web.database.clock(),
+        is_tried_again=found.status == 503 and request.method == "GET",
         back=_back(request),
     )
     return HTMLResponse(page, found.status, headers)
@@ -75,7 +80,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _expected(request: Request, error: Exception) -> Response:
-    found = problem_of(cast("MarginPlatformError", error))
+    error = cast("MarginPlatformError", error)
+    found = problem_of(error)
+    if isinstance(error, StateError) and error.identifier == web_of(request).database.label:
+        # Whatever is wrong with the database itself passes, and asking again then helps.
+        found = problem(503, found.sentence)
     headers = {"Retry-After": _RETRY_SECONDS} if found.status == 503 else None
     return answered(request, found, headers)
 
@@ -104,6 +113,14 @@ async def _bug(request: Request, error: Exception) -> Response:
     _LOG.error("failure %s of %s %s", name, request.method, request.url.path, exc_info=error)
     sentence = f"this is a bug; the server's log has it under {name}"
     return answered(request, problem(500, sentence))
+
+
+def _word(request: Request, found: Problem) -> LoopWord | None:
+    """Return what the loop says of itself, for people of the house who can be shown no record."""
+    who: Principal | None = getattr(request.state, "principal", None)
+    if found.status != 503 or who is None or who.clients is not None:
+        return None
+    return web_of(request).services.loop_word()
 
 
 def _back(request: Request) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from infra.web.limits import Workbench
+from infra.web.remembering import RememberedSessions
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -23,7 +24,7 @@ _HEAVY_PLACES, _HEAVY_WAIT_SECONDS = 2, 4.0
 
 @dataclass(slots=True, kw_only=True)
 class WebState:
-    """Database, settings, services, templates, live figures and room for heavy questions."""
+    """Database, settings, services, templates, live figures, and what is bounded."""
 
     database: Database
     settings: WebSettings
@@ -31,6 +32,7 @@ class WebState:
     live: Live
     pages: Pages
     custody_inbox: Inbox | None = None
+    remembered: RememberedSessions = field(default_factory=RememberedSessions)
     bench: Workbench = field(default_factory=lambda: Workbench(_HEAVY_PLACES, _HEAVY_WAIT_SECONDS))
 
 

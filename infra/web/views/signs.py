@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SILENCE_MAX: Final = timedelta(seconds=3)
 """A loop writes its file and publishes each second: after three it is said to be silent."""
+SLOW_SECONDS: Final = 2.0
+"""Decisions that wait longer for the database are told of."""
 _MIB: Final = 1 << 20
 _DISK_WATCH: Final = 512 * _MIB
 _DISK_DOWN: Final = 8 * _MIB
@@ -163,6 +165,13 @@ def _loop(signs: Signs, now: datetime) -> HealthRow:
         return _of_loop(
             "down", last, "silent: live figures stand still",
             "look at its log and start it again; it resumes where it stopped",
+        )  # fmt: skip
+    waits = 0.0 if word is None else float(word.content.get("waiting_seconds") or 0.0)
+    if word is not None and is_alive and waits > SLOW_SECONDS:
+        return _of_loop(
+            "degraded", now - timedelta(seconds=waits),
+            f"it decides, but the database is slow: {word.content.get('waiting')} decisions wait",
+            "look at the database's load and disk; all that waits is written in order",
         )  # fmt: skip
     if word is not None and not is_alive:
         return _of_loop(
