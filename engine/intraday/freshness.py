@@ -7,7 +7,6 @@ import numpy as np
 from engine.arrays import BoolArray1D, Int64Array1D
 from engine.intraday.bookkeeping import Bookkeeping
 from engine.intraday.exact import Terms
-from engine.intraday.ranges import ranges_of
 
 
 class Freshness:
@@ -71,14 +70,14 @@ class Freshness:
 
     def is_current(self, rows: Int64Array1D) -> BoolArray1D:
         """Return whether the figures of netting sets are of now."""
-        at, ptr = ranges_of(self._ptr[rows], self._ptr[rows + 1])
-        # A range without elements would take the next one's first: each begins with a zero.
-        moved_at = np.insert(self._moved_at[self._on[at]], ptr[:-1], 0)
-        newest = np.zeros(len(rows), dtype=np.int64)
-        if len(rows):
-            newest = np.maximum.reduceat(moved_at, ptr[:-1] + np.arange(len(rows)))
-        newest = np.where(self._is_laid_out[rows], newest, self._last_moved)
-        current: BoolArray1D = self._computed_at[rows] >= newest
+        # numba takes most of a second to import, so it is loaded where it computes.
+        from engine.kernels.screening_compiled import current_rows
+
+        current: BoolArray1D = current_rows(
+            rows,
+            (self._ptr, self._on, self._is_laid_out),
+            (self._computed_at, self._moved_at, self._last_moved),
+        )
         return current
 
 

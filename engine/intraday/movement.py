@@ -21,6 +21,7 @@ import numpy as np
 
 from engine.arrays import Float64Array1D, Float64Array2D, Int64Array1D
 from engine.intraday.live_market import LiveMarket
+from engine.kernels.screening_layout import ROOM, RowFigures
 from engine.rules import HouseParameters
 
 # Levels that are watched stay below it: what a loss of cover may weigh in units of what is owed.
@@ -33,7 +34,7 @@ PER_TRAVELLED: Final = np.array([0.5, 2.5, 1.0, 1.0])
 
 
 class Movement:
-    """Movement of every underlying and asset since the reference.
+    """Movement of every underlying and asset since the reference, and along its path.
 
     Attributes
     ----------
@@ -41,86 +42,90 @@ class Movement:
         Exposure of one contract, > 0. [USD]
     reference_rate : Float64Array1D, shape (n_assets,)
         With which exposures are made. [USD]
-    tail, other, delta, rate : Float64Array1D, shape (n_assets,)
-        See the module. [-]
+    measures : Float64Array2D, shape (4, n_assets)
+        Tail, other, delta and rate; see the module. [-]
+    path : Float64Array2D, shape (4, n_assets)
+        The same from tick to tick, added up; never falls. Between two looks at a netting set its
+        measures change by no more than its path has grown. [-]
     travelled : Float64Array1D, shape (n_assets,)
         Grows with every growth of a measure, that over `PER_TRAVELLED`; never falls. [-]
     """
 
     def __init__(self, live: LiveMarket, house: HouseParameters) -> None:
         self._live, self._house = live, house
-        self.travelled: Float64Array1D = np.zeros(len(live.prepared.assets))
+        n = len(live.prepared.assets)
+        self.travelled: Float64Array1D = np.zeros(n)
+        self.path: Float64Array2D = np.zeros((4, n))
         self.rebase_all()
 
     def rebase_all(self) -> None:
         """Take the reference anew for everything."""
-        market = self._live.prepared
+        live, market = self._live, self._live.prepared
         n = len(market.assets)
-        self._historical, self._special = market.historical.copy(), market.special.copy()
-        self._delta, self._spread = market.delta_notional.copy(), market.half_spread.copy()
         self._value = self._values(np.arange(market.n_instruments))
+        self._reference, self._last = self._figures().copied(), self._figures().copied()
         self.scale: Float64Array1D = self._scales()
+        self._columns = _columns(live, self._house)
         self.reference_rate: Float64Array1D = market.usd_rate.copy()
         self._rate_from: Float64Array1D = market.usd_rate.copy()
-        self.tail, self.other, self.delta, self.rate = (np.zeros(n) for _ in range(4))
+        self._rate_last: Float64Array1D = market.usd_rate.copy()
+        self.measures: Float64Array2D = np.zeros((4, n))
         self._delta_before: Float64Array1D = np.zeros(n)
 
     def follow(self, rows: Int64Array1D, assets: Int64Array1D) -> None:
         """Measure the rows and rates that have moved; what an underlying has moved only grows."""
-        market, house = self._live.prepared, self._house
-        before = self.measures()
-        if len(rows):
-            weights = _column_weights(self._live, house)
-            scale = self.scale[rows]
-            tail = np.abs(market.historical[rows] - self._historical[rows]).max(axis=1) / scale
-            special = np.abs(market.special[rows] - self._special[rows])
-            other = sum(
-                weight * special[:, columns].max(axis=1, initial=0.0) for columns, weight in weights
-            )
-            other = other + np.abs(market.half_spread[rows] - self._spread[rows])
-            other = other + LEVEL_MAX * np.abs(self._values(rows) - self._value[rows])
-            delta = np.abs(market.delta_notional[rows] - self._delta[rows]) / scale
-            under = market.underlying[rows]
-            np.maximum.at(self.tail, under, tail)
-            np.maximum.at(self.other, under, other / scale)
-            np.maximum.at(self.delta, under, delta)
-        if len(assets):
-            moved = np.abs(market.usd_rate[assets] - self._rate_from[assets])
-            np.maximum.at(self.rate, assets, moved / self.reference_rate[assets])
-        grown = (self.measures() - before) / PER_TRAVELLED[:, np.newaxis]
-        # Room for what the differences round.
-        self.travelled += grown.max(axis=0) * (1.0 + 1e-9)
+        # numba takes most of a second to import, so it is loaded where it computes.
+        from engine.kernels.screening_compiled import follow_rows
 
-    def measures(self) -> Float64Array2D:
-        """Return tail, other, delta and rate of every asset, one row each. [-]"""
-        return np.stack([self.tail, self.other, self.delta, self.rate])
+        market = self._live.prepared
+        before, steps = self.measures.copy(), np.zeros_like(self.measures)
+        if len(rows):
+            self._value[rows] = self._values(rows)
+            follow_rows(
+                rows,
+                (self._figures(), self._reference, self._last),
+                self.scale,
+                self._columns,
+                (market.underlying, self.measures, steps),
+            )
+        if len(assets):
+            rate, reference = market.usd_rate[assets], self.reference_rate[assets]
+            far = np.abs(rate - self._rate_from[assets]) / reference
+            self.measures[3, assets] = np.maximum(self.measures[3, assets], far)
+            steps[3, assets] = np.abs(rate - self._rate_last[assets]) / reference
+            self._rate_last[assets] = rate
+        self.path += steps * ROOM
+        grown = (self.measures - before) / PER_TRAVELLED[:, np.newaxis]
+        # Room for what the differences round.
+        self.travelled += grown.max(axis=0) * ROOM
 
     def far(self) -> Int64Array1D:
         """Return the assets whose reference is to be taken anew."""
-        reach = np.maximum(np.maximum(self.tail, self.delta), np.maximum(self.other, self.rate))
-        return np.flatnonzero(reach > REACH_MAX)
+        return np.flatnonzero(self.measures.max(axis=0) > REACH_MAX)
 
     def rebase(self, assets: Int64Array1D) -> None:
         """Take the reference anew for some underlyings and assets; scales stay."""
         market = self._live.prepared
         rows = np.flatnonzero(np.isin(market.underlying, assets))
-        self._historical[rows], self._special[rows] = market.historical[rows], market.special[rows]
-        self._delta[rows], self._spread[rows] = (
-            market.delta_notional[rows],
-            market.half_spread[rows],
-        )
-        self._value[rows] = self._values(rows)
-        self._delta_before[assets] += self.delta[assets]
-        for measure in (self.tail, self.other, self.delta, self.rate):
-            measure[assets] = 0.0
+        for kept, now in zip(self._reference, self._figures(), strict=True):
+            kept[rows] = now[rows]
+        self._delta_before[assets] += self.measures[2, assets]
+        self.measures[:, assets] = 0.0
         # Changes stay relative to the first reference, with which exposures are made.
         self._rate_from[assets] = market.usd_rate[assets]
 
     @property
     def delta_in_all(self) -> Float64Array1D:
         """Return how far delta exposures have moved since exposures were made. [-]"""
-        total: Float64Array1D = self._delta_before + self.delta
+        total: Float64Array1D = self._delta_before + self.measures[2]
         return total
+
+    def _figures(self) -> RowFigures:
+        market = self._live.prepared
+        return RowFigures(
+            market.historical, market.special, market.delta_notional, market.half_spread,
+            self._value,
+        )  # fmt: skip
 
     def _values(self, rows: Int64Array1D) -> Float64Array1D:
         """Return the value of one contract at its mark, as variation margin counts it. [USD]"""
@@ -145,12 +150,16 @@ class Movement:
         return found
 
 
-def _column_weights(live: LiveMarket, house: HouseParameters) -> list[tuple[slice, float]]:
+def _columns(
+    live: LiveMarket, house: HouseParameters
+) -> tuple[tuple[int, int], tuple[float, float, float, float]]:
+    """Return where gaps and cells begin, and what stress days, gaps, cells and values weigh."""
     scenarios = live.prepared.scenarios
-    n_stress, n_gap = scenarios.n_stress, scenarios.n_gap
     binds = house.stress_grid is not None and house.stress_grid.binds
-    return [
-        (slice(0, n_stress), house.anti_procyclicality.stress_weight),
-        (slice(n_stress, n_stress + n_gap), house.gap.share),
-        (slice(n_stress + n_gap, None), 1.0 if binds else 0.0),
-    ]
+    weights = (
+        float(house.anti_procyclicality.stress_weight),
+        float(house.gap.share),
+        1.0 if binds else 0.0,
+        LEVEL_MAX,
+    )
+    return (scenarios.n_stress, scenarios.n_stress + scenarios.n_gap), weights

@@ -24,6 +24,11 @@ a book, and B, G, C the same over the stress, gap and grid columns (``movement``
 - collateral value changes by at most ``1 + sum of the concentration limits`` times the change of
   what lies there at market: a cap that binds passes on what the others gain or lose.
 
+Since a netting set was last looked at, a measure of the market has changed by no more than its way
+from there to the reference plus its way from the reference to now, and by no more than the steps
+of all ticks since then: the lesser counts. The first bounds who has not been looked at for long,
+the second who stands near a level and is looked at again and again.
+
 A netting set is safe while its bound stays below its distance to the nearer end of the band of
 utilisation that is watched. What has no such bound here is never called safe: venue margins that
 count, holds, distrust, and netting sets that nobody watches.
@@ -36,10 +41,11 @@ from typing import Final
 
 import numpy as np
 
-from engine.arrays import BoolArray1D, Float64Array1D, Float64Array2D, Int64Array1D
+from engine.arrays import BoolArray1D, Float64Array1D, Int64Array1D
 from engine.intraday.layout import Layout
 from engine.intraday.movement import PER_TRAVELLED, Movement
 from engine.intraday.ranges import ranges_of
+from engine.kernels.screening_layout import ROOM, Costs, Held, Looked, Moves
 from engine.kernels.tail import COLLATERAL
 from engine.market import PreparedMarket
 from engine.rules import Gap, HouseParameters
@@ -113,59 +119,83 @@ class Screen:
     def __init__(
         self, exposures: Exposures, market: PreparedMarket, house: HouseParameters
     ) -> None:
-        self._held, self._market, self._house = exposures, market, house
         tools = house.anti_procyclicality
         buffer = 0.0 if tools.buffer_released else tools.buffer_rate
         excess = max(tools.stress_weight + house.gap.share - 1.0, 0.0)
         owner = np.repeat(np.arange(len(exposures.has_pledge)), np.diff(exposures.ptr))
-        self._of_tail = max(1.0 + buffer, 1.0 + excess) + exposures.has_pledge[owner]
-        self._reach: Float64Array2D = np.zeros((4, len(exposures.asset)))
+        of_tail = np.full(len(owner), max(1.0 + buffer, 1.0 + excess)) + exposures.has_pledge[owner]
+        self._held = Held(
+            exposures.ptr, exposures.asset, exposures.gross, exposures.net, exposures.pledged,
+            of_tail,
+        )  # fmt: skip
+        n = len(exposures.asset)
+        self._looked = Looked(np.zeros((4, n)), np.zeros((4, n)))
+        self._volatility = market.daily_volatility
+        self._costs = Costs(
+            market.average_daily_volume,
+            house.liquidity.impact_coefficient * market.daily_volatility,
+            float(house.liquidity.volume_share_free),
+            PER_TRAVELLED,
+        )
         # Without a positive semi-definite matrix the gap losses are no seminorm.
         self.is_sound = is_seminorm(house.gap, market.assets)
 
     def looked_at(self, rows: Int64Array1D, movement: Movement) -> None:
         """Note that the figures of ``rows`` are of now."""
-        held = self._held
-        at, _ = ranges_of(held.ptr[rows], held.ptr[rows + 1])
-        self._reach[:, at] = movement.measures()[:, held.asset[at]]
+        from engine.kernels.screening_compiled import note_looked
+
+        note_looked(rows, self._held, self._looked, _moves(movement))
 
     def rebased(self, assets: Int64Array1D, movement: Movement) -> None:
         """Note that the reference of some assets is about to be taken anew."""
         at = np.flatnonzero(np.isin(self._held.asset, assets))
-        self._reach[:, at] += movement.measures()[:, self._held.asset[at]]
+        self._looked.reach[:, at] += movement.measures[:, self._held.asset[at]]
 
     def bounds(self, movement: Movement, rows: Int64Array1D) -> Float64Array1D:
         """Return by how much the distance of ``rows`` to a level may have shrunk. [USD]
 
-        The market moved by at most the movement now plus that at the time of the last look.
+        Since the last look the market moved by at most the movement from the reference now plus
+        that then, and by at most what its path has grown.
         """
-        at, ptr = ranges_of(self._held.ptr[rows], self._held.ptr[rows + 1])
-        return _summed(self._changes(at, movement, np.zeros(len(at))), ptr)
+        from engine.kernels.screening_compiled import bounds_of
+
+        found: Float64Array1D = bounds_of(
+            rows, self._held, self._looked, _moves(movement), self._costs
+        )
+        return found
 
     def triggers(
         self, movement: Movement, rows: Int64Array1D, distance: Float64Array1D
-    ) -> tuple[Int64Array1D, Int64Array1D, Float64Array1D]:
-        """Return asset, netting set and trigger of each exposure of ``rows``.
+    ) -> tuple[Int64Array1D, Int64Array1D, Float64Array1D, Int64Array1D]:
+        """Return asset, netting set and trigger of each exposure, and netting sets without any.
 
         What is left of each distance is shared out by what the exposures gain or lose on a usual
-        day; `Movement.travelled` may grow up to the triggers of all before it is used up.
+        day; `Movement.travelled` may grow up to the triggers of all before it is used up. Paths
+        grow without the market getting anywhere, so only the way to the reference and back counts;
+        a netting set that this does not leave inside has no triggers.
 
         Parameters
         ----------
         distance : Float64Array1D, shape (len(rows),)
-            To the end of the band; above the bound. [USD]
+            To the end of the band. [USD]
         """
-        held, market = self._held, self._market
+        held = self._held
         at, ptr = ranges_of(held.ptr[rows], held.ptr[rows + 1])
         owner = np.repeat(np.arange(len(rows)), np.diff(ptr))
         now = self._changes(at, movement, np.zeros(len(at)))
         # A little less, for what the shares round.
         left = (distance - _summed(now, ptr)) * (1.0 - 1e-6)
+        is_inside = left > 0.0
+        near = rows[~is_inside]
+        if len(near):
+            inside = is_inside[owner]
+            at, now, owner = at[inside], now[inside], owner[inside]
         tail, other, _, rate = PER_TRAVELLED
-        per_travelled = held.gross[at] * (self._of_tail[at] * tail + other)
+        per_travelled = held.gross[at] * (held.of_tail[at] * tail + other)
         per_travelled = per_travelled + held.pledged[at] * rate
-        usual = per_travelled * np.maximum(market.daily_volatility[held.asset[at]], 1e-4)
-        share = left[owner] * usual / _summed(usual, ptr)[owner]
+        usual = per_travelled * np.maximum(self._volatility[held.asset[at]], 1e-4)
+        whole = np.bincount(owner, weights=usual, minlength=len(rows)) * ROOM
+        share = left[owner] * usual / whole[owner]
         further = share / per_travelled
         for _ in range(_HALVINGS):
             # Market impact is not linear: what it costs on top shortens the way.
@@ -175,26 +205,22 @@ class Screen:
             further = np.where(excess, 0.5 * further, further)
         further = np.where(self._changes(at, movement, further) - now > share, 0.0, further)
         asset = held.asset[at]
-        return asset, rows[owner], movement.travelled[asset] + further
+        return asset, rows[owner], movement.travelled[asset] + further, near
 
     def _changes(
         self, at: Int64Array1D, movement: Movement, further: Float64Array1D
     ) -> Float64Array1D:
         """Return what exposures ``at`` may have changed by, once assets travel ``further``."""
-        held, market, house = self._held, self._market, self._house
-        asset, gross = held.asset[at], held.gross[at]
-        measures = self._reach[:, at] + movement.measures()[:, asset]
-        tail, other, delta, rate = measures + PER_TRAVELLED[:, np.newaxis] * further
-        delta_in_all = movement.delta_in_all[asset] + PER_TRAVELLED[2] * further
-        change = gross * (self._of_tail[at] * tail + other) + held.pledged[at] * rate
-        volume = market.average_daily_volume[asset]
-        moved = gross * delta
-        whole = held.net[at] + gross * delta_in_all + moved
-        impact = house.liquidity.impact_coefficient * market.daily_volatility[asset]
-        impact = impact * (moved * np.sqrt(whole / volume) + whole * np.sqrt(moved / volume))
-        is_free = whole / volume <= house.liquidity.volume_share_free
-        found: Float64Array1D = change + np.where(is_free, 0.0, impact)
+        from engine.kernels.screening_compiled import changes_of
+
+        found: Float64Array1D = changes_of(
+            at, further, self._held, self._looked, _moves(movement), self._costs
+        )
         return found
+
+
+def _moves(movement: Movement) -> Moves:
+    return Moves(movement.measures, movement.path, movement.delta_in_all)
 
 
 def distances(
@@ -235,6 +261,5 @@ def is_seminorm(gap: Gap, assets: tuple[str, ...]) -> bool:
 def _summed(values: Float64Array1D, ptr: Int64Array1D) -> Float64Array1D:
     owner = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
     total = np.bincount(owner, weights=values, minlength=len(ptr) - 1).astype(np.float64)
-    # Room for what the additions round.
-    found: Float64Array1D = total * (1.0 + 1e-9)
+    found: Float64Array1D = total * ROOM
     return found

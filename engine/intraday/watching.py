@@ -124,10 +124,8 @@ class Watch:
 
     def _lay_out_triggers(self) -> None:
         rows = np.flatnonzero((self._distance > 0.0) & self._is_laid_out)
-        is_inside = self._screen.bounds(self._movement, rows) < self._distance[rows]
-        safe = rows[is_inside]
-        triggers = self._screen.triggers(self._movement, safe, self._distance[safe])
-        self._triggers.lay_out(*triggers, hot=rows[~is_inside])
+        asset, row, at, near = self._screen.triggers(self._movement, rows, self._distance[rows])
+        self._triggers.lay_out(asset, row, at, hot=near)
 
     def _pledged(self) -> Float64Array1D:
         """Return what moves with the USD rate of each asset, by netting set, flat. [USD]
