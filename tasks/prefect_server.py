@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -191,6 +192,12 @@ def _log_file(options: ServerOptions) -> Path:
     return options.home / "prefect" / name
 
 
+def _installed_pages() -> Path:
+    found = importlib.util.find_spec("prefect")
+    assert found is not None and found.origin is not None
+    return Path(found.origin).parent / "server"
+
+
 def _server_environment(options: ServerOptions, port: int) -> dict[str, str]:
     environment = {**prefect_environment(options.home), **os.environ}
     environment["PREFECT_HOME"] = str(options.home / "prefect")
@@ -198,6 +205,11 @@ def _server_environment(options: ServerOptions, port: int) -> dict[str, str]:
     if options.is_for_people:
         host = f"[{options.host}]" if ":" in options.host else options.host
         environment["PREFECT_SERVER_UI_API_URL"] = f"http://{host}:{port}/api"
+        if not os.access(_installed_pages(), os.W_OK):
+            # It copies its pages before it serves them, by default beside its own code.
+            pages = options.home / "prefect" / "ui"
+            pages.mkdir(parents=True, exist_ok=True)
+            environment.setdefault("PREFECT_SERVER_UI_STATIC_DIRECTORY", str(pages))
     else:
         # Records the runs of one process: no pages, no scheduler, no automations.
         environment["PREFECT__SERVER_EPHEMERAL"] = "1"

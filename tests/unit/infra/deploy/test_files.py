@@ -80,6 +80,28 @@ def test_parts_of_compose_hold_together() -> None:
     assert found["networks"]["inside"]["internal"] is True
 
 
+def test_what_asks_after_a_part_waits_for_what_others_will_use() -> None:
+    services = compose()["services"]
+    asked = services["postgres"]["healthcheck"]["test"]
+    (probe,) = (
+        container["readinessProbe"]["exec"]["command"]
+        for name, pod in pods()
+        for container in pod["containers"]
+        if name == "postgres"
+    )
+    # The server of the first start listens on its socket alone, and is about to stop.
+    for words in (asked, probe):
+        assert words[words.index("-h") + 1] == "127.0.0.1"
+    for service in services.values():
+        for word in service.get("healthcheck", {}).get("test", []):
+            # Podman divides words at spaces.
+            assert " " not in word
+            if word.startswith("__import__"):
+                compile(word, "healthcheck", "eval")
+    assert services["prefect"]["read_only"] is True
+    assert services["prefect"]["environment"]["PREFECT_SERVER_UI_STATIC_DIRECTORY"] == "/tmp"
+
+
 def test_pods_have_no_rights_they_do_not_need() -> None:
     names = []
     for name, pod in pods():
