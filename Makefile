@@ -3,10 +3,12 @@
 PYTHON ?= python3
 PYTHON3_11 ?= python3.11
 BIN := .venv/bin
+# Of the tests: one more than cores, since some of them wait for servers that start and stop.
+PROCESSES ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 export DO_NOT_TRACK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-all check bench fault fault-release clean
+.PHONY: help setup run serve test test-all kernels check bench fault fault-release soak clean
 
 help: ## show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,11 +37,16 @@ check: setup ## formatting, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: check ## what CI runs: checks and the default tests
-	$(BIN)/python -m pytest -n 2
+test: setup ## what CI runs: checks and the default tests
+	@$(MAKE) --no-print-directory -j 2 check kernels
+	$(BIN)/python -m pytest -n $(PROCESSES)
 
 test-all: check ## the default tests and the slow ones
-	PLIMSOLL_EXAMPLES=all $(BIN)/python -m pytest -n 2 -m 'not fault and not benchmark'
+	PLIMSOLL_EXAMPLES=all $(BIN)/python -m pytest -n $(PROCESSES) -m 'not fault and not benchmark'
+
+# Compiled while types are checked, which takes one core.
+kernels: setup
+	@$(BIN)/python -m tests.kernels
 
 fault: setup ## kill at every crash point, race and starve: lose and double nothing; resumes
 	$(BIN)/python -m tests.fault
@@ -47,6 +54,9 @@ fault: setup ## kill at every crash point, race and starve: lose and double noth
 
 fault-release: setup ## the size of a release: 100,000 lives of transfers that are killed; resumes
 	$(BIN)/python -m tests.fault --lifecycles 100000
+
+soak: setup ## an hour of busy load with random faults, invariants checked; SOAK='--minutes 5 --scale 0.1'
+	$(BIN)/python -m tests.soak $(SOAK)
 
 bench: .venv/.bench .venv-peers/.ready ## time and memory against peers, side by side in one run
 	$(BIN)/python -m tests.benchmark
