@@ -60,6 +60,10 @@ class LiveFigures:
     binding: ObjectArray1D
     is_releasable: BoolArray1D
 
+    def taken(self, at: Int64Array1D) -> LiveFigures:
+        """Return the figures at some places."""
+        return LiveFigures(*(getattr(self, name)[at] for name in self.__slots__))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drift:

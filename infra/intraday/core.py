@@ -33,6 +33,7 @@ from infra.db.intraday_commits import LoopCall
 from infra.db.intraday_events import IntradayEvent
 from infra.intraday.base import Base
 from infra.intraday.calling import CallContext, CallMaker, OpenAmount
+from infra.intraday.deficits import Deficits
 from infra.intraday.events import level_events, trust_events
 from infra.intraday.margins import VenueMargins
 from infra.intraday.market import LoopMarket
@@ -124,6 +125,7 @@ class LoopCore:
         """Netting sets whose call is on its way into the database."""
         self._reports: list[Incoming] = []
         self._taken: dict[tuple[str, str], None] = {}
+        self._deficits = Deficits(self.names, base.rules)
         self._again: set[int] = set()
         self._cause = ""
         self._doubted: set[int] = set()
@@ -224,6 +226,7 @@ class LoopCore:
 
     def know_open(self, open_amounts: Mapping[str, OpenAmount]) -> None:
         """Take over which calls are open, as the database has them."""
+                self._deficits.opened(self.row_of[name], self.open_amounts[name])
         changed = [
             name
             for name in {*self.open_amounts, *open_amounts}
@@ -234,6 +237,9 @@ class LoopCore:
 
     def level_names(self, rows: Int64Array1D) -> list[str]:
         """Return the words of the levels that netting sets stand at."""
+        for name in changed:
+            if name in self.row_of:
+                self._deficits.opened(self.row_of[name], open_amounts.get(name))
         return [LEVEL_NAMES[level] for level in self.ladder.level[rows].tolist()]
 
     def _watch_bands(self, rows: Int64Array1D, ratio: Float64Array1D) -> None:
@@ -283,7 +289,7 @@ class LoopCore:
     def _note(self, decision: Decision, moves: LadderMoves) -> None:
         if not len(moves):
             return
-        figures = self.book.figures(moves.rows)
+        figures = self._figures(moves.rows, decision)
         decision.events += level_events(self, moves, figures, self._cause, decision.instant.wall)
         fell = (moves.from_level >= CALL) & (moves.to_level < CALL)
         for row in moves.rows[fell].tolist():
@@ -297,14 +303,12 @@ class LoopCore:
         acting = self.ladder.acting_level >= CALL
         looked = np.union1d(decision.rows, np.array(sorted(self._again), dtype=np.int64))
         self._again.clear()
-        rows = np.array(
-            [
-                row
-                for row in looked.tolist()
-                if acting[row] and self.names[row] not in self.in_flight
-            ],
-            dtype=np.int64,
-        )
+        rows = looked[acting[looked]].astype(np.int64)
+        if rows.size:
+            rows = rows[self._deficits.may_call(rows, self._figures(rows, decision))]
+        if self.in_flight:
+            is_waiting = [self.names[row] in self.in_flight for row in rows.tolist()]
+            rows = rows[~np.array(is_waiting, dtype=np.bool_)]
         if rows.size or decision.withdrawals:
             number = self.number + 1
             decision.calls = self._made(rows, number, decision) if rows.size else []
@@ -328,7 +332,16 @@ class LoopCore:
             decided_at=decision.instant.wall,
         )
         names = [self.names[row] for row in rows.tolist()]
-        return CallMaker(context).calls(self.book.figures(rows), names, self.open_amounts)
+        figures = self._figures(rows, decision)
+        return CallMaker(context).calls(figures, names, self.open_amounts)
+
+    def _figures(self, rows: Int64Array1D, decision: Decision) -> LiveFigures:
+        """Return the figures of ``rows``: those that were looked at, where all of them were."""
+        known = decision.figures
+        at = np.searchsorted(decision.rows, rows)
+        if known is None or not (np.append(decision.rows, -1)[at] == rows).all():
+            return self.book.figures(rows)
+        return known.taken(at)
 
     def _facts(self, instant: Instant) -> dict[str, object]:
         return {
