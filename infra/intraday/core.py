@@ -121,11 +121,11 @@ class LoopCore:
         self.clients = tuple(one.client_id for one in agreements)
         self.currencies = tuple(one.currency for one in agreements)
         self.open_amounts: dict[str, OpenAmount] = {}
+        self._deficits = Deficits(self.names, base.rules)
         self.in_flight: set[str] = set()
         """Netting sets whose call is on its way into the database."""
         self._reports: list[Incoming] = []
         self._taken: dict[tuple[str, str], None] = {}
-        self._deficits = Deficits(self.names, base.rules)
         self._again: set[int] = set()
         self._cause = ""
         self._doubted: set[int] = set()
@@ -222,24 +222,24 @@ class LoopCore:
                     is_call=True,
                     is_untouched=True,
                 )
+                self._deficits.opened(self.row_of[name], self.open_amounts[name])
         self.look_again([str(one.wanted.call["netting_set_id"]) for one in calls])
 
     def know_open(self, open_amounts: Mapping[str, OpenAmount]) -> None:
         """Take over which calls are open, as the database has them."""
-                self._deficits.opened(self.row_of[name], self.open_amounts[name])
         changed = [
             name
             for name in {*self.open_amounts, *open_amounts}
             if self.open_amounts.get(name) != open_amounts.get(name)
         ]
         self.open_amounts = dict(open_amounts)
+        for name in changed:
+            if name in self.row_of:
+                self._deficits.opened(self.row_of[name], open_amounts.get(name))
         self.look_again(sorted(changed))
 
     def level_names(self, rows: Int64Array1D) -> list[str]:
         """Return the words of the levels that netting sets stand at."""
-        for name in changed:
-            if name in self.row_of:
-                self._deficits.opened(self.row_of[name], open_amounts.get(name))
         return [LEVEL_NAMES[level] for level in self.ladder.level[rows].tolist()]
 
     def _watch_bands(self, rows: Int64Array1D, ratio: Float64Array1D) -> None:
