@@ -249,6 +249,14 @@ def grant(state: LadderState, row: int, level: int) -> bool:
     return True
 
 
+def withhold(terms: LadderTerms, state: LadderState, row: int, level: int) -> None:
+    """Take a rung's grant back, or never give it: it acts only where it does so by itself."""
+    if not 1 <= level <= N_RUNGS:
+        raise ModelInputError(f"level is {level}, limit 1 to {N_RUNGS}", value=level)
+    state.is_granted[row, level - 1] = False
+    state.is_acting[row, level - 1] &= terms.is_automatic[row, level - 1]
+
+
 def _highest(rungs: BoolArray2D) -> Int64Array1D:
     highest: Int64Array1D = np.where(rungs, _NUMBERS[None, :], 0).max(axis=1, initial=0)
     return highest

@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from engine.errors import StateError
 from infra.db.call_tables import CallFactRow
 from infra.db.canonical import GENESIS, link
+from infra.db.grant_tables import IntradayGrantRow
 from infra.db.intraday_tables import DecisionRow
 from infra.db.ledger_tables import AttestationRow, HoldResolutionRow, HoldRow
 from infra.db.oms_tables import ExecutionRow
@@ -118,6 +119,7 @@ class Audit:
                 ("transfer_events", _rows_of(connection, TransferEventRow)),
                 ("reduction_events", _rows_of(connection, ReductionEventRow)),
                 ("intraday_decisions", _rows_of(connection, DecisionRow)),
+                ("intraday_grants", _rows_of(connection, IntradayGrantRow)),
                 ("oms_executions", _rows_of(connection, ExecutionRow)),
             ):
                 heads[chain] = _verify_chain(chain, rows, anchors.get(chain, {}))
@@ -168,6 +170,7 @@ def _heads(connection: Connection) -> dict[str, Head]:
             connection, ReductionEventRow.position, ReductionEventRow.hash
         ),
         "intraday_decisions": chain_head(connection, DecisionRow.position, DecisionRow.hash),
+        "intraday_grants": chain_head(connection, IntradayGrantRow.position, IntradayGrantRow.hash),
         "oms_executions": chain_head(connection, ExecutionRow.position, ExecutionRow.hash),
     }
 
@@ -228,6 +231,7 @@ def _rows_of(
         | ReductionEventRow
         | ExecutionRow
         | DecisionRow
+        | IntradayGrantRow
     ],
 ) -> Iterator[_Row]:
     return _plain_rows(connection, select(table.__table__).order_by(table.position))

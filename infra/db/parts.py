@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from infra.db.funding import FundingRecords
     from infra.db.intraday_commits import IntradayCommits
     from infra.db.intraday_events import IntradayEvents
+    from infra.db.intraday_grants import IntradayGrants
     from infra.db.intraday_journal import IntradayJournal
     from infra.db.ledger import Ledger
     from infra.db.life_signs import LifeSigns
@@ -101,6 +102,13 @@ class DatabaseParts:
         from infra.db.webhooks import Webhooks
 
         return Webhooks(self._whole)
+
+    @cached_property
+    def intraday_grants(self) -> IntradayGrants:
+        """Return what people have said about rungs that wait for one."""
+        from infra.db.intraday_grants import IntradayGrants
+
+        return IntradayGrants(self._whole)
 
     @cached_property
     def ledger(self) -> Ledger:

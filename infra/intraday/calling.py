@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -49,6 +49,8 @@ class CallContext:
     rules: RuleBook
     number: int
     decided_at: datetime
+    granted_by: Callable[[str], str] = lambda _: ""
+    """Who has granted the call of a netting set, and why; empty where nobody had to."""
 
 
 class CallMaker:
@@ -139,6 +141,7 @@ class CallMaker:
                 "binding": str(figures.binding[row]),
                 "status": str(figures.status[row]),
                 "reason": str(figures.reason[row]),
+                **({"granted_by": granted} if (granted := context.granted_by(name)) else {}),
             },
         )
 

@@ -21,7 +21,6 @@ from engine.policies.ladder import (
     LadderState,
     Readings,
     at_rest,
-    restored,
     step_ladder,
     sweep,
 )
@@ -31,10 +30,12 @@ from engine.policies.utilisation import utilisation
 from engine.times import to_nanoseconds
 from infra.db.intraday_commits import LoopCall
 from infra.db.intraday_events import IntradayEvent
+from infra.db.intraday_grants import Grant
 from infra.intraday.base import Base
 from infra.intraday.calling import CallContext, CallMaker, OpenAmount
 from infra.intraday.deficits import Deficits
 from infra.intraday.events import level_events, trust_events
+from infra.intraday.granting import Granting, restored_ladder
 from infra.intraday.margins import VenueMargins
 from infra.intraday.market import LoopMarket
 from infra.intraday.packing import pack
@@ -114,7 +115,10 @@ class LoopCore:
         self.trust = TrustKeeper()
         self.margins = VenueMargins()
         self.terms = ladder_terms(base.rules, self.names)
-        self.ladder: LadderState = at_rest(len(self.names)) if levels is None else _at(levels)
+        self.ladder: LadderState = (
+            at_rest(len(self.names)) if levels is None else restored_ladder(self.terms, levels)
+        )
+        self.granting = Granting(self.terms, self.ladder, self.row_of)
         agreements = [base.rules.agreements[name] for name in self.names]
         self._threshold = np.array([one.threshold for one in agreements], dtype=np.float64)
         self._independent = np.array([one.independent_amount for one in agreements], np.float64)
@@ -238,6 +242,10 @@ class LoopCore:
                 self._deficits.opened(self.row_of[name], open_amounts.get(name))
         self.look_again(sorted(changed))
 
+    def take_grants(self, grants: Sequence[Grant]) -> None:
+        """Take what people have said about rungs that wait for them."""
+        self.look_again(self.granting.take(grants))
+
     def level_names(self, rows: Int64Array1D) -> list[str]:
         """Return the words of the levels that netting sets stand at."""
         return [LEVEL_NAMES[level] for level in self.ladder.level[rows].tolist()]
@@ -300,7 +308,8 @@ class LoopCore:
         self._again.update(moves.rows[moves.to_acting >= CALL].tolist())
 
     def _call(self, decision: Decision) -> None:
-        acting = self.ladder.acting_level >= CALL
+        # A rung above may act by itself while the call still waits for a person.
+        acting = self.ladder.is_acting[:, CALL - 1]
         looked = np.union1d(decision.rows, np.array(sorted(self._again), dtype=np.int64))
         self._again.clear()
         rows = looked[acting[looked]].astype(np.int64)
@@ -330,6 +339,7 @@ class LoopCore:
             rules=self.base.rules,
             number=number,
             decided_at=decision.instant.wall,
+            granted_by=lambda name: self.granting.granted_by(self.row_of[name], CALL),
         )
         names = [self.names[row] for row in rows.tolist()]
         figures = self._figures(rows, decision)
@@ -380,7 +390,3 @@ class LoopCore:
             True
         )
         self._watched = mask
-
-
-def _at(levels: Int64Array1D) -> LadderState:
-    return restored(levels)

@@ -9,6 +9,7 @@ from engine.intraday import LiveFigures
 from engine.policies.ladder import LadderMoves
 from engine.policies.ladder_parameters import LEVEL_NAMES
 from infra.db.intraday_events import NETTING_SET, IntradayEvent
+from infra.db.intraday_grants import WAITS_FOR
 from infra.intraday.trusting import TrustKeeper
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def level_events(
             "level": LEVEL_NAMES[after],
             "from_level": LEVEL_NAMES[before],
             "acting_level": LEVEL_NAMES[int(moves.to_acting[place])],
+            WAITS_FOR: core.granting.waits_for(row),
             "utilisation": f"{float(moves.ratio[place]):.4f}",
             "requirement": f"{float(figures.requirement[place]):.2f}",
             "owed": f"{owed:.2f}",

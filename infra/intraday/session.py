@@ -33,7 +33,7 @@ from infra.intraday.memory import standing_memory
 from infra.intraday.rates import RateFollower
 from infra.intraday.relay import RelayFollower
 from infra.intraday.reports import Incoming
-from infra.intraday.restarting import begin_run, checkpoint_of, open_amounts, restart
+from infra.intraday.restarting import begin_run, checkpointing, open_amounts, restart
 from infra.intraday.telling import Present, Teller
 from infra.intraday.trusting import Scope
 from infra.intraday.wanting import held_instruments, wanted_instruments, wanted_rates
@@ -205,7 +205,8 @@ class Session:
             if decision.oldest_ns:
                 elapsed = self._clock.now().monotonic_ns - decision.oldest_ns
                 self._metrics.to_decision.observe(elapsed / SECOND)
-        decision.events += self._teller.events()
+        # Said before this round, hence first.
+        decision.events[:0] = self._teller.events()
         if decision.is_durable:
             self._submit(decision)
         if self._process.on_decided is not None:
@@ -280,6 +281,7 @@ class Session:
                 self.core.take_report(incoming)
             except ModelInputError as error:
                 self._refused(incoming, error)
+        self.core.take_grants(seen.grants)
         if seen.open_calls is not None and not self.core.in_flight:
             self.core.know_open(open_amounts(seen.open_calls))
         self._wake.set()
@@ -379,6 +381,7 @@ class Session:
             "how": self._how,
             "is_deciding": self._may_call,
             "payments": self._desk.as_json(),
+            "approvals": self.core.granting.as_json(self.core.names),
         }
         present = Present(
             facts=facts,
@@ -394,5 +397,5 @@ class Session:
         is_ahead = any(decision.reports for decision, _ in self._submitted.values())
         if self._is_faulty or is_ahead:
             return
-        point = checkpoint_of(self.core, self._clock.now().wall, self._inbox_position)
-        self._writer.checkpoint(CheckpointWork(self.core.run_id, lambda: point))
+        make = checkpointing(self.core, self._clock.now().wall, self._inbox_position)
+        self._writer.checkpoint(CheckpointWork(self.core.run_id, make))

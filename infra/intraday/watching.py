@@ -25,6 +25,7 @@ from infra.intraday.reports import Incoming, Report
 if TYPE_CHECKING:
     from infra.db import Database
     from infra.db.execution_book import RecordedExecution
+    from infra.db.intraday_grants import Grant
     from infra.db.intraday_journal import OpenCall
 
 OMS: Final = "oms"
@@ -42,6 +43,7 @@ class Seen:
     reports: Sequence[Incoming]
     open_calls: Mapping[str, OpenCall] | None
     close_id: str | None
+    grants: Sequence[Grant] = ()
 
 
 class Watch:
@@ -68,6 +70,7 @@ class Watch:
         self._executions = 0
         self._transfers = 0
         self._call_events = -1
+        self._run_id, self._grants = run_id, 0
         self._known = {
             (message.source, message.message_id)
             for message in database.intraday_journal.messages(run_id)
@@ -83,7 +86,13 @@ class Watch:
             reports=[*self._new_executions(), *self._new_transfers()],
             open_calls=open_calls,
             close_id=self._bases.latest_id(),
+            grants=self._new_grants(),
         )
+
+    def _new_grants(self) -> list[Grant]:
+        found = self._database.intraday_grants.in_force(self._run_id, self._grants)
+        self._grants = max((one.position for one in found), default=self._grants)
+        return found
 
     def _new_executions(self) -> list[Incoming]:
         found = []
