@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from engine.intraday.names import Names
 from engine.intraday.table import OwnedTable
 from engine.reconciliation import SOURCES
 from engine.snapshot import CollateralSet, PositionSet
+
+_NAMES: Final = ("netting_sets", "accounts", "instruments", "locations", "assets", "states")
 
 
 @dataclass(slots=True)
@@ -56,6 +60,8 @@ class Holdings:
         self.instruments = Names(self.market_names.texts)
         self.accounts, self.locations = Names(), Names()
         self.assets, self.states = Names(), Names(("settled", "pending"))
+        # Owners are only added, never changed; copies share what was made of them.
+        self._made: dict[str, tuple[int, np.ndarray]] = {}
         self.owner_of: dict[str, AccountOwner] = {}
         self.client_of = _clients(positions, collateral)
         self._base = positions
@@ -72,6 +78,24 @@ class Holdings:
     def n_netting_sets(self) -> int:
         """Number of netting sets."""
         return len(self.netting_sets)
+
+    def copied(self) -> Holdings:
+        """Return the holdings as they are at this moment."""
+        found = copy.copy(self)
+        for name in _NAMES:
+            setattr(found, name, getattr(self, name).copied())
+        found.positions, found.collateral = self.positions.copied(), self.collateral.copied()
+        found.owner_of, found.client_of = dict(self.owner_of), dict(self.client_of)
+        found.orders = {owner: dict(orders) for owner, orders in self.orders.items()}
+        found.in_flight = {key: copy.copy(one) for key, one in self.in_flight.items()}
+        return found
+
+    def kept(self, name: str, n: int, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Return what is made of the owners, anew when there are more of them: ``n``."""
+        known = self._made.get(name)
+        if known is None or known[0] != n:
+            known = self._made[name] = n, make()
+        return known[1]
 
     def owner(self, account_id: str, given: AccountOwner | None) -> int:
         """Return the netting set of an account, noted now where the account is new.

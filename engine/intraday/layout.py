@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,14 @@ class Layout:
     def n_netting_sets(self) -> int:
         """Number of netting sets."""
         return len(self.failure)
+
+    def copied(self) -> Layout:
+        """Return the books as they are at this moment."""
+        found = copy.copy(self)
+        found._changed = dict(self._changed)
+        found.failure, found.hold = self.failure.copy(), self.hold.copy()
+        found.n_positions, found.has_break = self.n_positions.copy(), self.has_break.copy()
+        return found
 
     def replace(self, netting_set: int, books: SetBooks) -> None:
         """Store the books of a netting set that has changed."""

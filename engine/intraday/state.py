@@ -8,7 +8,8 @@ is not part of the state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from engine.errors import ModelInputError
 from engine.intraday.changes import AccountOwner, Degradation, OrderReport
 from engine.intraday.degraded import Distrusted
 from engine.intraday.holdings import Holdings, InFlight
-from engine.intraday.names import Names
+from engine.intraday.names import Names, text_array
 from engine.intraday.table import OwnedTable
 from engine.intraday.trust import Trust
 
@@ -65,16 +66,29 @@ def holdings_state(holdings: Holdings) -> State:
         order = np.lexsort(tuple(keys))
         state |= {f"{prefix}.{name}": values[order] for name, values in columns.items()}
     for name in (*_POSITION_CODES, *_COLLATERAL_CODES):
-        state[f"names.{name}"] = _texts(sorted(_names_of(holdings, name).texts))
-    state |= _orders(holdings) | _in_flight(holdings)
-    owners = sorted(holdings.owner_of.items())
-    state["owner.account"] = _texts(name for name, _ in owners)
-    for field in ("netting_set_id", "client_id", "venue"):
-        state[f"owner.{field}"] = _texts(getattr(owner, field) for _, owner in owners)
-    clients = sorted(holdings.client_of.items())
-    state["client.netting_set_id"] = _texts(name for name, _ in clients)
-    state["client.client_id"] = _texts(client for _, client in clients)
-    return state
+        state[f"names.{name}"] = _names_of(holdings, name).sorted_array()
+    return state | _orders(holdings) | _in_flight(holdings) | _owners(holdings)
+
+
+def _owners(holdings: Holdings) -> State:
+    owner_of, client_of = holdings.owner_of, holdings.client_of
+
+    def of_owner(field: str) -> np.ndarray[Any, Any]:
+        return text_array(getattr(owner_of[name], field) for name in sorted(owner_of))
+
+    makes: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
+        "owner.account": lambda: text_array(sorted(owner_of)),
+        **{
+            f"owner.{field}": partial(of_owner, field)
+            for field in ("netting_set_id", "client_id", "venue")
+        },
+        "client.netting_set_id": lambda: text_array(sorted(client_of)),
+        "client.client_id": lambda: text_array(client_of[name] for name in sorted(client_of)),
+    }
+    n = {"owner": len(owner_of), "client": len(client_of)}
+    return {
+        name: holdings.kept(name, n[name.partition(".")[0]], make) for name, make in makes.items()
+    }
 
 
 def restore_holdings(holdings: Holdings, state: State, n_instruments: int) -> None:
@@ -103,9 +117,9 @@ def trust_state(trust: Trust) -> State:
     entries = [one for _, one in sorted(trust.by_name.items())]
     members = [np.array(sorted(one.members), dtype=np.int64) for one in entries]
     return {
-        "trust.scope": _texts(one.degradation.scope for one in entries),
-        "trust.name": _texts(one.degradation.name for one in entries),
-        "trust.state": _texts(one.degradation.state for one in entries),
+        "trust.scope": text_array(one.degradation.scope for one in entries),
+        "trust.name": text_array(one.degradation.name for one in entries),
+        "trust.state": text_array(one.degradation.state for one in entries),
         "trust.age_seconds": np.array([one.degradation.age_seconds for one in entries], dtype="f8"),
         "trust.add_on": np.array([one.add_on for one in entries], dtype="f8"),
         "trust.haircut": np.array([one.haircut for one in entries], dtype="f8"),
@@ -168,7 +182,7 @@ def _distinct(sources: Int64Array1D) -> tuple[int, ...]:
 
 def _orders(holdings: Holdings) -> State:
     orders = [order for n in sorted(holdings.orders) for order in holdings.orders_of(n)]
-    texts = {f"order.{f}": _texts(getattr(order, f) for order in orders) for f in _ORDER_TEXTS}
+    texts = {f"order.{f}": text_array(getattr(order, f) for order in orders) for f in _ORDER_TEXTS}
     numbers = {
         f"order.{f}": np.array([getattr(order, f) for order in orders], dtype="f8")
         for f in _ORDER_NUMBERS
@@ -195,10 +209,10 @@ _TRANSFER_FIELDS: Final = ("key", "netting_set", "location", "asset", "quantity"
 def _in_flight(holdings: Holdings) -> State:
     each = sorted(holdings.in_flight.items())
     return {
-        "transfer.key": _texts(key for key, _ in each),
+        "transfer.key": text_array(key for key, _ in each),
         "transfer.netting_set": np.array([one.netting_set for _, one in each], dtype=np.int64),
-        "transfer.location": _texts(holdings.locations[one.location] for _, one in each),
-        "transfer.asset": _texts(holdings.assets[one.asset] for _, one in each),
+        "transfer.location": text_array(holdings.locations[one.location] for _, one in each),
+        "transfer.asset": text_array(holdings.assets[one.asset] for _, one in each),
         "transfer.quantity": np.array([one.quantity for _, one in each], dtype="f8"),
     }
 
@@ -212,8 +226,3 @@ def _restore_owners(holdings: Holdings, state: State) -> None:
     }
     columns = [state[f"client.{field}"].tolist() for field in ("netting_set_id", "client_id")]
     holdings.client_of = dict(zip(*columns, strict=True))
-
-
-def _texts(texts: Iterable[object]) -> np.ndarray[Any, Any]:
-    listed = [str(text) for text in texts]
-    return np.array(listed, dtype=str) if listed else np.zeros(0, dtype="U1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -40,6 +41,13 @@ class OwnedTable:
     def names(self) -> tuple[str, ...]:
         """Return the names of the columns, the owner's first."""
         return tuple(self._columns)
+
+    def copied(self) -> OwnedTable:
+        """Return the table as it is at this moment."""
+        found = copy.copy(self)
+        found._columns = {name: column.copy() for name, column in self._columns.items()}
+        found._later = {owner: list(rows) for owner, rows in self._later.items()}
+        return found
 
     def rows_of(self, owner: int) -> Int64Array1D:
         """Return the rows of one owner."""

@@ -7,7 +7,7 @@ over the close from the beginning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +18,7 @@ import numpy as np
 from engine.arrays import Int64Array1D
 from engine.errors import ModelInputError, StateError
 from engine.intraday import LiveBook
+from engine.intraday.state import digest
 from infra.db.intraday_journal import Checkpoint, RecordedMessage
 from infra.intraday.base import Base
 from infra.intraday.calling import OpenAmount
@@ -106,19 +107,30 @@ def restart(database: Database, base: Base, run_id: str) -> Restarted:
 
 def checkpoint_of(core: LoopCore, at: datetime, inbox_position: int) -> Checkpoint:
     """Return where a loop stands; its book and everything that the book does not hold."""
-    state = core.book.save()
-    arrays = {
-        name: (str(values.dtype), list(values.shape), np.ascontiguousarray(values).tobytes())
-        for name, values in sorted(state.items())
-    }
-    return Checkpoint(
-        taken_at=at,
-        number=core.number,
-        inbox_position=inbox_position,
-        marks=msgspec.msgpack.encode({"book": arrays, "marks": pack(core.market.all_given())}),
-        levels=core.ladder.level.astype("<i1").tobytes(),
-        state_hash=core.book.state_hash(),
-    )
+    return checkpointing(core, at, inbox_position)()
+
+
+def checkpointing(core: LoopCore, at: datetime, inbox_position: int) -> Callable[[], Checkpoint]:
+    """Return what gives ``checkpoint_of`` of this moment, in any thread and at any time later."""
+    saving, number = core.book.saving(), core.number
+    marks, levels = pack(core.market.all_given()), core.ladder.level.astype("<i1").tobytes()
+
+    def make() -> Checkpoint:
+        state = saving()
+        arrays = {
+            name: (str(values.dtype), list(values.shape), np.ascontiguousarray(values).data)
+            for name, values in sorted(state.items())
+        }
+        return Checkpoint(
+            taken_at=at,
+            number=number,
+            inbox_position=inbox_position,
+            marks=msgspec.msgpack.encode({"book": arrays, "marks": marks}),
+            levels=levels,
+            state_hash=digest(state),
+        )
+
+    return make
 
 
 def incoming_of(message: RecordedMessage) -> Incoming:

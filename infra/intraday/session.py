@@ -127,7 +127,7 @@ class Session:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._fatal is None:
-            self._keep_checkpoint()
+            self._keep_checkpoint(is_last=True)
         # A process that does not lead any more must not write what it still has.
         await asyncio.to_thread(self._writer.stop, 10.0 if self._fatal is None else 0.0)
 
@@ -383,19 +383,16 @@ class Session:
             "payments": self._desk.as_json(),
             "approvals": self.core.granting.as_json(self.core.names),
         }
-        present = Present(
-            facts=facts,
-            n_waiting=len(self._submitted),
-            waiting_seconds=(now.monotonic_ns - oldest) / SECOND,
-        )
+        waiting = (now.monotonic_ns - oldest) / SECOND
+        present = Present(facts=facts, n_waiting=len(self._submitted), waiting_seconds=waiting)
         told = self._teller.write(health, present)
         if self._process.on_told is not None:
             self._process.on_told(told)
 
-    def _keep_checkpoint(self) -> None:
+    def _keep_checkpoint(self, *, is_last: bool = False) -> None:
         # What the inbox does not have yet must not be in it: the book would be ahead of it.
         is_ahead = any(decision.reports for decision, _ in self._submitted.values())
-        if self._is_faulty or is_ahead:
+        if self._is_faulty or is_ahead or not (is_last or self._writer.is_checkpoint_due):
             return
         make = checkpointing(self.core, self._clock.now().wall, self._inbox_position)
         self._writer.checkpoint(CheckpointWork(self.core.run_id, make))

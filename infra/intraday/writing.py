@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GROUP_MAX: Final = 256
 """Batches of one transaction at most."""
 RENEW_SECONDS: Final = 1.0
+CHECKPOINT_SHARE: Final = 0.01
+"""Share of the time in which a decision may find the writer at a checkpoint: large books, 50 MiB
+and more, keep one seldomer than asked for."""
 _RETRY_MIN: Final = 0.05
 _RETRY_MAX: Final = 1.0
 
@@ -76,7 +79,7 @@ class Writer:
         self._board: BoardWork | None = None
         self._checkpoint: CheckpointWork | None = None
         self._waiting: list[LoopBatch] = []
-        self._renewed = self._watched = time.monotonic()
+        self._renewed = self._watched = self._checkpoint_due = time.monotonic()
         self._retry = _RETRY_MIN
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="loop writer", daemon=True)
@@ -108,6 +111,11 @@ class Writer:
     def checkpoint(self, work: CheckpointWork) -> None:
         """Let a checkpoint be kept when nothing more urgent waits."""
         self._checkpoint = work
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Return whether checkpoints have not taken too much of the time: `CHECKPOINT_SHARE`."""
+        return self._checkpoint is None and time.monotonic() >= self._checkpoint_due
 
     def _run(self) -> None:
         try:
@@ -167,8 +175,10 @@ class Writer:
             self._alive()
         work, self._checkpoint = self._checkpoint, None
         if work is not None:
+            began = time.monotonic()
             self._database.intraday_journal.keep_checkpoint(work.run_id, self._lead, work.make())
             self._alive()
+            self._checkpoint_due = began + (time.monotonic() - began) / CHECKPOINT_SHARE
         if self._watch is not None and time.monotonic() - self._watched >= RENEW_SECONDS:
             self._watched = time.monotonic()
             seen = self._watch()

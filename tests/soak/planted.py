@@ -174,12 +174,13 @@ def _no_fence() -> None:
 def _wrong_hash() -> None:
     from infra.intraday import session
 
-    known = session.checkpoint_of
+    known = session.checkpointing
 
     def wrong(*arguments: Any) -> Any:
-        return replace(known(*arguments), state_hash="0" * 64)
+        make = known(*arguments)
+        return lambda: replace(make(), state_hash="0" * 64)
 
-    session.checkpoint_of = wrong
+    session.checkpointing = wrong
 
 
 def _leak() -> None:
