@@ -77,6 +77,13 @@ _API: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/v1/netting-sets/{netting_set_id}"): _read("netting_set"),
     ("GET", "/v1/netting-sets/{netting_set_id}/explanation"): _read("netting_set"),
     ("GET", "/v1/netting-sets/{netting_set_id}/history"): _read("netting_set"),
+    ("GET", "/v1/rungs"): _read(),
+    ("POST", "/v1/netting-sets/{netting_set_id}/rungs/{rung}/grant"): _approve(
+        "netting_set", is_house=True
+    ),
+    ("POST", "/v1/netting-sets/{netting_set_id}/rungs/{rung}/refuse"): _approve(
+        "netting_set", is_house=True
+    ),
     ("GET", "/v1/requirements"): _read(),
     ("GET", "/v1/board"): _read(),
     ("GET", "/v1/health"): _read(),

@@ -21,6 +21,7 @@ from infra.web.failures import Refused
 
 if TYPE_CHECKING:
     from infra.db.alerts import AlertRecord
+    from infra.db.intraday_grants import Grant
     from infra.db.reduction_records import ReductionRecord
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
@@ -35,6 +36,15 @@ class CallAct:
     reason: str
     seen: int | None = None
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungAct:
+    """A decision on a rung of the ladder: whose, which and why."""
+
+    netting_set_id: str
+    rung: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,19 @@ def end_reduction(
     record = ended(plan_id, who.name, stated(reason))
     _note(web, who, f"reduction {end} over HTTP", record.plan_id, reason)
     return record
+
+
+def decide_rung(
+    web: WebState, who: Principal, asked: RungAct, decision: Literal["granted", "refused"]
+) -> Grant:
+    """Grant or refuse what a rung of the ladder waits for."""
+    require_may_approve(web, who)
+    grant = web.database.intraday_grants.decide(
+        asked.netting_set_id, asked.rung, decision, principal=who.name, reason=stated(asked.reason)
+    )
+    words = f"rung {asked.rung} {decision} over HTTP"
+    _note(web, who, words, asked.netting_set_id, asked.reason)
+    return grant
 
 
 def list_destination(

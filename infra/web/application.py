@@ -24,6 +24,7 @@ from infra.web.api import calls as api_calls
 from infra.web.api import house as api_house
 from infra.web.api import questions as api_questions
 from infra.web.api import reductions as api_reductions
+from infra.web.api import rungs as api_rungs
 from infra.web.api import transfers as api_transfers
 from infra.web.guards import Guard
 from infra.web.live import Live
@@ -50,7 +51,7 @@ _DESCRIPTION = (
     "ever answered with a guess."
 )
 _ROUTERS: tuple[APIRouter, ...] = (
-    api_reductions.router, page_reductions.router,
+    api_reductions.router, page_reductions.router, api_rungs.router,
     api_books.router, api_calls.router, api_transfers.router, api_house.router,
     api_questions.router, login.router, account.router, overview.router, page_calls.router,
     page_transfers.router, page_feeds.router, questions.router, stops.router, users.router,

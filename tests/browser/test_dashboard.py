@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pandas as pd
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser
 from sqlalchemy import text
 
 from infra.report.amounts import exact
-from tests.browser.test_report import FLAGS
-from tests.worlds.house import PASSWORD, SCRIPT, House, build_house
+from tests.browser.conftest import Seat, cookies_of, seats, served
+from tests.worlds.house import SCRIPT, House, build_house
 
 ROLES = {"vera": "viewer", "olga": "operator", "abe": "approver", "ada": "admin", "cora": "viewer"}
 PAGES = (
     "/", "/netting-sets/amber-1", "/calls", "/transfers", "/breaks", "/health", "/alerts",
     "/stress", "/runs", "/whitelist", "/kill-switch", "/account",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield Chromium, or skip where it is absent."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -49,86 +33,21 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture(scope="module")
 def address(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the pages on a free port and yield their address."""
-    app = house.app(tmp_path_factory.mktemp("home"))
-    config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    from infra.web.events import close
-
-    close(app)
-    server.should_exit = True
-    thread.join(5)
-
-
-class Seat:
-    """A person in front of a browser, and what went wrong there."""
-
-    def __init__(self, context: BrowserContext, address: str) -> None:
-        self.address, self.page = address, context.new_page()
-        self.errors: list[str] = []
-        self.outside: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda message: self._note(message.type, message.text))
-        self.page.on("request", lambda request: self._seen(request.url))
-
-    def go(self, path: str) -> Page:
-        """Open a page."""
-        self.page.goto(self.address + path)
-        return self.page
-
-    def log_in(self, name: str) -> Page:
-        """Log in by keyboard."""
-        self.go("/login")
-        self.page.keyboard.type(name)
-        self.page.keyboard.press("Tab")
-        self.page.keyboard.type(PASSWORD)
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_url(self.address + "/")
-        return self.page
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning") and "status of 4" not in text:
-            self.errors.append(text)
-
-    def _seen(self, url: str) -> None:
-        if not url.startswith((self.address, "data:", "blob:")):
-            self.outside.append(url)
+    with served(house.app(tmp_path_factory.mktemp("home"))) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def cookies(browser: Browser, address: str) -> dict[str, list]:
     """Log everybody in once and keep their cookies."""
-    found = {}
-    for name in ROLES:
-        context = browser.new_context()
-        Seat(context, address).log_in(name)
-        found[name] = context.cookies()
-        context.close()
-    return found
+    return cookies_of(browser, address, tuple(ROLES))
 
 
 @pytest.fixture
 def seat(browser: Browser, address: str, cookies: dict[str, list]) -> Iterator[Callable[..., Seat]]:
     """Return seats of people who have logged in; nothing may go wrong on them."""
-    contexts, seats = [], []
-
-    def sit(name: str, **options: object) -> Seat:
-        context = browser.new_context(**options)
-        context.add_cookies(cookies[name])
-        contexts.append(context)
-        seats.append(Seat(context, address))
-        return seats[-1]
-
-    yield sit
-    for context in contexts:
-        context.close()
-    for one in seats:
-        assert one.errors == []
-        assert one.outside == []
+    with seats(browser, address, cookies) as sit:
+        yield sit
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,33 @@ class Reduction(Answer):
     reason: str
 
 
+class WaitingRung(Answer):
+    """A rung of the ladder that waits for a person, as it stood when it was entered."""
+
+    netting_set_id: str
+    client_id: str
+    rung: str
+    since: str
+    level: str
+    utilisation: str
+    shortfall: str
+    currency: str
+    reason: str
+    event_id: str
+
+
+class RungDecision(Answer):
+    """What somebody has said about a rung that waited."""
+
+    netting_set_id: str
+    rung: str
+    decision: Literal["granted", "refused"]
+    principal: str
+    reason: str
+    recorded_at: str
+    event_id: str
+
+
 class WhitelistEntry(Answer):
     """A destination that transfers may go to, from ``active_from`` on."""
 

@@ -117,6 +117,7 @@ const arrange = () => {
     cell.textContent = body.dataset.empty;
   }
   arrived = new Map();
+  tick();
 };
 
 // --- events: what was heard last, and a banner once that is too long ago -------------------------

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 EVENTS_KEPT: Final = 30_000
 _BATCH: Final = 5_000
-_FIRST_READ: Final = 2_000
 _TOGETHER: Final = timedelta(seconds=10)
 _NAMED_MAX: Final = 3
 
@@ -65,7 +64,7 @@ class Feed:
     def read(self, database: Database) -> tuple[RecordedEvent, ...]:
         """Read what is new and return the last events, newest first."""
         if not self._position:
-            self._events.extendleft(reversed(database.intraday_events.latest(_FIRST_READ)))
+            self._events.extend(database.intraday_events.latest(EVENTS_KEPT))
             self._position = self._events[0].position if self._events else 0
         while True:
             found = database.intraday_events.after(self._position, _BATCH)

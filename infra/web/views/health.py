@@ -17,6 +17,7 @@ from infra.web.views.signs import Signs, rows_of
 
 if TYPE_CHECKING:
     from infra.db import Database
+    from infra.db.life_signs import LifeSign
 
 _CLOSE_AGE_MAX: Final = timedelta(hours=26)
 _HISTORY_AGE_MAX: Final = timedelta(minutes=15)
@@ -35,7 +36,10 @@ class RecordedHealth:
 def recorded_health(database: Database) -> RecordedHealth:
     """Return what the record says now."""
     now = database.clock()
-    own = [_close(database, now), *_histories(database, now), _messages(database)]
+    own = [
+        _close(database, now), *_histories(database, now), _messages(database),
+        *(_sign(sign, now) for sign in database.life_signs.all()),
+    ]  # fmt: skip
     return RecordedHealth(own=tuple(own), board=tuple(_board(database)))
 
 
@@ -109,6 +113,23 @@ def _histories(database: Database, now: datetime) -> list[HealthRow]:
             )
         )
     return rows
+
+
+def _sign(sign: LifeSign, now: datetime) -> HealthRow:
+    """Return what is expected to be heard of again and again, as a row."""
+    if sign.is_silent(now):
+        return HealthRow(
+            scope="system", name=sign.name, state="down", since=sign.said_at,
+            reason=f"no sign of life since {sign.said_at:%H:%M:%S}Z; one is due each "
+            f"{sign.seconds_max:,} s",
+            next_action=sign.next_action,
+        )  # fmt: skip
+    is_live = sign.state == "live"
+    return HealthRow(
+        scope="system", name=sign.name, state=sign.state,
+        since=sign.said_at if is_live else sign.since, reason=sign.reason or "is heard of in time",
+        next_action="" if is_live else sign.next_action,
+    )  # fmt: skip
 
 
 def _messages(database: Database) -> HealthRow:

@@ -11,6 +11,7 @@ from infra.web.objects import client_of
 
 if TYPE_CHECKING:
     from infra.db.alerts import AlertRecord
+    from infra.db.intraday_grants import WaitingRung
     from infra.db.reduction_records import ReductionRecord
     from infra.db.transfers import TransferRecord
     from infra.web.principals import Principal
@@ -49,6 +50,12 @@ def reductions_of(web: WebState, who: Principal) -> list[ReductionRecord]:
     found = web.database.reductions.list()
     visible = [one for one in found if who.sees(book.client_of(one.intent.netting_set_id))]
     return list(reversed(visible))[:_ENDED_SHOWN]
+
+
+def rungs_of(web: WebState, who: Principal) -> list[WaitingRung]:
+    """Return rungs of the ladder that wait for a person, the longest waiting first."""
+    found = web.database.intraday_grants.waiting()
+    return [one for one in found if who.sees(one.client_id)]
 
 
 def breaks_of(web: WebState, who: Principal) -> list[dict[str, Any]]:
