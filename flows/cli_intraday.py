@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from flows.exit_codes import ExitCode
 
 _PANEL = "Close the day"
 _JSON = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+_NETTING_SET = Annotated[str, typer.Argument(help="The netting set that waits.")]
+_REASON = Annotated[str, typer.Option(help="Why; recorded for good.")]
+_RUNG = Annotated[str, typer.Option(help="Rung of the ladder: warn, call or restrict.")]
 _RUN = Annotated[str | None, typer.Argument(help="A run of the loop; the last one without it.")]
 
 intraday = typer.Typer(invoke_without_command=True, no_args_is_help=False)
@@ -80,7 +83,7 @@ def status(as_json: _JSON = False) -> None:
         plimsoll intraday status --json
     """
     from flows.terminal import show, show_json
-    from tasks.intraday import loop_status, status_line
+    from tasks.intraday import loop_status, payment_lines, status_line
 
     found = loop_status()
     if as_json:
@@ -90,10 +93,47 @@ def status(as_json: _JSON = False) -> None:
         for row in found.get("health", []):
             show(f"  {row['scope']} {row['name']} is {row['state']}: {row['reason']}")
             show(f"    next: {row['next_action']}")
+        for line in payment_lines(found):
+            show(line)
     if not found["is_alive"]:
         if not as_json:
             show(f"no sign of life for {found['age_seconds']:,.0f} s: start `plimsoll intraday`")
         raise typer.Exit(ExitCode.OVERDUE)
+
+
+@intraday.command()
+def grant(netting_set: _NETTING_SET, reason: _REASON, rung: _RUNG = "call") -> None:
+    """Let a rung that waits for a person be acted upon, in one's own name.
+
+    The running loop hears of it within a second; a restart keeps it. It ends when the
+    netting set has left the rung: the next time somebody is asked again.
+
+    Examples:
+
+        plimsoll intraday grant larch-lab-4 --reason "confirmed by the client, ticket 4711"
+    """
+    _decided(netting_set, rung, "granted", reason)
+
+
+@intraday.command()
+def refuse(netting_set: _NETTING_SET, reason: _REASON, rung: _RUNG = "call") -> None:
+    """Refuse what a rung waits for, in one's own name; it is asked again when the level rises.
+
+    Examples:
+
+        plimsoll intraday refuse larch-lab-4 --reason "pays by wire today, see mail of 10:40"
+    """
+    _decided(netting_set, rung, "refused", reason)
+
+
+def _decided(
+    netting_set: str, rung: str, decision: Literal["granted", "refused"], reason: str
+) -> None:
+    from flows.terminal import show
+    from tasks.intraday import decide_rung
+
+    found = decide_rung(netting_set, rung, decision, reason)
+    show(f"{found.rung} of {found.netting_set_id}: {found.decision} by {found.principal}")
 
 
 @intraday.command(hidden=True)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from engine.errors import MissingDataError
 from infra.clock import utc_now
@@ -21,11 +21,13 @@ from infra.telemetry import code_version
 from tasks.closes import load_basis
 from tasks.kinds import KIND
 from tasks.orphans import end_with_keeper
+from tasks.principals import principal
 from tasks.records import facts_of
 from tasks.supervising import Child, Keeper
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
+    from infra.db.intraday_grants import Grant
     from infra.intraday.recomputing import DecisionVerdict
 
 _NO_CLOSE: Final = 4
@@ -183,6 +185,45 @@ def loop_status() -> Mapping[str, Any]:
         "age_seconds": round(found.age_seconds, 3),
         "is_alive": found.is_alive,
     }
+
+
+def decide_rung(
+    netting_set_id: str, rung: str, decision: Literal["granted", "refused"], reason: str
+) -> Grant:
+    """Record what the principal of this command says about a rung that waits for a person."""
+    database = workplace().database
+    database.check_schema()
+    return database.intraday_grants.decide(
+        netting_set_id, rung, decision, principal=principal(), reason=reason
+    )
+
+
+def payment_lines(told: Mapping[str, Any]) -> list[str]:
+    """Return how payments stand and what waits for a person, each with what to do next."""
+    lines = []
+    approvals = told.get("approvals") or {}
+    if approvals.get("waiting"):
+        lines.append(f"{approvals['waiting']:,} rungs wait for a person:")
+        lines += [
+            f"  {one['rung']} of {one['netting_set_id']} at {one['utilisation']}\n"
+            f"    next: {one['next_action']}"
+            for one in approvals["shown"]
+        ]
+    found = told.get("payments")
+    if not found or "transfers" not in found:
+        return lines
+    counts = ", ".join(f"{n:,} {name}" for name, n in found["transfers"].items() if n)
+    lines.append(f"payments: {counts or 'none yet'}; {found['queued']:,} calls in hand")
+    if found["trouble"]:
+        lines += [f"  {found['trouble']}", f"    next: {found['next_action']}"]
+    if found["transfers"].get("approval"):
+        lines.append("    next: plimsoll transfers list --state proposed, then approve or reject")
+    if found["transfers"].get("stuck"):
+        lines.append("    next: plimsoll transfers list --state stuck, then resolve")
+    for one in found["waiting"]:
+        lines.append(f"  {one['call_id']} of {one['netting_set_id']}: {one['reason']}")
+        lines.append(f"    next: {one['next_action']}")
+    return lines
 
 
 def status_line(told: Mapping[str, Any]) -> str:

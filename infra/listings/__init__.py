@@ -7,6 +7,7 @@ from infra.listings.reductions import (
     reduction_as_json,
     shown_reduction,
 )
+from infra.listings.rungs import grant_as_json, waiting_as_json
 from infra.listings.transfers import (
     Shown,
     entry_as_json,
@@ -22,10 +23,12 @@ __all__ = [
     "calls_as_json",
     "done_as_json",
     "entry_as_json",
+    "grant_as_json",
     "plan_as_json",
     "record_as_json",
     "reduction_as_json",
     "shown_as_json",
     "shown_reduction",
     "shown_transfer",
+    "waiting_as_json",
 ]

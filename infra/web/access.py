@@ -128,6 +128,12 @@ _PAGES: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/events"): Access(scope="admin"),
     ("GET", "/netting-sets/{netting_set_id}"): _read("netting_set"),
     ("POST", "/netting-sets/{netting_set_id}/whatif"): Access(subject="netting_set"),
+    ("POST", "/netting-sets/{netting_set_id}/rungs/{rung}/grant"): _approve(
+        "netting_set", is_house=True
+    ),
+    ("POST", "/netting-sets/{netting_set_id}/rungs/{rung}/refuse"): _approve(
+        "netting_set", is_house=True
+    ),
     ("GET", "/calls"): _read(),
     ("GET", "/calls/{call_id}"): _read("call"),
     ("POST", "/calls/{call_id}/agree"): _act("call"),
@@ -170,6 +176,7 @@ _PAGES: Final[Mapping[tuple[str, str], Access]] = {
     ("GET", "/confirm"): _OWN,
     ("POST", "/confirm"): _OWN,
     ("POST", "/logout"): _OWN,
+    ("POST", "/account/sessions/end"): _OWN,
     ("GET", "/login"): _PUBLIC,
     ("POST", "/login"): _PUBLIC,
     ("GET", "/healthz"): _PUBLIC,

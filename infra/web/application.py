@@ -32,6 +32,7 @@ from infra.web.pages import account, login, overview, questions, stops, users
 from infra.web.pages import calls as page_calls
 from infra.web.pages import feeds as page_feeds
 from infra.web.pages import reductions as page_reductions
+from infra.web.pages import rungs as page_rungs
 from infra.web.pages import transfers as page_transfers
 from infra.web.rendering import STATIC, Pages
 from infra.web.state import WebState
@@ -52,6 +53,7 @@ _DESCRIPTION = (
 )
 _ROUTERS: tuple[APIRouter, ...] = (
     api_reductions.router, page_reductions.router, api_rungs.router,
+    page_rungs.router,
     api_books.router, api_calls.router, api_transfers.router, api_house.router,
     api_questions.router, login.router, account.router, overview.router, page_calls.router,
     page_transfers.router, page_feeds.router, questions.router, stops.router, users.router,

@@ -40,7 +40,7 @@ def objects(built: House) -> dict[str, dict[str, str]]:
     }
     rest = {
         "entry_id": "0" * 32, "username": "nobody", "token_id": "none", "client_id": "nobody",
-        "run_id": built.run.run_id, "alert_id": "none",
+        "run_id": built.run.run_id, "alert_id": "none", "rung": "call",
     }  # fmt: skip
     return {
         side: {
