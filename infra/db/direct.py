@@ -7,7 +7,7 @@ convert every value, and what a driver raises becomes what SQLAlchemy would have
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -35,7 +35,9 @@ class Direct:
         driver = connection.connection.driver_connection
         if driver is None:
             raise RuntimeError("the connection to the database is closed")
+        self._driver: Any = driver
         self._cursor: Any = driver.cursor()
+        self._is_together = False
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a query finds, as the driver gives it."""
@@ -43,6 +45,35 @@ class Direct:
             self._cursor.execute(self._text(sql), tuple(parameters))
             found: list[tuple[Any, ...]] = self._cursor.fetchall()
         return found
+
+    def rows_of_many(
+        self, queries: Sequence[tuple[str, Sequence[Any]]]
+    ) -> list[list[tuple[Any, ...]]]:
+        """Return what several queries find, for one way to the server and back."""
+        if self.is_embedded or len(queries) < 2:
+            return [self.rows(sql, parameters) for sql, parameters in queries]
+        cursors = [self._driver.cursor() for _ in queries]
+        with self._faults("; ".join(sql for sql, _ in queries)), self._driver.pipeline():
+            for cursor, (sql, parameters) in zip(cursors, queries, strict=True):
+                cursor.execute(self._text(sql), tuple(parameters))
+            return [cursor.fetchall() for cursor in cursors]
+
+    @contextmanager
+    def together(self, n_rows: int) -> Iterator[None]:
+        """Let what the block inserts go to the server together, its faults raised at the end.
+
+        Parameters
+        ----------
+        n_rows : int
+            Of one table at most; many are copied, which goes by itself.
+        """
+        self._is_together = not self.is_embedded and n_rows < _COPY_FROM
+        pipeline = self._driver.pipeline() if self._is_together else nullcontext()
+        try:
+            with self._faults("statements sent together"), pipeline:
+                yield
+        finally:
+            self._is_together = False
 
     def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement and return how many rows it changed."""
@@ -65,6 +96,9 @@ class Direct:
         with self._faults(sql):
             if self.is_embedded:
                 self._insert_rows(sql, bound)
+            elif self._is_together:
+                for row in bound:
+                    self._cursor.execute(sql, row)
             elif len(bound) < _COPY_FROM:
                 self._cursor.executemany(sql, bound)
             else:

@@ -7,6 +7,7 @@ in, the events for others: all of it is recorded or nothing, under the epoch of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from infra.db.bulk import among
 from infra.db.call_carrying import carry_pledges
 from infra.db.call_events import call_rows
 from infra.db.call_tables import CallTermsRow
-from infra.db.canonical import GENESIS, instant_text, link
+from infra.db.canonical import instant_text, link
 from infra.db.direct import Direct
 from infra.db.intraday_batches import (
     Committed,
@@ -29,8 +30,9 @@ from infra.db.intraday_batches import (
     LoopDecision,
 )
 from infra.db.intraday_events import IntradayEvent, require_recordable
+from infra.db.intraday_known import Heads, Known, known_of
 from infra.db.intraday_tables import DecisionRow, InboxRow, IntradayCallRow
-from infra.db.tables import OPEN_CALL, AuditRow, CallEventRow, CallRow
+from infra.db.tables import AuditRow, CallEventRow, CallRow
 
 if TYPE_CHECKING:
     from infra.db.database import Database
@@ -85,30 +87,39 @@ class IntradayCommits:
         with self._database.writing() as connection:
             direct = Direct(connection)
             self._database.loop_leases.renew_within(direct, batches[0].lead)
-            found = [self._commit(connection, direct, batch) for batch in batches]
+            heads = Heads.read(direct)
+            found = [self._commit(connection, direct, heads, batch) for batch in batches]
             crashpoint("loop:commit:before-commit")
         crashpoint("loop:commit:after-commit")
         return found
 
-    def _commit(self, connection: Connection, direct: Direct, batch: LoopBatch) -> Committed:
-        now = self._database.clock()
-        inbox_position = _keep_messages(direct, batch)
-        n_events = _keep_events(direct, batch.events, now)
-        decision = batch.decision
-        if decision is None:
-            return Committed(inbox_position=inbox_position, n_events=n_events)
-        known = _known_calls(direct, decision)
-        if known is not None:
-            return Committed(issued=known, inbox_position=inbox_position, n_events=n_events)
-        work = _Decided(self._database, connection, direct, batch, now)
-        work.find()
-        _insert_decision(direct, batch, inbox_position, len(work.going), len(work.withdrawn))
-        work.record(decision.number)
+    def _commit(
+        self, connection: Connection, direct: Direct, heads: Heads, batch: LoopBatch
+    ) -> Committed:
+        now, decision = self._database.clock(), batch.decision
+        events = {event.event_id: event for event in batch.events}
+        known = known_of(direct, batch, events)
+        work = None
+        if decision is not None and known.decided is None:
+            work = _Decided((self._database, connection, direct, heads), batch, now)
+            work.find(known)
+        # What was replaced may be carried over, which reads what this writes.
+        is_plain = work is None or not work.has_replaced
+        n_rows = max(2 * len(batch.calls), len(batch.events), len(batch.messages))
+        with direct.together(n_rows) if is_plain else nullcontext():
+            _keep_messages(direct, heads, batch, known)
+            n_events = _keep_events(direct, heads, events, known, now)
+            if work is not None:
+                _insert_decision(direct, heads, batch, len(work.going), len(work.withdrawn))
+                work.record()
+        if work is None:
+            issued = known.decided or ()
+            return Committed(issued=issued, inbox_position=heads.inbox, n_events=n_events)
         return Committed(
             issued=tuple(one.wanted.call["call_id"] for one in work.going),
             withdrawn=tuple(call["call_id"] for call in work.withdrawn),
             overtaken=tuple(work.overtaken),
-            inbox_position=inbox_position,
+            inbox_position=heads.inbox,
             n_events=n_events,
         )
 
@@ -118,28 +129,28 @@ class _Decided:
 
     def __init__(
         self,
-        database: Database,
-        connection: Connection,
-        direct: Direct,
+        where: tuple[Database, Connection, Direct, Heads],
         batch: LoopBatch,
         now: datetime,
     ) -> None:
-        self._database, self._connection, self._direct = database, connection, direct
+        self._database, self._connection, self._direct, self._heads = where
         self._batch, self._now = batch, now
         self.going: list[LoopCall] = []
         self.overtaken: list[str] = []
         self.withdrawn: list[dict[str, Any]] = []
         self._replaced: dict[str, dict[str, Any]] = {}
 
-    def find(self) -> None:
+    @property
+    def has_replaced(self) -> bool:
+        """Return whether a call takes the place of another one."""
+        return bool(self._replaced)
+
+    def find(self, known: Known) -> None:
         """Compare what is open with what the decision knew to be open."""
-        wanted = self._batch.calls
-        names = [one.wanted.call["netting_set_id"] for one in wanted]
-        found = _open_calls(self._direct, names) if names else {}
         replaced = []
-        for one in wanted:
+        for one in self._batch.calls:
             key = (one.wanted.call["netting_set_id"], one.wanted.call["margin_type"])
-            if found.get(key, "") != one.replaces:
+            if known.open_calls.get(key, "") != one.replaces:
                 self.overtaken.append(key[0])
                 continue
             self.going.append(one)
@@ -151,8 +162,10 @@ class _Decided:
             row for row in ending if row["state"] == "issued" and row["n_events"] <= 2
         ]
 
-    def record(self, number: int) -> None:
+    def record(self) -> None:
         """Insert calls, terms, figures and events; end what is replaced or taken back."""
+        assert self._batch.decision is not None
+        number = self._batch.decision.number
         self._link_to_replaced()
         events = self._ends()
         direct, run_id = self._direct, self._batch.run_id
@@ -216,7 +229,7 @@ class _Decided:
         carry_pledges(self._database, self._connection, pairs, made)
 
     def _append_events(self, events: Sequence[dict[str, Any]]) -> None:
-        position, digest = _head(self._direct, "call_events")
+        position, digest = self._heads.call_events
         actor, at, hashed_at = self._database.actor, self._now, instant_text(self._now)
         rows = []
         for event in events:
@@ -224,10 +237,11 @@ class _Decided:
             digest, position = link(digest, content), position + 1
             content["recorded_at"] = at
             rows.append([position, digest, *map(content.__getitem__, _EVENT)])
+        self._heads.call_events = position, digest
         self._direct.insert(CallEventRow, ("position", "hash", *_EVENT), rows)
 
     def _audit(self, number: int) -> None:
-        position, digest = _head(self._direct, "audit")
+        position, digest = self._heads.audit
         row = {
             "recorded_at": self._now,
             "actor": self._database.actor,
@@ -240,16 +254,10 @@ class _Decided:
                 "n_withdrawn": len(self.withdrawn),
             },
         }
-        names = ("position", "hash", *row)
-        self._direct.insert(AuditRow, names, [[position + 1, link(digest, row), *row.values()]])
-
-
-def _open_calls(direct: Direct, netting_set_ids: Sequence[str]) -> dict[tuple[str, str], str]:
-    condition, parameter = direct.among("netting_set_id", netting_set_ids)
-    query = (
-        f"SELECT netting_set_id, margin_type, call_id FROM calls WHERE {OPEN_CALL} AND {condition}"
-    )
-    return {(row[0], row[1]): row[2] for row in direct.rows(query, (parameter,))}
+        self._heads.audit = position, digest = position + 1, link(digest, row)
+        self._direct.insert(
+            AuditRow, ("position", "hash", *row), [[position, digest, *row.values()]]
+        )
 
 
 def _event(
@@ -276,76 +284,37 @@ def _end(direct: Direct, calls: Sequence[Mapping[str, Any]], state: str) -> None
     )
 
 
-def _head(direct: Direct, chain: str) -> tuple[int, str]:
-    found = direct.rows(f"SELECT position, hash FROM {chain} ORDER BY position DESC LIMIT 1")
-    return (int(found[0][0]), str(found[0][1])) if found else (0, GENESIS)
-
-
-def _known_calls(direct: Direct, decision: LoopDecision) -> tuple[str, ...] | None:
-    """Return the calls of a decision that is recorded already; None if it is not."""
-    key = (decision.run_id, decision.number)
-    known = "SELECT 1 FROM intraday_decisions WHERE run_id = ? AND number = ?"
-    if not direct.rows(known, key):
-        return None
-    calls = "SELECT call_id FROM intraday_calls WHERE run_id = ? AND number = ? ORDER BY call_id"
-    return tuple(str(row[0]) for row in direct.rows(calls, key))
-
-
-def _last(direct: Direct, table: str) -> int:
-    found = direct.rows(f"SELECT max(position) FROM {table}")
-    return int(found[0][0] or 0)
-
-
-def _keep_messages(direct: Direct, batch: LoopBatch) -> int:
-    position = _last(direct, "intraday_inbox")
-    if not batch.messages:
-        return position
-    condition, parameter = direct.among(
-        "message_id", [message.message_id for message in batch.messages]
-    )
-    known = set(
-        direct.rows(
-            f"SELECT source, message_id FROM intraday_inbox WHERE {condition}", (parameter,)
-        )
-    )
+def _keep_messages(direct: Direct, heads: Heads, batch: LoopBatch, known: Known) -> None:
+    taken = set(known.messages)
     rows = []
     for message in batch.messages:
         key = (message.source, message.message_id)
-        if key in known:
+        if key in taken:
             continue
-        known.add(key)
-        position += 1
+        taken.add(key)
+        heads.inbox += 1
         rows.append(
             [
-                position, batch.run_id, *key, message.kind, dict(message.body), message.received_at,
+                heads.inbox, batch.run_id, *key, message.kind, dict(message.body),
+                message.received_at,
             ]
         )  # fmt: skip
     direct.insert(InboxRow, _INBOX, rows)
-    return position
 
 
-def _keep_events(direct: Direct, events: Sequence[IntradayEvent], now: datetime) -> int:
-    if not events:
-        return 0
-    named = {event.event_id: event for event in events}
-    condition, parameter = direct.among("event_id", list(named))
-    known = {
-        row[0]
-        for row in direct.rows(
-            f"SELECT event_id FROM intraday_events WHERE {condition}", (parameter,)
-        )
-    }
-    position = _last(direct, "intraday_events")
+def _keep_events(
+    direct: Direct, heads: Heads, events: Mapping[str, IntradayEvent], known: Known, now: datetime
+) -> int:
     rows = []
-    for event_id, event in named.items():
-        if event_id in known:
+    for event_id, event in events.items():
+        if event_id in known.events:
             continue
         require_recordable(event)
-        position += 1
+        heads.events += 1
         rows.append(
             (
-                position, event_id, event.name, event.resource, event.occurred_at, event.payload,
-                event.run_id, now,
+                heads.events, event_id, event.name, event.resource, event.occurred_at,
+                event.payload, event.run_id, now,
             )
         )  # fmt: skip
     direct.insert(IntradayEventRow, _OUTBOX, rows)
@@ -353,23 +322,22 @@ def _keep_events(direct: Direct, events: Sequence[IntradayEvent], now: datetime)
 
 
 def _insert_decision(
-    direct: Direct, batch: LoopBatch, inbox_position: int, n_calls: int, n_withdrawn: int
+    direct: Direct, heads: Heads, batch: LoopBatch, n_calls: int, n_withdrawn: int
 ) -> None:
     decision = batch.decision
     assert decision is not None
-    position, digest = _head(direct, "intraday_decisions")
+    position, digest = heads.decisions
     row = {
         "run_id": decision.run_id,
         "number": decision.number,
         "epoch": batch.lead.epoch,
         "decided_at": decision.decided_at,
-        "inbox_position": inbox_position,
+        "inbox_position": heads.inbox,
         "n_calls": n_calls,
         "n_withdrawn": n_withdrawn,
         "marks": decision.marks,
         "facts": dict(decision.facts),
     }
-    hashed = link(digest, row)
-    names = ("position", "hash", *_DECISION)
-    values = [position + 1, hashed, *(row[name] for name in _DECISION)]
-    direct.insert(DecisionRow, names, [values])
+    heads.decisions = position, digest = position + 1, link(digest, row)
+    values = [position, digest, *(row[name] for name in _DECISION)]
+    direct.insert(DecisionRow, ("position", "hash", *_DECISION), [values])
