@@ -6,19 +6,27 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from infra.connections import Connections, has_connections, open_connections
 from infra.connections.document import AccountConnection, read_connections
 from infra.db.loop_lease import Fenced, Lead
+from infra.outbound import KillSwitch
+from infra.reduction import wiring_of
 from tasks.gateways import gateways
+from tasks.intraday import StoredBases
 from tasks.records import facts_of
+from tasks.reduction import reduction_policy
 from tasks.rule_books import rule_book_from
 from tasks.transfers import desk_of
 from tasks.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
     from engine.rules import RuleBook
+    from infra.paying.live import LiveLoop
     from infra.paying.waiting import OpenDemand
+    from infra.reduction.rung import ReduceRung
 
 
 def run_desk(epoch: int, holder: str) -> None:
@@ -44,7 +52,13 @@ async def _run(place: Workplace, lead: Lead) -> None:
         desk.called(demands)
 
     pipe = LoopPipe(on_called=called, write=to_standard_output)
-    async with gateways(place) as opened:
+    async with AsyncExitStack() as stack:
+        connections = Connections()
+        if has_connections(place.settings):
+            connections = await stack.enter_async_context(open_connections(place.settings))
+        opened = connections.gateways
+        if place.settings.gateways is not None:
+            opened = await stack.enter_async_context(gateways(place))
         desk = PaymentDesk(
             DeskParts(
                 database=place.database,
@@ -56,6 +70,7 @@ async def _run(place: Workplace, lead: Lead) -> None:
                 rules_of=lambda close_id: _rules_of(place, close_id),
             ),
             on_told=pipe.tell,
+            more=(("reductions", _rung(place, lead, pipe, connections).duty),),
         )
         hearing = asyncio.create_task(pipe.listen(await standard_input()))
         hearing.add_done_callback(lambda _: stop.set())
@@ -63,6 +78,22 @@ async def _run(place: Workplace, lead: Lead) -> None:
         with contextlib.suppress(Fenced, BrokenPipeError):
             await desk.run(stop)
         hearing.cancel()
+
+
+def _rung(place: Workplace, lead: Lead, loop: LiveLoop, connections: Connections) -> ReduceRung:
+    from infra.reduction.rung import ReduceRung, RungParts
+
+    return ReduceRung(
+        RungParts(
+            database=place.database,
+            lead=lead,
+            loop=loop,
+            policy_of=lambda: reduction_policy(place),
+            kill_switch=KillSwitch(place.settings.home_path),
+            wiring=wiring_of(connections),
+            base_of=StoredBases(place).load,
+        )
+    )
 
 
 def _accounts(place: Workplace) -> tuple[AccountConnection, ...]:

@@ -34,6 +34,7 @@ from infra.reduction import (
     wiring_of,
 )
 from infra.reduction.proposing import plan_of
+from infra.reduction.standing import LeftToTheLoop
 from infra.report.reduction import Reduction, reduction_json, reduction_view
 from infra.telemetry import Step, progress
 from tasks.closes import load_basis
@@ -61,6 +62,7 @@ __all__ = [
     "propose_for_calls",
     "record_as_json",
     "reduction_as_json",
+    "reduction_policy",
     "reductions",
     "reject",
     "resolve_due",
@@ -166,7 +168,7 @@ def reductions(states: Sequence[str] = (), *, only_open: bool = False) -> list[R
 def shown_reduction(plan_id: str) -> ShownReduction:
     """Return one plan with everything that is known of it."""
     place = _prepared()
-    return listings.shown_reduction(place.database, _policy(place).policy, plan_id)
+    return listings.shown_reduction(place.database, reduction_policy(place).policy, plan_id)
 
 
 def approve(plan_id: str, payload_hash: str, reason: str = "") -> ReductionRecord:
@@ -193,7 +195,7 @@ def decide(order_key: str, filled_lots: int, reason: str) -> OrderRecord:
 def send_due() -> Worked:
     """Send the next slices of plans at work, once each."""
     place = _prepared()
-    standings = AssessedStandings(lambda record: book_of(place, record))
+    standings = LeftToTheLoop(AssessedStandings(lambda record: book_of(place, record)))
 
     async def work(wiring: Wiring) -> Worked:
         return await _desk(place).send_due(wiring, standings)
@@ -248,7 +250,7 @@ def _basis(place: Workplace, run_id: str | None) -> ReductionBasis:
         positions=close.positions,
         collateral=close.collateral,
         rules=close.rules,
-        policy=_policy(place),
+        policy=reduction_policy(place),
     )
 
 
@@ -258,7 +260,8 @@ def _prepared() -> Workplace:
     return place
 
 
-def _policy(place: Workplace) -> ReductionPolicyInForce:
+def reduction_policy(place: Workplace) -> ReductionPolicyInForce:
+    """Return the policy in force; one for simulated networks is none where money is real."""
     found = reduction_policy_in_force(utc_now().date(), place.settings.parameters)
     require_network(found, place.settings.venue_network)
     return found
@@ -266,4 +269,4 @@ def _policy(place: Workplace) -> ReductionPolicyInForce:
 
 def _desk(place: Workplace) -> ReductionDesk:
     switch = KillSwitch(place.settings.home_path)
-    return ReductionDesk(place.database, _policy(place).policy, switch)
+    return ReductionDesk(place.database, reduction_policy(place).policy, switch)

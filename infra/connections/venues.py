@@ -43,6 +43,12 @@ class Connections:
         """Return the adapter of a place; raises MissingDataError if its venue is not connected."""
         return adapter_of(self.venues, place)
 
+    @property
+    def gateways(self) -> Mapping[str, TransferGateway]:
+        """Return the transfer gateways, by venue or custodian."""
+        gateways = {name: venue.transfers for name, venue in self.venues.items()}
+        return gateways | {name: one.transfers for name, one in self.custodians.items()}
+
     def holdings_of(self, place: str) -> Holdings:
         """Return what says what a place holds, at a venue or a custodian; raises as above."""
         custodian = self.custodians.get(place.partition("/")[0])
@@ -83,10 +89,7 @@ async def open_connections(
 async def open_gateways(settings: Settings) -> AsyncIterator[Mapping[str, TransferGateway]]:
     """Yield the transfer gateways of an installation, by venue or custodian."""
     async with open_connections(settings) as connections:
-        gateways = {name: venue.transfers for name, venue in connections.venues.items()}
-        for name, custodian in connections.custodians.items():
-            gateways[name] = custodian.transfers
-        yield gateways
+        yield connections.gateways
 
 
 def has_connections(settings: Settings) -> bool:

@@ -22,6 +22,8 @@ from infra.db.tables import CallRow
 _MINUTE = timedelta(minutes=1)
 CALL_CAUSE = "call:"
 """What the cause of a plan begins with that a call has led to."""
+LADDER_CAUSE = "ladder:"
+"""And with one that a rung of the loop's ladder has led to: the event of the breach follows."""
 
 
 def live_orders_within(connection: Connection, now: datetime | None = None) -> list[OrderRecord]:

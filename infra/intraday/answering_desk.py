@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 
+from infra.clock import Clock, utc_now
 from infra.intraday.core import LoopCore
-from infra.paying.live import ASKED_MAX, Distrust, LiveAnswer, LiveHolding, LiveStanding
+from infra.intraday.packing import pack
+from infra.paying.live import (
+    ASKED_MAX,
+    Distrust,
+    LiveAnswer,
+    LiveHolding,
+    LiveMarks,
+    LiveStanding,
+)
 
 
 def live_answer(core: LoopCore, netting_sets: Sequence[str], *, is_deciding: bool) -> LiveAnswer:
@@ -45,6 +55,16 @@ def live_answer(core: LoopCore, netting_sets: Sequence[str], *, is_deciding: boo
     )  # fmt: skip
 
 
+def live_marks(core: LoopCore, as_of: datetime) -> LiveMarks:
+    """Return every price that is no longer the close's."""
+    return LiveMarks(
+        run_id=core.run_id,
+        close_id=core.base.close_id,
+        as_of=as_of,
+        marks=pack(core.market.all_given()),
+    )
+
+
 def _standings(
     core: LoopCore, names: Sequence[str], rows: np.ndarray
 ) -> dict[str, tuple[float | None, float | None, str, str]]:
@@ -65,9 +85,13 @@ def _known(amount: float) -> float | None:
 class CoreBooks:
     """The loop as the desk asks it where both are in one process."""
 
-    def __init__(self, core: LoopCore) -> None:
-        self._core = core
+    def __init__(self, core: LoopCore, clock: Clock = utc_now) -> None:
+        self._core, self._clock = core, clock
 
     async def ask(self, netting_sets: Sequence[str]) -> LiveAnswer:
         """Return how netting sets stand now."""
         return live_answer(self._core, netting_sets, is_deciding=True)
+
+    async def marks(self) -> LiveMarks:
+        """Return its prices as they are now."""
+        return live_marks(self._core, self._clock())

@@ -16,11 +16,22 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from infra.clock import utc_now
 from infra.db.intraday_batches import LoopCall
 from infra.db.loop_lease import Lead
-from infra.intraday.answering_desk import live_answer
+from infra.intraday.answering_desk import live_answer, live_marks
 from infra.intraday.core import LoopCore
-from infra.intraday.desk_line import LINE_MAX, Answered, Asked, Called, from_desk, line_of
+from infra.intraday.desk_line import (
+    LINE_MAX,
+    Answered,
+    Asked,
+    AskedMarks,
+    Called,
+    FromLoop,
+    Given,
+    from_desk,
+    line_of,
+)
 from infra.intraday.status import FOLDER
 from infra.paying.telling import DeskTold
 from infra.paying.waiting import OpenDemand
@@ -52,7 +63,7 @@ class DeskBeside:
         ``desk`` starts it; epoch and holder of the lead are added.
     told : DeskTold or None
         What the desk has said last.
-    is_wanted : bool
+    pays : bool
         Whether there is a command, and any agreement that lets its calls be collected.
     """
 
@@ -62,13 +73,18 @@ class DeskBeside:
     say: Say
     is_deciding: Callable[[], bool]
     told: DeskTold | None = None
-    is_wanted: bool = field(init=False)
+    pays: bool = field(init=False)
     _process: Process | None = None
 
     def __post_init__(self) -> None:
         agreements = self.core.base.rules.agreements.values()
         is_asked_for = any(one.collection == "automatic" for one in agreements)
-        self.is_wanted = bool(self.options.desk) and is_asked_for
+        self.pays = bool(self.options.desk) and is_asked_for
+
+    @property
+    def part(self) -> str:
+        """Return the part of the loop that its troubles belong to."""
+        return "payments" if self.pays else "reductions"
 
     @property
     def log(self) -> Path:
@@ -76,8 +92,8 @@ class DeskBeside:
         return self.options.home / FOLDER / "desk.log"
 
     def as_json(self) -> dict[str, object] | None:
-        """Return how payments stand as JSON values; None where no desk is wanted."""
-        if not self.is_wanted:
+        """Return how payments stand as JSON values; None where nothing is paid by itself."""
+        if not self.pays:
             return None
         if self.told is None:
             return {"state": "starting"}
@@ -86,19 +102,19 @@ class DeskBeside:
 
     async def run(self) -> None:
         """Keep a desk running until cancelled."""
-        if not self.is_wanted:
+        if not self.options.desk:
             await asyncio.Event().wait()
         pause = 0.5
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                why = f"the payment desk ended with {await self._live()}"
+                why = f"the desk beside the loop ended with {await self._live()}"
             except Exception as error:  # noqa: BLE001  (a desk's trouble must not stop the loop)
-                why = f"the payment desk: {type(error).__name__}: {error}"[:300]
+                why = f"the desk beside the loop: {type(error).__name__}: {error}"[:300]
             lived = asyncio.get_running_loop().time() - began
             pause = 0.5 if lived > _PAUSE_MAX else min(pause * 2, _PAUSE_MAX)
             next_action = f"it is started again by itself; {self.log} says why it ended"
-            self.say("payments", "degraded", why, next_action)
+            self.say(self.part, "degraded", why, next_action)
             await asyncio.sleep(pause)
 
     def called(self, calls: Sequence[LoopCall], issued: Sequence[str]) -> None:
@@ -137,13 +153,16 @@ class DeskBeside:
                 )
                 self._write(Answered(message.number, answer))
                 continue
+            if isinstance(message, AskedMarks):
+                self._write(Given(message.number, live_marks(self.core, utc_now())))
+                continue
             self.told = message.told
             if self.told.trouble:
-                self.say("payments", "degraded", self.told.trouble[:300], self.told.next_action)
+                self.say(self.part, "degraded", self.told.trouble[:300], self.told.next_action)
             else:
-                self.say("payments", "live", _words(self.told))
+                self.say(self.part, "live", _words(self.told))
 
-    def _write(self, message: Called | Answered) -> None:
+    def _write(self, message: FromLoop) -> None:
         stream = None if self._process is None else self._process.stdin
         if stream is None or stream.is_closing():
             return

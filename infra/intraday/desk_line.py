@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from infra.paying.live import LiveAnswer
+from infra.paying.live import LiveAnswer, LiveMarks
 from infra.paying.telling import DeskTold
 from infra.paying.waiting import OpenDemand
 
@@ -31,11 +31,24 @@ class Answered(msgspec.Struct, tag="answered", frozen=True):
     answer: LiveAnswer
 
 
+class Given(msgspec.Struct, tag="given", frozen=True):
+    """From the loop: its prices, for the question of a number."""
+
+    number: int
+    marks: LiveMarks
+
+
 class Asked(msgspec.Struct, tag="asked", frozen=True):
     """From the desk: how do these netting sets stand?"""
 
     number: int
     netting_sets: tuple[str, ...]
+
+
+class AskedMarks(msgspec.Struct, tag="asked_marks", frozen=True):
+    """From the desk: which prices do you have?"""
+
+    number: int
 
 
 class Said(msgspec.Struct, tag="said", frozen=True):
@@ -44,8 +57,8 @@ class Said(msgspec.Struct, tag="said", frozen=True):
     told: DeskTold
 
 
-FromLoop: TypeAlias = Called | Answered
-FromDesk: TypeAlias = Asked | Said
+FromLoop: TypeAlias = Called | Answered | Given
+FromDesk: TypeAlias = Asked | AskedMarks | Said
 _encoder = msgspec.json.Encoder()
 _from_loop = msgspec.json.Decoder(FromLoop)
 _from_desk = msgspec.json.Decoder(FromDesk)

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from engine.errors import StateUnavailable
-from infra.intraday.desk_line import LINE_MAX, Answered, Asked, Said, from_loop, line_of
-from infra.paying.live import LiveAnswer
+from infra.intraday.desk_line import (
+    LINE_MAX,
+    Answered,
+    Asked,
+    AskedMarks,
+    Called,
+    Said,
+    from_loop,
+    line_of,
+)
+from infra.paying.live import LiveAnswer, LiveMarks
 from infra.paying.waiting import OpenDemand
 
 if TYPE_CHECKING:
@@ -36,16 +45,29 @@ class LoopPipe:
     on_called: Callable[[Sequence[OpenDemand]], None]
     write: Callable[[bytes], None]
     _number: int = 0
-    _asked: dict[int, asyncio.Future[LiveAnswer]] = field(default_factory=dict)
+    _asked: dict[int, asyncio.Future[LiveAnswer | LiveMarks]] = field(default_factory=dict)
 
     async def ask(self, netting_sets: Sequence[str]) -> LiveAnswer:
         """Return how netting sets stand now; raises StateUnavailable without an answer in time."""
         self._number += 1
-        number = self._number
-        future: asyncio.Future[LiveAnswer] = asyncio.get_running_loop().create_future()
+        found = await self._answer_to(Asked(self._number, tuple(netting_sets)))
+        assert isinstance(found, LiveAnswer)
+        return found
+
+    async def marks(self) -> LiveMarks:
+        """Return the loop's prices; raises StateUnavailable without an answer in time."""
+        self._number += 1
+        found = await self._answer_to(AskedMarks(self._number))
+        assert isinstance(found, LiveMarks)
+        return found
+
+    async def _answer_to(self, question: Asked | AskedMarks) -> LiveAnswer | LiveMarks:
+        number = question.number
+        future: asyncio.Future[LiveAnswer | LiveMarks]
+        future = asyncio.get_running_loop().create_future()
         self._asked[number] = future
         try:
-            self.write(line_of(Asked(number, tuple(netting_sets))))
+            self.write(line_of(question))
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await future
         except TimeoutError as error:
@@ -66,12 +88,13 @@ class LoopPipe:
                 message = from_loop(line)
             except msgspec.DecodeError:
                 continue
-            if isinstance(message, Answered):
-                future = self._asked.get(message.number)
-                if future is not None and not future.done():
-                    future.set_result(message.answer)
-            else:
+            if isinstance(message, Called):
                 self.on_called(message.demands)
+                continue
+            future = self._asked.get(message.number)
+            if future is not None and not future.done():
+                found = message.answer if isinstance(message, Answered) else message.marks
+                future.set_result(found)
 
 
 async def standard_input() -> asyncio.StreamReader:

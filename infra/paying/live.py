@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Protocol
 
 ASKED_MAX: Final = 64
@@ -77,6 +78,16 @@ class LiveAnswer:
     standings: Mapping[str, LiveStanding]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveMarks:
+    """Every price of the loop that is no longer its close's; ``marks`` are packed prices."""
+
+    run_id: str
+    close_id: str
+    as_of: datetime
+    marks: bytes
+
+
 class LiveBooks(Protocol):
     """The loop, as far as payments need it."""
 
@@ -88,3 +99,10 @@ class LiveBooks(Protocol):
         StateUnavailable
             If the loop does not answer.
         """
+
+
+class LiveLoop(LiveBooks, Protocol):
+    """The loop, as far as plans on its own prices need it."""
+
+    async def marks(self) -> LiveMarks:
+        """Return its prices as they are now; raises StateUnavailable if it does not answer."""

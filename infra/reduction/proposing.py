@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection
 
 from engine.errors import MissingDataError
 from engine.market import PreparedMarket, prepare
@@ -23,7 +26,11 @@ from engine.reduction import (
 from engine.rules import RuleBook
 from engine.snapshot import CollateralSet, PositionSet, Snapshot
 from engine.whatif import PreparedBook, prepare_book
-from infra.db.reduction_queries import latest_attempt_within, open_reduction_within
+from infra.db.reduction_queries import (
+    LADDER_CAUSE,
+    latest_attempt_within,
+    open_reduction_within,
+)
 from infra.db.reduction_records import NewReduction, ReductionRecord
 from infra.outbound.worked import DESK
 from infra.reduction.policy_files import ReductionPolicyInForce
@@ -81,12 +88,15 @@ class ReductionWish:
         More cautious than the agreement's, never less.
     is_again : bool
         A person wants it anew although it was refused or stopped.
+    within : callable, optional
+        Called in the transaction that records a new plan; what it raises keeps it off the record.
     """
 
     principal: str
     reason: str
     mode: ReductionMode | None = None
     is_again: bool = False
+    within: Callable[[Connection, ReductionRecord], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +171,7 @@ def propose_reduction(
         reason=wish.reason,
         valid_until=database.clock() + policy.lifetime,
     )
-    record, is_new = record_plan(database, policy, new)
+    record, is_new = record_plan(database, policy, new, wish.within)
     return _told(netting_set_id, found.choice.reason, record, found, is_new=is_new)
 
 
@@ -209,9 +219,11 @@ def _obstacle(
         return ""
     if latest.state == "shadow":
         return "it was planned in shadow" if mode == "shadow" else ""
-    if latest.state == "restored":
+    # A rung that is still entered may be passed again; a call that was restored is done with.
+    is_rung = latest.intent.cause.startswith(LADDER_CAUSE)
+    if latest.state == "restored" and not (is_rung and latest.intent.run_id != run_id):
         return "it was restored"
-    if latest.state not in _BY_ITSELF or by != DESK:
+    if latest.state not in (*_BY_ITSELF, "restored") or by != DESK:
         return f"it was {latest.state} by {by}: a person may ask for it again"
     if latest.state != "expired" and latest.intent.run_id == run_id:
         return f"it was {latest.state}, and there are no newer figures to plan on"

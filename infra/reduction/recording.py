@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from engine.reduction.policy import ReductionPolicy
 from infra.crashpoints import crashpoint
@@ -16,9 +19,14 @@ if TYPE_CHECKING:
 
 
 def record_plan(
-    database: Database, policy: ReductionPolicy, new: NewReduction
+    database: Database,
+    policy: ReductionPolicy,
+    new: NewReduction,
+    within: Callable[[Connection, ReductionRecord], None] | None = None,
 ) -> tuple[ReductionRecord, bool]:
     """Record a plan; return it and whether it is new: the same one again finds the first.
+
+    ``within`` is called in the transaction of a new one; what it raises keeps it off the record.
 
     Raises
     ------
@@ -31,6 +39,8 @@ def record_plan(
     crashpoint("reduction:propose")
     with database.writing() as connection:
         record, is_new = database.reductions.record_within(connection, new)
+        if is_new and within is not None:
+            within(connection, record)
         needed = policy.approvers_for(record.mode, record.notional)
         if is_new and record.state == "proposed" and needed == 0:
             most = policy.automatic_notional_max

@@ -13,9 +13,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from engine.errors import MarginPlatformError
+from engine.errors import MarginPlatformError, StateError
 from engine.whatif import ANSWERED, Candidate, Order, PreparedBook, what_if
 from infra.clock import Clock, utc_now
+from infra.db.reduction_queries import LADDER_CAUSE
 from infra.db.reduction_records import OrderRecord, ReductionRecord
 
 
@@ -70,6 +71,23 @@ class AssessedStandings:
             return None
         source = f"{record.intent.run_id} with the fills so far"
         return Standing(ratio=ratio, as_of=self._clock(), source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftToTheLoop:
+    """Standings of whoever has no loop to ask: what its ladder has led to is left alone."""
+
+    others: Standings
+
+    def now(self, record: ReductionRecord, traded: Sequence[Traded]) -> Standing | None:
+        """Return the others' answer; raises StateError for a plan of the ladder."""
+        if record.intent.cause.startswith(LADDER_CAUSE):
+            raise StateError(
+                "the desk beside the loop sends it, on live figures: see "
+                "`plimsoll intraday status`",
+                identifier=record.plan_id,
+            )
+        return self.others.now(record, traded)
 
 
 def ratio_with(book: PreparedBook, traded: Sequence[Traded]) -> float | None:

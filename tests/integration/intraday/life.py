@@ -5,6 +5,7 @@ from __future__ import annotations
 from infra.db import Database
 from infra.db.intraday_commits import LoopBatch, LoopDecision
 from infra.db.loop_lease import Lead
+from infra.intraday.base import Base
 from infra.intraday.core import Decision, LoopCore
 from infra.intraday.reports import Incoming
 from infra.intraday.restarting import begin_run, checkpoint_of, restart
@@ -16,12 +17,12 @@ CLOSE = base({"A": 140_000.0, "B": 1e7})
 class Life:
     """A loop with its journal, without sockets and threads."""
 
-    def __init__(self, database: Database, holder: str = "one") -> None:
+    def __init__(self, database: Database, holder: str = "one", close: Base = CLOSE) -> None:
         self.database = database
         seen = database.loop_leases.look("intraday")
         self.lead: Lead = database.loop_leases.take("intraday", holder, seen)
-        self.run_id = begin_run(database, CLOSE, "1.0")
-        found = restart(database, CLOSE, self.run_id)
+        self.run_id = begin_run(database, close, "1.0")
+        found = restart(database, close, self.run_id)
         self.core: LoopCore = found.core
         self.how, self.position = found.how, found.inbox_position
         self.core.watch(BITCOIN)
