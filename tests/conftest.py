@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.databases import (
+    MEMORY,
     database,
     database_url,
     empty_database_url,
     engine_name,
+    has_room_in_memory,
     new_database,
     postgresql_database,
     postgresql_server,
@@ -39,6 +41,9 @@ __all__ = [
 
 REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
+# Homes of tests commit and fsync thousands of times; it is not the disk that is tested.
+if has_room_in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 

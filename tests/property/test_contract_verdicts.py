@@ -12,6 +12,7 @@ from data_contracts.contract import Contract, Kind, NotAbove, Timely, Within
 from data_contracts.registry import contract
 from data_contracts.rules import rules_of
 from data_contracts.validation import Judge, validate
+from tests.examples import examples
 from tests.unit.data_contracts.samples import BUSINESS_DATE, DATASETS, sample
 
 SET_ASIDE = {"repeated", "last_of_day", "other_dates"}
@@ -29,7 +30,7 @@ DIRTY_TYPED: dict[Kind, tuple[object, ...]] = {
     Kind.FLAG: (True, False),
 }
 SETTINGS = settings(
-    max_examples=4,
+    max_examples=examples(2, of=12),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -107,8 +107,10 @@ def test_i47_what_is_held_of_the_hedge_is_never_turned_round() -> None:
                     assert sign * perps > 0, "a hedge adds to what is held, or opens"
 
 
-def test_a_venue_that_hedges_first_opens_before_it_closes() -> None:
-    held = book(PORTFOLIO, coins=1.0)
+# With a single coin it is bankrupt after the most steps there may be, which takes a while.
+@pytest.mark.parametrize("coins", [3.0, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_a_venue_that_hedges_first_opens_before_it_closes(coins: float) -> None:
+    held = book(PORTFOLIO, coins=coins)
     (account,) = account_waterfalls(held)
     assert account.standing == "below"
     assert account.waterfall is not None
