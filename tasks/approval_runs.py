@@ -1,18 +1,23 @@
-"""Runs that wait for somebody's approval go on once our own record has the decision."""
+"""Runs that wait for somebody's approval go on once our own record has the decision.
+
+Asked over Prefect's own HTTP interface, so that the process that serves pages never imports it:
+that takes seconds, while a person waits.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import StateError
 from infra.settings import Settings
-from tasks.prefect_environment import apply_prefect_environment
 from tasks.session import auth_of, served_at
 
-_RESUME_SECONDS_MAX: Final = 10.0
+if TYPE_CHECKING:
+    import httpx
+
+_SECONDS_MAX: Final = 10.0
 _APPROVAL_FLOW: Final = "approve-transfer"
+_RUNS_MAX: Final = 200
 
 
 def resume_waiting(settings: Settings, key: str, approver: str, state: str) -> str:
@@ -26,12 +31,16 @@ def resume_waiting(settings: Settings, key: str, approver: str, state: str) -> s
     address = _prefect_address(settings)
     if address is None:
         return ""
-    # Prefect reads its environment once, when it is imported: here, in a process without it.
-    if "PREFECT_API_URL" not in os.environ:
-        apply_prefect_environment(settings.home_path, address)
+    import httpx
+
+    auth = auth_of(settings)
+    credentials = httpx.BasicAuth(*auth.split(":", 1)) if auth and ":" in auth else None
     try:
-        resumed = asyncio.run(asyncio.wait_for(_resume(key, approver, state), _RESUME_SECONDS_MAX))
-    except Exception as error:
+        with httpx.Client(
+            base_url=address, auth=credentials, timeout=_SECONDS_MAX, trust_env=False
+        ) as client:
+            resumed = _resume(client, key, approver, state)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise StateError(
             f"the run that waits for transfer {key[:12]} was not resumed "
             f"({type(error).__name__}): resume it on its page",
@@ -41,41 +50,38 @@ def resume_waiting(settings: Settings, key: str, approver: str, state: str) -> s
 
 
 def _prefect_address(settings: Settings) -> str | None:
-    found = None if settings.prefect_api_url else served_at(settings)
-    if found is None and not settings.prefect_api_url:
-        return None
-    auth = auth_of(settings)
-    if auth:
-        os.environ["PREFECT_API_AUTH_STRING"] = auth
-    return settings.prefect_api_url or (found.api_url if found else None)
+    if settings.prefect_api_url:
+        return settings.prefect_api_url
+    found = served_at(settings)
+    return found.api_url if found else None
 
 
-async def _resume(key: str, approver: str, state: str) -> int:
+def _resume(client: httpx.Client, key: str, approver: str, state: str) -> int:
     """Resume paused approval runs of a transfer; return how many."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import (
-        FlowFilter,
-        FlowFilterName,
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-    )
-    from prefect.client.schemas.objects import StateType
-    from prefect.flow_runs import aresume_flow_run
-
-    paused = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
-    async with get_client() as client:
-        runs = await client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[_APPROVAL_FLOW])),
-            flow_run_filter=FlowRunFilter(state=paused),
-            limit=200,
-        )
-    waiting = [run for run in runs if key.startswith(str(run.parameters.get("key", "-")))]
+    wanted = {
+        "flows": {"name": {"any_": [_APPROVAL_FLOW]}},
+        "flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}},
+        "limit": _RUNS_MAX,
+    }
+    runs: list[dict[str, Any]] = _posted(client, "/flow_runs/filter", wanted)
+    waiting = [run for run in runs if key.startswith(str(run["parameters"].get("key", "-")))]
     typed = {
         "decision": "rejected" if state in ("rejected", "cancelled") else "approved",
         "approver": approver,
         "comment": "decided over HTTP; this note approves nothing",
     }
     for run in waiting:
-        await aresume_flow_run(run.id, run_input=typed)
+        answer = _posted(client, f"/flow_runs/{run['id']}/resume", {"run_input": typed})
+        if answer["status"] in ("REJECT", "ABORT"):
+            raise StateError(
+                f"the run {run['name']} that waits for transfer {key[:12]} was not resumed: "
+                f"{(answer.get('details') or {}).get('reason') or answer['status']}",
+                identifier=key,
+            )
     return len(waiting)
+
+
+def _posted(client: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    answer = client.post(path, json=body)
+    answer.raise_for_status()
+    return answer.json()

@@ -118,6 +118,14 @@ class WebSessions:
             self._end(connection, SessionRow.session_hash == session_hash)
             self._database.audit.append_within(connection, "logout", username, {}, actor=username)
 
+    def end_all(self, username: str) -> None:
+        """End every session of a user, wherever it was begun."""
+        with self._database.writing() as connection:
+            self._end(connection, SessionRow.username == username)
+            self._database.audit.append_within(
+                connection, "logout everywhere", username, {}, actor=username
+            )
+
     def blocked_for(self, username: str, address: str) -> timedelta | None:
         """Return how long a name or an address still has to wait, or None."""
         now = self._database.clock()

@@ -240,9 +240,15 @@ def require_may_approve(web: WebState, who: Principal) -> None:
             f"{who.name} may approve from {who.user.approves_from:%Y-%m-%d %H:%M} UTC on: role or "
             "password were set by another person lately",
         )
+    require_confirmed(web, who)
+
+
+def require_confirmed(web: WebState, who: Principal) -> None:
+    """Raise Refused unless a person has just given the password."""
     if who.is_person and needs_confirmation(web, who):
         raise Refused(
-            403, "give your password again on /confirm: money moves only shortly after it"
+            403,
+            "give your password again on /confirm: money, tokens and users move only shortly after",
         )
 
 

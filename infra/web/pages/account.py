@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from engine.errors import ParameterError
 from infra.db.web_tables import SCOPES
+from infra.web.acts import needs_confirmation, require_confirmed
 from infra.web.pages.frame import back_to, page
 from infra.web.passwords import hashed, is_password
 from infra.web.state import caller_of, form_of, web_of
@@ -40,10 +41,20 @@ def password(request: Request) -> RedirectResponse:
     return RedirectResponse("/login", 303)
 
 
+@router.post("/account/sessions/end")
+def end_sessions(request: Request) -> RedirectResponse:
+    """Log out everywhere, here too."""
+    web, who = web_of(request), caller_of(request)
+    web.database.web_sessions.end_all(who.name)
+    return RedirectResponse("/login", 303)
+
+
 @router.post("/account/tokens")
 def issue(request: Request) -> HTMLResponse:
     """Make a token for a program; its secret is shown on this page once."""
     web, who, form = web_of(request), caller_of(request), form_of(request)
+    # A token outlives the session that made it, and acts without a password.
+    require_confirmed(web, who)
     scopes = [name for name in SCOPES if form.get(f"scope_{name}") == "yes"]
     days = _DAYS.get(form.get("days", ""), 30)
     _, secret = web.database.users.issue_token(
@@ -63,4 +74,7 @@ def revoke(request: Request, token_id: Annotated[str, Path(max_length=40)]) -> R
 def _page(request: Request, secret: str) -> HTMLResponse:
     web, who = web_of(request), caller_of(request)
     tokens = web.database.users.tokens(who.name)
-    return page(request, "account.html", tokens=tokens, secret=secret, scopes=SCOPES)
+    return page(
+        request, "account.html", tokens=tokens, secret=secret, scopes=SCOPES,
+        needs_confirmation=needs_confirmation(web, who),
+    )  # fmt: skip

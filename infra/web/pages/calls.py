@@ -14,7 +14,7 @@ from infra.web.failures import Refused
 from infra.web.pages import details, listed
 from infra.web.pages.frame import back_to, page
 from infra.web.state import caller_of, form_of, web_of
-from infra.web.views.lists import calls_of
+from infra.web.views.lists import calls_of, rungs_of
 
 router = APIRouter(include_in_schema=False)
 CallId = Annotated[str, Path(max_length=200)]
@@ -27,6 +27,7 @@ def calls(request: Request) -> HTMLResponse:
     table, found = listed.calls(web, who, request.query_params), calls_of(web, who)
     return page(
         request, "calls.html", live="calls", table=table,
+        rungs=rungs_of(web, who), needs_confirmation=acts.needs_confirmation(web, who),
         n_late=sum(1 for call in found if call["is_late"]),
         n_calls=sum(1 for call in found if call["direction"] == "call"),
         n_returns=sum(1 for call in found if call["direction"] == "return"),

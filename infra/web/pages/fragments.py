@@ -8,12 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import MissingDataError, StateError
+from infra.web import acts
 from infra.web.objects import client_of
 from infra.web.pages import details
 from infra.web.pages.frame import NAVIGATION_TALLIES, house_of
 from infra.web.pages.listed import TABLES
 from infra.web.pages.overview import overview_context
-from infra.web.views.lists import health_of, told_to
+from infra.web.views.lists import health_of, rungs_of, told_to
 
 if TYPE_CHECKING:
     from infra.web.access import Subject
@@ -80,6 +81,11 @@ def _table(
     if view.page in ("overview", "health"):
         context["troubles"] = health_of(web, who)
         parts["troubles"] = _part(web, "troubles", context)
+    if view.page == "calls":
+        context |= {
+            "rungs": rungs_of(web, who), "needs_confirmation": acts.needs_confirmation(web, who)
+        }  # fmt: skip
+        parts["rungs"] = _part(web, "rungs", context)
     context["table"] = found
     parts["tally"] = _part(web, "table_tally", context)
     parts["pager"] = _part(web, "table_pager", context)

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from infra.db.users import NewUser
 from infra.db.web_tables import ROLES
-from infra.web.acts import stated
+from infra.web.acts import needs_confirmation, require_confirmed, stated
 from infra.web.failures import Refused
 from infra.web.pages.frame import back_to, page
 from infra.web.passwords import hashed
@@ -23,13 +23,18 @@ Username = Annotated[str, Path(max_length=64)]
 @router.get("/users")
 def users(request: Request) -> HTMLResponse:
     """Return users and the form that adds one."""
-    return page(request, "users.html", users=web_of(request).database.users.list(), roles=ROLES)
+    web, who = web_of(request), caller_of(request)
+    return page(
+        request, "users.html", users=web.database.users.list(), roles=ROLES,
+        needs_confirmation=needs_confirmation(web, who),
+    )  # fmt: skip
 
 
 @router.post("/users")
 def add(request: Request) -> RedirectResponse:
     """Add a user."""
     web, who, form = web_of(request), caller_of(request), form_of(request)
+    require_confirmed(web, who)
     username = form.get("username", "").strip()
     new = NewUser(
         username=username,
@@ -49,6 +54,7 @@ def add(request: Request) -> RedirectResponse:
 def disable(request: Request, username: Username) -> RedirectResponse:
     """Shut a user out at once."""
     web, who = web_of(request), caller_of(request)
+    require_confirmed(web, who)
     if username == who.name:
         raise Refused(409, "nobody shuts themselves out: another admin does it")
     web.database.users.disable(username, who.by(stated(form_of(request).get("reason", ""))))
@@ -59,6 +65,7 @@ def disable(request: Request, username: Username) -> RedirectResponse:
 def enable(request: Request, username: Username) -> RedirectResponse:
     """Let a user in again."""
     web, who = web_of(request), caller_of(request)
+    require_confirmed(web, who)
     web.database.users.enable(username, who.by(stated(form_of(request).get("reason", ""))))
     return back_to(request, "/users", f"User {username} may log in again.")
 
@@ -67,6 +74,7 @@ def enable(request: Request, username: Username) -> RedirectResponse:
 def password(request: Request, username: Username) -> RedirectResponse:
     """Set another person's password; their approvals then wait."""
     web, who, form = web_of(request), caller_of(request), form_of(request)
+    require_confirmed(web, who)
     by = who.by(stated(form.get("reason", "")))
     digest = hashed(form.get("password", ""), username)
     web.database.users.set_password(

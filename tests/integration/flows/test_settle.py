@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from infra.db.ledger import Entry, Posting
+from infra.settings import Settings
 from infra.transfers.policy_files import DEFAULT_PARAMETERS
+from tasks.approval_runs import resume_waiting
 from tasks.prefect_server import PrefectServer
 from tasks.workplace import workplace
 from tests.fault.transfers.keyed_venue import running_venue, tell
@@ -173,7 +175,10 @@ def test_what_is_typed_into_prefect_approves_nothing_our_own_record_does(
         asyncio.run(until_paused(key))
         assert shown(desk, key)["state"] == "proposed"
         approved(desk, record)
-        asyncio.run(resume_once(key, {"decision": "look again"}))
+        asyncio.run(until_paused(key))
+        # As the dashboard does it: over HTTP, by whoever has just decided.
+        place = Settings(home=tmp_path / "home", prefect_api_url=prefect_server.api_url)
+        assert resume_waiting(place, key, "bob", "approved") == "1 waiting run resumed."
     out, err = waiting.communicate(timeout=120)
     assert waiting.returncode == 0, err
     assert out.strip().endswith("new")
