@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -147,8 +149,15 @@ def _set_name(one: ParameterSet) -> list[str]:
 def _checked(kind: type[_T], content: dict[str, object], origin: str) -> _T:
     try:
         # Strict JSON mode: dates are text and tuples are lists, yet no text passes for a number.
-        return TypeAdapter(kind).validate_json(json.dumps(content, default=str))
+        adapter: TypeAdapter[_T] = _adapter(cast(Hashable, kind))
+        return adapter.validate_json(json.dumps(content, default=str))
     except ValidationError as error:
         raise ParameterError(refusal(error, origin), identifier=origin) from error
     except ParameterError as error:
         raise ParameterError(f"{origin}: {error}", identifier=origin) from error
+
+
+@lru_cache
+def _adapter(kind: type[_T]) -> TypeAdapter[_T]:
+    # Made anew for each agreement, it takes most of the time in which a loop takes up a close.
+    return TypeAdapter(kind)
