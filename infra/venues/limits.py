@@ -13,6 +13,7 @@ from typing import Final
 from aiolimiter import AsyncLimiter
 
 from engine.errors import NotSent
+from infra.venues.pace import pace
 
 WAIT_SECONDS_MAX: Final = 3.0
 
@@ -35,8 +36,8 @@ class RequestLimiter:
         wait_seconds_max: float = WAIT_SECONDS_MAX,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._weight_max, self._period_seconds = weight_max, period_seconds
-        self._bucket = AsyncLimiter(weight_max, period_seconds)
+        self._weight_max, self._period_seconds = weight_max, period_seconds / pace().times
+        self._bucket = AsyncLimiter(weight_max, self._period_seconds)
         self._wait_seconds_max = wait_seconds_max
         self._monotonic = monotonic
         self._paused_until = 0.0

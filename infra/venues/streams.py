@@ -21,6 +21,7 @@ import aiohttp
 from engine.errors import BadPayload, NotSent, SequenceGap, StaleFeed, VenueError, VenueUnavailable
 from engine.ports import FeedEvent, FeedHealth
 from infra.clock import Clock, utc_now
+from infra.venues.pace import pace
 from infra.venues.payloads import excerpt
 
 _FRAME_BYTES_MAX: Final = 1 << 24
@@ -113,7 +114,7 @@ class _Feed:
         self, source: str, protocols: StreamProtocols, limits: StreamLimits, clock: Clock
     ) -> None:
         self._source, self._protocols, self._limits = source, protocols, limits
-        self._clock = clock
+        self._clock, self._slack = clock, pace().slack
         self.queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_QUEUE_EVENTS_MAX)
         self._n_unreadable = 0
 
@@ -139,10 +140,11 @@ class _Feed:
 
     async def _connection(self, http: aiohttp.ClientSession) -> None:
         protocol = self._protocols()
-        async with asyncio.timeout(self._limits.connect):
-            socket = await _connect(http, await protocol.open(), self._limits.heartbeat)
+        async with asyncio.timeout(self._limits.connect + self._slack):
+            heartbeat = self._limits.heartbeat + self._slack
+            socket = await _connect(http, await protocol.open(), heartbeat)
         async with socket:
-            async with asyncio.timeout(self._limits.connect):
+            async with asyncio.timeout(self._limits.connect + self._slack):
                 await protocol.start(socket)
             attending = asyncio.create_task(protocol.attend(socket))
             try:
@@ -162,7 +164,7 @@ class _Feed:
     ) -> str:
         if attending.done():
             attending.result()
-        overdue = protocol.silent_after()
+        overdue = self._overdue(protocol)
         left = None if overdue is None else max(overdue - time.monotonic(), 0.0)
         # An idle stream still looks at its attendant once a heartbeat.
         wait = self._limits.heartbeat if left is None else min(left, self._limits.heartbeat)
@@ -173,7 +175,7 @@ class _Feed:
                     message = await socket.receive()
                 break
             except TimeoutError:
-                overdue = protocol.silent_after()
+                overdue = self._overdue(protocol)
                 if overdue is not None and time.monotonic() >= overdue:
                     raise StaleFeed(
                         f"{self._source}: connected, but data is overdue", identifier=self._source
@@ -188,6 +190,10 @@ class _Feed:
             f"{self._source}: connection lost, {message.type.name} {socket.close_code or ''}",
             identifier=self._source,
         )
+
+    def _overdue(self, protocol: StreamProtocol) -> float | None:
+        found = protocol.silent_after()
+        return None if found is None else found + self._slack
 
     async def _take(self, protocol: StreamProtocol, frame: str) -> None:
         try:

@@ -29,6 +29,13 @@ _KINDS: Final = {
     "14": "block_trade", "15": "quick_margin", "22": "repay", "24": "spread_trade",
 }  # fmt: skip
 
+# www.okx.com/docs-v5, "Asset bills details": what moves a funding wallet between places.
+_FUNDING_KINDS: Final = {
+    "1": "deposit", "2": "withdrawal", "13": "withdrawal_cancelled", "20": "transfer",
+    "21": "transfer", "22": "transfer", "23": "transfer", "130": "transfer", "131": "transfer",
+    "150": "transfer", "151": "transfer",
+}  # fmt: skip
+
 
 async def read_history(
     client: OkxClient, wallet: Wallet, account_id: str, cursor: str
@@ -127,7 +134,7 @@ def _funding_line(row: wire.FundingBill) -> VenueLedgerLine:
         line_id=row.bill_id,
         asset=row.ccy,
         change=exact_decimal(row.bal_chg, name),
-        kind=f"type_{row.type}",
+        kind=_FUNDING_KINDS.get(row.type, f"type_{row.type}"),
         booked_at=instant(row.ts),
         reference=row.client_id,
         balance_after=optional_decimal(row.bal, name),

@@ -97,7 +97,7 @@ class Identity:
 
     def spend(self, who: str, weight: int) -> int:
         """Count a request's weight in the running minute and return the sum."""
-        minute = self.book.clock.steady_ms() // 60_000
+        minute = self.book.clock.wall_ms() // 60_000
         self.spent = {name: sum_ for name, sum_ in self.spent.items() if name[1] == minute}
         total = self.spent.get((who, minute), 0) + weight
         self.spent[(who, minute)] = total

@@ -36,7 +36,7 @@ class TownClock:
         return int(self.wall().timestamp() * 1000)
 
     def steady_ms(self) -> int:
-        """Return a time by which keys, tokens and rate limits run, as clients' own timers do. [ms]
+        """Return a time by which keys and tokens age, as clients' own timers have it. [ms]
 
         Real time from an arbitrary beginning, whatever the town's own time does.
         """

@@ -68,6 +68,8 @@ class Liquidated:
     quantity: Decimal
     mark_price: Decimal
     fill_price: Decimal
+    value: Decimal
+    """What was closed, at the mark. [settlement asset]"""
     fee: Decimal
     """Part of the price that is the venue's fee. [settlement asset]"""
     slipped: Decimal
@@ -148,8 +150,8 @@ def _close(book: VenueBook, account: Account, position: Position, share: Decimal
         Liquidated(
             at=book.clock.now(), venue=book.venue, account_id=account.account_id,
             symbol=position.symbol, quantity=signed, mark_price=mark, fill_price=fill_price,
-            fee=value * fee_rate, slipped=value * terms.slippage, equity_after=after.equity,
-            written_off=written_off,
+            value=value, fee=value * fee_rate, slipped=value * terms.slippage,
+            equity_after=after.equity, written_off=written_off,
         )
     )  # fmt: skip
 

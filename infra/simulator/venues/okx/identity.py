@@ -97,7 +97,7 @@ class Identity:
 
     def count(self, who: str, path: str) -> int:
         """Count a request of an endpoint in the running two seconds and return the sum."""
-        period = self.book.clock.steady_ms() // PERIOD_MS
+        period = self.book.clock.wall_ms() // PERIOD_MS
         at, n_asked = self.asked.get((who, path), (period, 0))
         n_asked = n_asked + 1 if at == period else 1
         self.asked[(who, path)] = (period, n_asked)
