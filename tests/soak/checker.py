@@ -34,7 +34,6 @@ class Findings:
     checks: Counter[str] = field(default_factory=Counter)
     violations: list[dict[str, Any]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
-    degraded: list[tuple[str, str]] = field(default_factory=list)
 
     def checked(self, invariant: str, n: int = 1) -> None:
         """Count facts that were checked."""
@@ -107,7 +106,7 @@ def main() -> None:
                 seconds = checker.round(name, found, is_final=False)
                 # What is checked has the processor; the checker takes a fourth of a core at most.
                 due[name] = time.monotonic() + max(pauses[name], 3.0 * seconds)
-        if found.checks or found.violations or found.degraded:
+        if found.checks or found.violations:
             _say(found, is_final=False)
 
 

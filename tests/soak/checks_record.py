@@ -51,7 +51,7 @@ class RecordChecks:
         self.executions: dict[str, tuple[float, tuple[str, str, str, Decimal, Decimal]]] = {}
         self.fills: dict[str, TakenFill] = {}
         self.inbox_last = 0
-        self._execution_last = self._inbox_last = self._decision_last = self._event_last = 0
+        self._execution_last = self._inbox_last = self._decision_last = 0
         self._numbers: dict[str, int] = {}
         self._epoch = 0
         self._without_call: dict[str, float] = {}
@@ -77,7 +77,6 @@ class RecordChecks:
         self._leaders(found)
         self._calls(found)
         self._called(found)
-        self._events(found)
 
     def chains(self, found: Findings, *, is_final: bool) -> None:
         """Let every chain and the ledger be verified."""
@@ -259,20 +258,6 @@ class RecordChecks:
                     seconds=round(now - since, 1),
                 )  # fmt: skip
         found.checked("every breach is called", max(len(due), 1))
-
-    def _events(self, found: Findings) -> None:
-        query = (
-            "SELECT position, name, payload FROM intraday_events WHERE position > :after "
-            "ORDER BY position"
-        )
-        for row in self.rows(query, after=self._event_last):
-            self._event_last = row.position
-            if row.name == "plimsoll.degraded":
-                payload = (
-                    row.payload if isinstance(row.payload, Mapping) else json.loads(row.payload)
-                )
-                found.degraded.append((str(payload.get("scope")), str(payload.get("name"))))
-        found.notes["events"] = self._event_last
 
 
 def _exact(sent: tuple[str, ...]) -> tuple[str, str, str, Decimal, Decimal]:

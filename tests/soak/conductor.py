@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import create_engine, text
 
-from tests.soak.checks_record import driver
 from tests.soak.crew import Member
 from tests.soak.desk import Desk
 from tests.soak.facts import Facts
 from tests.soak.faults import Faults
 from tests.soak.local import LocalSender, checked_at_the_end
+from tests.soak.looking import read_events, reading
 from tests.soak.loopword import LoopWord
 from tests.soak.market import Paths
 from tests.soak.members import make_members, make_sink
 from tests.soak.place import MARKET_FRAMES, Place
 from tests.soak.sampling import Sampler
 from tests.soak.schedule import Planned
+from tests.soak.takeover import Takeover
 from tests.soak.talking import Talker
-from tests.soak.watching import Watcher
+from tests.soak.watching import Expected, Watcher
 
 START_SECONDS = 900.0
 BACKLOG_SECONDS = 60.0
@@ -78,17 +78,6 @@ class Violation:
 
 
 @dataclass
-class Takeover:
-    """A leader that ended, and how long it took until one decided again. [s]"""
-
-    how: str
-    at: float
-    began: float
-    epoch: int
-    seconds: float | None = None
-
-
-@dataclass
 class Conductor:
     """Runs the parts, does the faults, and keeps what was seen."""
 
@@ -123,7 +112,7 @@ class Conductor:
         self.epoch_ns = time.time_ns()
         self.paths = Paths(market["instruments"], market["marks"], self.options.seed)
         self.watcher = Watcher(self.place, self.facts, self.violated, self.options.is_strict)
-        self.watcher.is_excused = lambda one: one.scope != "system" and self.blind_at >= one.since
+        self.watcher.is_excused = self._is_excused
         self.faults = Faults(self)
         self.desk = Desk(self.place, self.paths, self.epoch_ns, self.facts, self.options.seed)
         self.sampler = Sampler(self)
@@ -131,6 +120,11 @@ class Conductor:
         self.checker: Talker | None = None
         self._checked = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
+
+    def _is_excused(self, one: Expected) -> bool:
+        """Return whether nobody could know or read a state in time; of the system, read it."""
+        blind = self.watcher.blind_at if one.scope == "system" else self.blind_at
+        return max(blind, self.watcher.blind_at) >= one.since
 
     def seconds(self) -> float:
         """Return the time of true prices. [s]"""
@@ -250,8 +244,12 @@ class Conductor:
         sets = sorted(set(self.place.positions["netting_set_id"]))
         self._begin(self.watcher.run(sets, self.options.seed))
         self._begin(self.desk.run(self.options.fills))
+        self._begin(read_events(self))
         for planned in self.planned:
             await asyncio.sleep(max(planned.at - self.elapsed(), 0.0))
+            if self.options.is_brief and planned.kind.group == "process":
+                # Whoever is killed before it could tell has nothing to show.
+                await self._all_shown()
             self.faults.begin(planned)
         await asyncio.sleep(max(self.options.seconds - self.elapsed(), 0.0))
         await self.faults.settled()
@@ -288,21 +286,15 @@ class Conductor:
 
     async def _taken(self, seconds: float) -> None:
         """Wait until the loop has taken what is on record; that it has is checked afterwards."""
-        engine = create_engine(driver(self.place.server.address))
-        counts = text(
-            "SELECT (SELECT count(*) FROM oms_executions), "
-            "(SELECT count(*) FROM intraday_inbox WHERE source = 'oms')"
-        )
+        with reading(self.place.server.address) as is_taken:
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline and not await asyncio.to_thread(is_taken):
+                await asyncio.sleep(0.2)
 
-        def is_taken() -> bool:
-            with engine.connect() as connection:
-                on_record, taken = connection.execute(counts).one()
-            return bool(on_record == taken)
-
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not await asyncio.to_thread(is_taken):
-            await asyncio.sleep(0.2)
-        engine.dispose()
+    async def _all_shown(self) -> None:
+        deadline = time.monotonic() + BACKLOG_SECONDS
+        while self.watcher.expected and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
 
     def _is_settled(self) -> bool:
         word = self.word
@@ -313,8 +305,6 @@ class Conductor:
         self.notes.update(told.get("notes", {}))
         for one in told.get("violations", ()):
             self.violated(one["invariant"], one["sentence"], one["values"])
-        for scope, name in told.get("degraded", ()):
-            self.watcher.noted(scope, name, time.time())
 
     async def _hear_sender(self) -> None:
         assert self.sender is not None

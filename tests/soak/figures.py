@@ -94,6 +94,8 @@ def _rates(conductor: Conductor) -> list[tuple[str, ...]]:
          f"in {notes.get('decisions with calls', 0):,} decisions"),
         ("alerts delivered", "", f"{conductor.n_alerts:,}",
          f"of {notes.get('events', 0):,} events"),
+        ("reads of the board", "", f"{conductor.watcher.n_reads:,}",
+         f"{conductor.watcher.n_failed:,} failed"),
         ("answers to strangers", "", f"{sum(conductor.answers.values()):,}",
          ", ".join(f"{status}: {n:,}" for status, n in sorted(conductor.answers.items()))),
     ]  # fmt: skip

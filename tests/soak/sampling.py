@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests.soak.loopword import read_metrics, read_word
+from tests.soak.takeover import Takeover
 
 if TYPE_CHECKING:
     from tests.soak.conductor import Conductor
@@ -36,6 +37,8 @@ class Sampler:
         """By life of a leader: seconds, resident memory [MiB], open files."""
         self._before: dict[str, float] = {}
         self._database_at = 0.0
+        self._epoch = 0
+        self._led_at = 0.0
 
     async def run(self) -> None:
         """Take a sample each second and keep the processes alive, until cancelled."""
@@ -59,6 +62,14 @@ class Sampler:
         leads = word is not None and word.age < BLIND_AGE and word.is_deciding
         if not leads or not conductor.member("web").is_alive:
             conductor.blind_at = time.time()
+        if word is not None and leads:
+            known = max((one.epoch for one in conductor.takeovers), default=0)
+            if 0 < self._epoch < word.epoch and known < self._epoch:
+                # Nobody ended it: its lease ran out, or it ended by itself.
+                conductor.takeovers.append(
+                    Takeover("lost the lead", conductor.elapsed(), self._led_at, self._epoch)
+                )
+            self._epoch, self._led_at = word.epoch, time.time()
         for one in conductor.takeovers:
             if one.seconds is None and word is not None and word.epoch > one.epoch and leads:
                 one.seconds = time.time() - one.began

@@ -54,14 +54,14 @@ def played(
 
 def test_a_soak_of_seconds_violates_nothing(quick_folder: Path) -> None:
     faults = plan(
-        (0.5, "zero", 1.0, "okx"),
-        (0.5, "nan", 1.0, "bybit"),
-        (0.5, "garbage requests", 1.0, ""),
-        (1.0, "crash", 8.0, ""),
-        (1.5, "gap", 1.0, "okx"),
-        (2.5, "vanish", 2.0, "binance"),
+        (0.2, "zero", 1.0, "okx"),
+        (0.2, "nan", 2.0, "bybit"),
+        (0.4, "garbage requests", 1.0, ""),
+        (0.6, "crash", 8.0, ""),
+        (0.8, "gap", 2.0, "okx"),
+        (1.0, "vanish", 2.0, "binance"),
+        (2.0, "database held", 1.0, ""),
         (3.0, "leader killed", 0.5, ""),
-        (3.5, "database held", 1.0, ""),
         (4.0, "spike", 1.5, "deribit"),
     )
     found = played(
