@@ -81,6 +81,13 @@ def read_secret(name: str, environment: Mapping[str, str] | None = None) -> Secr
     return SecretStr(value)
 
 
+def is_given(name: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether somebody has set a secret of this name, well or badly."""
+    given = os.environ if environment is None else environment
+    variable = SECRET_PREFIX + name
+    return bool(given.get(variable) or given.get(f"{variable}_FILE"))
+
+
 def own_key(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> SecretStr:
     """Return a key of this installation's own: the secret of a name, else one made for it once.
 
@@ -92,10 +99,9 @@ def own_key(name: str, folder: Path, environment: Mapping[str, str] | None = Non
     ParameterError
         As ``read_secret``, also for the file that was made.
     """
-    given = os.environ if environment is None else environment
+    if is_given(name, environment):
+        return read_secret(name, environment)
     variable = SECRET_PREFIX + name
-    if given.get(variable) or given.get(f"{variable}_FILE"):
-        return read_secret(name, given)
     path = folder / name.lower()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Written whole under another name first: of two that start at once, both read one key.

@@ -12,13 +12,14 @@ from infra.clock import utc_now
 from infra.db import Aged
 from infra.messages.webhook_delivery import Subscriber, deliver_due
 from infra.messages.webhook_signing import WebhookSecret
-from infra.secrets import read_secret
+from infra.secrets import is_given, read_secret
 from tasks import artifacts
 from tasks.call_views import calls_as_json
 from tasks.workplace import Workplace, workplace
 
 PRINCIPAL = "plimsoll"
 _SECRET = "WEBHOOK"
+_NEXT = f"{_SECRET}_NEXT"
 
 
 def aged(netting_sets: Sequence[str] | None = None) -> list[Aged]:
@@ -40,8 +41,10 @@ def told() -> dict[str, int] | None:
     if not url:
         return None
     hosts = tuple(name.strip() for name in place.settings.webhook_hosts.split(",") if name.strip())
-    secret = WebhookSecret.parse(read_secret(_SECRET).get_secret_value())
-    deliver_due(place.database, Subscriber("settings", url, (secret,), hosts), utc_now())
+    # While a key is being changed both sign, so that whichever is known there will do.
+    names = [_SECRET, *([_NEXT] if is_given(_NEXT) else [])]
+    secrets = tuple(WebhookSecret.parse(read_secret(name).get_secret_value()) for name in names)
+    deliver_due(place.database, Subscriber("settings", url, secrets, hosts), utc_now())
     return place.database.webhooks.counts()
 
 

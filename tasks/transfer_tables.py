@@ -97,6 +97,8 @@ def whitelist_table(entries: Sequence[WhitelistEntry]) -> Table:
         since = _instant(one.active_from) or "[yellow]waits for a second person[/]"
         if one.revoked_at is not None:
             since = f"[red]revoked {_instant(one.revoked_at)}[/]"
+        elif not one.is_sealed:
+            since = "[red]approval without this installation's seal: revoke, propose anew[/]"
         table.add_row(
             one.entry_id[:12], one.destination, one.asset, one.network, one.address, one.memo, since
         )
