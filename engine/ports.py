@@ -85,7 +85,10 @@ class HeldBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingOrder:
-    """An open order; ``client_order_id`` is ours where the venue kept it."""
+    """An open order; ``client_order_id`` is ours where the venue kept it.
+
+    In a stream a ``remaining_quantity`` of 0 says that it works no more.
+    """
 
     order_id: str
     instrument_id: str
@@ -160,6 +163,7 @@ class FeedEvent:
     positions: tuple[HeldPosition, ...] = ()
     balances: tuple[HeldBalance, ...] = ()
     margins: tuple[ReportedMargin, ...] = ()
+    orders: tuple[WorkingOrder, ...] = ()
     reason: str = ""
     raw: str = ""
 

@@ -17,21 +17,17 @@ import numpy as np
 
 from engine.acceptance.state import Ticks, Verdict
 from engine.errors import VenueError
-from engine.intraday import AccountOwner, CollateralReport, PositionReport, VenueReport
-from engine.ports import AccountFeed, FeedEvent, Mark, MarketFeed
+from engine.ports import FeedEvent, Mark, MarketFeed
 from engine.times import to_nanoseconds
-from infra.connections import AccountConnection
 from infra.intraday.clock import ClockOffset, LoopClock
 from infra.intraday.core import LoopCore
 from infra.intraday.metrics import LoopMetrics
-from infra.intraday.reports import Incoming, Report
 from infra.intraday.trusting import State
-from infra.venues.following import FollowedAccount, follow_account
 
 RETRY_SECONDS: Final = 1.0
 MARKET: Final = "market"
 SECOND: Final = 1_000_000_000
-_STATES: Final[Mapping[str, State]] = {
+STATES: Final[Mapping[str, State]] = {
     "connecting": "down", "down": "down", "stale": "stale", "uncertain": "uncertain",
 }  # fmt: skip
 
@@ -112,7 +108,7 @@ class MarketFollower:
     def _degrade(self, event: FeedEvent) -> None:
         if event.health == "connecting" and not self.is_healed:
             return
-        self._say(_STATES[event.health], event.reason or event.health)
+        self._say(STATES[event.health], event.reason or event.health)
 
     def _say(self, state: State, reason: str) -> None:
         if not self.is_healed:
@@ -168,106 +164,6 @@ class MarketFollower:
     def offset_seconds(self) -> float | None:
         """Return how far the venue's clock is ahead of ours. [s]"""
         return self._offset.seconds
-
-
-class AccountFollower:
-    """Holdings of one account at one venue: what the venue says counts, as it stands."""
-
-    def __init__(self, context: FeedContext, account: AccountConnection, feed: AccountFeed) -> None:
-        self._context, self._account, self._feed = context, account, feed
-        self._positions: dict[str, Decimal] = {}
-        self._balances: dict[str, Decimal] = {}
-        self._margins: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
-        self._n = 0
-        self.account_id = account.account_id
-        self.is_healed = False
-
-    async def run(self) -> None:
-        """Follow the account until cancelled."""
-        async for known in follow_account(self._feed, self._account.place):
-            # Trusted again only when all of it is in the book.
-            if known.health == "live":
-                self._take(known)
-            self._judge(known)
-            self._context.wake()
-
-    def give_up_waiting(self, since_ns: int) -> None:
-        """Let decisions begin without this account's first snapshot."""
-        if not self.is_healed:
-            self.is_healed = True
-            self._context.core.trust.distrust(
-                "account", self.account_id, "down", since_ns, "no snapshot since the start", MARKET
-            )
-
-    def _judge(self, known: FollowedAccount) -> None:
-        trust, now = self._context.core.trust, self._context.clock.now().monotonic_ns
-        name = self._account.account_id
-        if known.health == "live":
-            self.is_healed = True
-            trust.heal("account", name, now, MARKET)
-        elif self.is_healed:
-            state = _STATES[known.health]
-            trust.distrust("account", name, state, now, known.reason[:300], MARKET)
-
-    def _take(self, known: FollowedAccount) -> None:
-        at = self._context.clock.now()
-        now_ns = to_nanoseconds(at.wall)
-        for instrument, held in known.positions.items():
-            self._tell(self._positions, instrument, held.quantity, self._position)
-        for instrument in sorted(self._positions.keys() - known.positions.keys()):
-            self._tell(self._positions, instrument, Decimal(0), self._position)
-        for asset, balance in known.balances.items():
-            self._tell(self._balances, asset, balance.quantity, self._collateral)
-        for bucket, margin in known.margins.items():
-            told = (margin.initial_margin, margin.maintenance_margin, margin.equity)
-            if self._margins.get(bucket) != told:
-                report = VenueReport(
-                    self._account.account_id, bucket, margin.currency,
-                    float(margin.initial_margin), float(margin.maintenance_margin),
-                    float(margin.equity), now_ns,
-                )  # fmt: skip
-                self._send(report)
-                self._margins[bucket] = told
-
-    def _tell(
-        self,
-        known: dict[str, Decimal],
-        name: str,
-        quantity: Decimal,
-        make: Callable[[str, Decimal], Report],
-    ) -> None:
-        if known.get(name, Decimal(0)) != quantity or name not in known:
-            # What the book has refused is not known there, and is told again.
-            self._send(make(name, quantity))
-            known[name] = quantity
-
-    def _position(self, instrument: str, quantity: Decimal) -> Report:
-        owner = AccountOwner(
-            self._account.netting_set_id,
-            self._account.client_id,
-            self._account.place.partition("/")[0],
-        )
-        return PositionReport(
-            self._account.account_id, instrument, float(quantity), ("venue",), owner=owner
-        )
-
-    def _collateral(self, asset: str, quantity: Decimal) -> Report:
-        # What is owed to the venue is no collateral.
-        return CollateralReport(
-            self._account.netting_set_id, self._account.account_id, asset,
-            max(float(quantity), 0.0), sources=("venue",),
-        )  # fmt: skip
-
-    def _send(self, report: Report) -> None:
-        self._n += 1
-        self._context.core.take_report(
-            Incoming(
-                source=self._account.place,
-                message_id=f"{self._context.process}-{self._n}",
-                report=report,
-                received_at=self._context.clock.now().wall,
-            )
-        )
 
 
 class _Told:

@@ -17,13 +17,13 @@ from engine.errors import ModelInputError, StateError
 from engine.intraday import CollateralReport, TransferReport
 from infra.db.intraday_commits import LoopBatch, LoopDecision
 from infra.db.loop_lease import Fenced, Lead
+from infra.intraday.accounts import AccountFollower, account_followers
 from infra.intraday.base import Base
 from infra.intraday.clock import STEP_SECONDS
 from infra.intraday.core import Decision
 from infra.intraday.desk_beside import DeskBeside
 from infra.intraday.feeds import (
     MARKET,
-    AccountFollower,
     FeedContext,
     Follower,
     MarketFollower,
@@ -165,13 +165,8 @@ class Session:
             self._relays.append(relay)
             watched.update(self.core.market.row_of)
             works.append(kept_up(relay.run, relay.failed))
-        for place, account in sorted(connections.accounts.items()):
-            adapter = connections.venues.get(place.partition("/")[0])
-            # What is the house's own, or a client pays from, is in no netting set.
-            if adapter is not None and account.role == "client":
-                follows = AccountFollower(context, account, adapter.accounts)
-                self._accounts.append(follows)
-                works.append(self._kept(follows.run, "account", account.account_id))
+        self._accounts += account_followers(context, connections)
+        works += [self._kept(one.run, "account", one.account_id) for one in self._accounts]
         self.core.watch(sorted(watched & held_instruments(self._base)))
         self._teller.follow(("venue", one.venue) for one in self._markets)
         self._teller.follow(("account", one.account_id) for one in self._accounts)

@@ -25,6 +25,7 @@ from engine.ports import (
     HeldBalance,
     HeldPosition,
     ReportedMargin,
+    WorkingOrder,
 )
 
 _WAITING_EVENTS_MAX: Final = 1_000
@@ -63,6 +64,7 @@ class FollowedAccount:
     positions: Mapping[str, HeldPosition] = field(default_factory=dict)
     balances: Mapping[str, HeldBalance] = field(default_factory=dict)
     margins: Mapping[str, ReportedMargin] = field(default_factory=dict)
+    orders: Mapping[str, WorkingOrder] = field(default_factory=dict)
     n_unreadable: int = 0
     n_gaps: int = 0
     unreadable: tuple[str, ...] = ()
@@ -127,7 +129,7 @@ class _Follower:
         if at < self._looked_at:
             # Waited while the snapshot was read, and is part of it.
             return []
-        if event.positions or event.balances or event.margins:
+        if event.positions or event.balances or event.margins or event.orders:
             self._known = _changed(self._known, event)
             return [self._known]
         if event.reason:
@@ -207,7 +209,12 @@ def _changed(known: FollowedAccount, event: FeedEvent) -> FollowedAccount:
         positions={**known.positions, **{one.instrument_id: one for one in event.positions}},
         balances={**known.balances, **{one.asset: one for one in event.balances}},
         margins={**known.margins, **{one.bucket: one for one in event.margins}},
+        orders=_working({**known.orders, **{one.order_id: one for one in event.orders}}),
     )
+
+
+def _working(orders: Mapping[str, WorkingOrder]) -> dict[str, WorkingOrder]:
+    return {name: one for name, one in orders.items() if one.remaining_quantity > 0}
 
 
 def _healed(known: FollowedAccount, found: AccountSnapshot) -> FollowedAccount:
@@ -220,4 +227,6 @@ def _healed(known: FollowedAccount, found: AccountSnapshot) -> FollowedAccount:
         positions={one.instrument_id: one for one in found.positions},
         balances={one.asset: one for one in found.balances},
         margins={one.bucket: one for one in found.margins},
+        # What the stream never said the end of is gone with this.
+        orders=_working({one.order_id: one for one in found.orders}),
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from decimal import Decimal
 from typing import Final
 
 import aiohttp
 import msgspec
 
-from engine.errors import SequenceGap, VenueRejected, VenueUnavailable
-from engine.ports import FeedEvent, HeldBalance, HeldPosition
+from engine.errors import BadPayload, SequenceGap, VenueRejected, VenueUnavailable
+from engine.ports import FeedEvent, HeldBalance, HeldPosition, WorkingOrder
 from infra.clock import Clock
 from infra.venues.binance import wire
 from infra.venues.binance.client import VENUE, BinanceClient, Call
@@ -33,6 +34,7 @@ _CALL: Final = msgspec.json.Decoder(wire.MarginCallEvent)
 # Client ids that the venue gives to its own acts.
 _OWN_ACTS: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 """Prefixes in ORDER_TRADE_UPDATE of liquidation, deleveraging and settlement."""
+_WORKING: Final = ("NEW", "PARTIALLY_FILLED")
 
 
 def account_events(
@@ -85,6 +87,12 @@ class _UserDataStream:
             self._require_order(order.transaction_time)
             if order.order.client_order_id.startswith(_OWN_ACTS):
                 yield self._say(_own_act(order.order))
+            else:
+                yield FeedEvent(
+                    source=self._source,
+                    received_at=self._clock(),
+                    orders=(self._working(order.order),),
+                )
         elif event.event == "MARGIN_CALL":
             yield self._margin_call(decode(_CALL, text, self._source))
 
@@ -126,6 +134,20 @@ class _UserDataStream:
                 HeldBalance(asset=one.asset, quantity=one.wallet_balance) for one in change.balances
             ),
             reason=change.reason,
+        )
+
+    def _working(self, order: wire.OrderChange) -> WorkingOrder:
+        if order.side not in ("BUY", "SELL"):
+            raise BadPayload(f"{self._source} order {order.order_id}: side {order.side!r} is none")
+        left = order.quantity - order.filled_quantity
+        return WorkingOrder(
+            order_id=str(order.order_id),
+            instrument_id=instrument_id(order.symbol),
+            side="buy" if order.side == "BUY" else "sell",
+            remaining_quantity=left if order.status in _WORKING else Decimal(0),
+            limit_price=order.limit_price or None,
+            is_reduce_only=order.is_reduce_only,
+            client_order_id=order.client_order_id,
         )
 
     def _margin_call(self, event: wire.MarginCallEvent) -> FeedEvent:

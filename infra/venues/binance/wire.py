@@ -317,6 +317,7 @@ class OrderChange(msgspec.Struct, frozen=True, kw_only=True):
     order_id: int = msgspec.field(name="i")
     quantity: Decimal = msgspec.field(name="q")
     filled_quantity: Decimal = msgspec.field(name="z")
+    limit_price: Decimal = msgspec.field(name="p", default=Decimal(0))
     is_reduce_only: bool = msgspec.field(name="R", default=False)
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -28,6 +28,7 @@ from infra.venues.deribit.account_stream import account_events
 from infra.venues.deribit.client import VENUE, Call, DeribitClient
 from infra.venues.deribit.history import read_history
 from infra.venues.deribit.instruments import DeribitCatalog, instrument_id, settlement_of
+from infra.venues.deribit.orders import side_of
 from infra.venues.deribit.places import account_of
 from infra.venues.streams import StreamLimits
 
@@ -227,14 +228,3 @@ def margins_of(summaries: Sequence[wire.Summary]) -> tuple[ReportedMargin, ...]:
         for one in summaries
         if one.balance or one.equity or one.initial_margin
     )  # fmt: skip
-
-
-def side_of(order: wire.Order) -> Literal["buy", "sell"]:
-    """Return the side of an order; raises BadPayload."""
-    if order.direction == "buy":
-        return "buy"
-    if order.direction == "sell":
-        return "sell"
-    raise BadPayload(
-        f"{VENUE} order {order.order_id}: side {order.direction!r}", identifier=order.order_id
-    )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable
+from decimal import Decimal
 from typing import Final
 
 import aiohttp
 import msgspec
 
 from engine.errors import BadPayload
-from engine.ports import FeedEvent, HeldBalance, HeldPosition, ReportedMargin
+from engine.ports import FeedEvent, HeldBalance, HeldPosition, ReportedMargin, WorkingOrder
 from infra.clock import Clock
 from infra.venues.deribit import wire
 from infra.venues.deribit.client import VENUE, DeribitClient
 from infra.venues.deribit.instruments import DeribitCatalog, instrument_id, size_of
+from infra.venues.deribit.orders import side_of
 from infra.venues.deribit.session import Channels, DeribitSession
 from infra.venues.payloads import decode
 from infra.venues.streams import StreamLimits, follow
@@ -22,6 +24,8 @@ from infra.venues.streams import StreamLimits, follow
 # An account that is charged margin changes with every move of its marks.
 STALE_SECONDS: Final = 10.0
 _CHANNELS: Final = ("user.portfolio.any", "user.changes.any.any.100ms")
+# A trigger order waits and may become one: it is in the venue's own list of open orders.
+_WORKING: Final = ("open", "untriggered")
 _SUMMARY: Final = msgspec.json.Decoder(wire.Summary)
 _CHANGES: Final = msgspec.json.Decoder(wire.Changes)
 
@@ -86,11 +90,12 @@ class _AccountStream:
             yield self._figures(summary)
         else:
             changes = decode(_CHANGES, bytes(found.data), name)
-            if changes.positions:
+            if changes.positions or changes.orders:
                 yield FeedEvent(
                     source=self._source,
                     received_at=self._clock(),
                     positions=tuple(self._held(one) for one in changes.positions),
+                    orders=tuple(self._working(one) for one in changes.orders),
                 )
 
     def silent_after(self) -> float:
@@ -123,16 +128,32 @@ class _AccountStream:
 
     def _held(self, position: wire.Position) -> HeldPosition:
         symbol = position.instrument_name
+        return HeldPosition(
+            instrument_id=instrument_id(symbol),
+            quantity=position.size / self._size(symbol),
+            entry_price=position.average_price,
+            mark_price=position.mark_price,
+        )
+
+    def _working(self, order: wire.Order) -> WorkingOrder:
+        symbol = order.instrument_name
+        left = order.amount - order.filled_amount if order.order_state in _WORKING else Decimal(0)
+        return WorkingOrder(
+            order_id=order.order_id,
+            instrument_id=instrument_id(symbol),
+            side=side_of(order),
+            remaining_quantity=left / self._size(symbol),
+            limit_price=order.limit_price,
+            is_reduce_only=order.reduce_only,
+            client_order_id=order.label,
+        )
+
+    def _size(self, symbol: str) -> Decimal:
         listed = self._catalog.known(symbol)
         if listed is None:
             # A listing newer than our list: the follower's snapshot reads it.
             raise BadPayload(f"{self._source}: {symbol} is not known yet", identifier=symbol)
-        return HeldPosition(
-            instrument_id=instrument_id(symbol),
-            quantity=position.size / size_of(listed),
-            entry_price=position.average_price,
-            mark_price=position.mark_price,
-        )
+        return size_of(listed)
 
 
 def _margin(summary: wire.Summary, source: str) -> ReportedMargin:

@@ -17,17 +17,15 @@ from engine.ports import (
     HeldBalance,
     Reading,
     VenueLedgerPage,
-    WorkingOrder,
 )
 from infra.clock import Clock, utc_now
 from infra.venues.okx import wire
 from infra.venues.okx.account_stream import PRIVATE_STALE_SECONDS, account_events
 from infra.venues.okx.client import VENUE, Answered, Call, OkxClient
 from infra.venues.okx.history import read_history
-from infra.venues.okx.holdings import balances_of, held_position, margins_of
-from infra.venues.okx.instruments import instrument_id
+from infra.venues.okx.holdings import balances_of, held_position, margins_of, working_order
 from infra.venues.okx.places import OkxPlaces
-from infra.venues.payloads import exact_decimal, instant, optional_decimal
+from infra.venues.payloads import exact_decimal, instant
 from infra.venues.streams import StreamLimits
 
 _PAGE: Final = 100
@@ -130,7 +128,7 @@ class OkxAccounts:
                 position for row in after.rows if (position := held_position(row)).quantity
             ),
             balances=balances_of(held),
-            orders=tuple(_working(row) for row in orders),
+            orders=tuple(working_order(row) for row in orders),
             margins=margins_of(held),
         )
 
@@ -180,19 +178,3 @@ def _quantities(rows: Sequence[wire.Position]) -> dict[tuple[str, str, str], Dec
         key = (row.inst_id, row.pos_side, row.mgn_mode)
         found[key] = exact_decimal(row.pos, f"{VENUE} position {row.inst_id}")
     return {key: quantity for key, quantity in found.items() if quantity}
-
-
-def _working(row: wire.PendingOrder) -> WorkingOrder:
-    name = f"{VENUE} order {row.ord_id}"
-    if row.side not in ("buy", "sell"):
-        raise BadPayload(f"{name}: side {row.side!r} is none")
-    filled = optional_decimal(row.acc_fill_sz, name) or Decimal(0)
-    return WorkingOrder(
-        order_id=row.ord_id,
-        instrument_id=instrument_id(row.inst_id),
-        side="buy" if row.side == "buy" else "sell",
-        remaining_quantity=exact_decimal(row.sz, name) - filled,
-        limit_price=optional_decimal(row.px, name),
-        is_reduce_only=row.reduce_only == "true",
-        client_order_id=row.cl_ord_id,
-    )

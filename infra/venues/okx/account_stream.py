@@ -1,4 +1,4 @@
-"""The private stream of OKX: login, account, positions, balance_and_position.
+"""The private stream of OKX: login, account, positions, balance_and_position, orders.
 
 www.okx.com/docs-v5: ``account`` and ``positions`` begin with a snapshot and are repeated every five
 seconds although nothing changes, so that silence there is a fault. ``balance_and_position`` says
@@ -20,7 +20,7 @@ from infra.venues.freshness import Freshness
 from infra.venues.okx import wire
 from infra.venues.okx.client import VENUE, OkxClient
 from infra.venues.okx.codes import verdict
-from infra.venues.okx.holdings import balances_of, held_position, margins_of
+from infra.venues.okx.holdings import balances_of, held_position, margins_of, working_order
 from infra.venues.okx.signing import login_arguments
 from infra.venues.okx.sockets import (
     PONG,
@@ -38,11 +38,13 @@ PRIVATE_STALE_SECONDS: Final = 12.0
 _FRAME: Final = msgspec.json.Decoder(wire.StreamFrame)
 _ACCOUNT: Final = msgspec.json.Decoder(list[wire.AccountBalance])
 _POSITIONS: Final = msgspec.json.Decoder(list[wire.Position])
+_ORDERS: Final = msgspec.json.Decoder(list[wire.PendingOrder])
 _BOTH: Final = msgspec.json.Decoder(list[wire.BalanceAndPosition])
 _CHANNELS: Final = (
     {"channel": "account"},
     {"channel": "positions", "instType": "ANY"},
     {"channel": "balance_and_position"},
+    {"channel": "orders", "instType": "ANY"},
 )
 # Acts of the venue, by the event type of balance_and_position.
 _OWN_ACTS: Final = frozenset(("liquidation", "adl", "claw_back", "delivered", "adjust_margin"))
@@ -120,6 +122,10 @@ class _PrivateStream:
             if rows:
                 held_now = tuple(held_position(row) for row in rows)
                 yield FeedEvent(source=self._source, received_at=self._clock(), positions=held_now)
+        elif channel == "orders":
+            rows_of = decode(_ORDERS, data, self._source)
+            orders = tuple(working_order(row) for row in rows_of)
+            yield FeedEvent(source=self._source, received_at=self._clock(), orders=orders)
         elif channel == "balance_and_position":
             for change in decode(_BOTH, data, self._source):
                 self._require_order(change)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from engine.errors import BadPayload
-from engine.ports import HeldBalance, HeldPosition, ReportedMargin
+from engine.ports import HeldBalance, HeldPosition, ReportedMargin, WorkingOrder
 from infra.venues.okx import wire
 from infra.venues.okx.client import VENUE
 from infra.venues.okx.instruments import instrument_id
@@ -14,6 +14,7 @@ from infra.venues.payloads import exact_decimal, optional_decimal
 
 _SIGNS: Final = {"net": 1, "long": 1, "short": -1}
 _NOTHING: Final = Decimal(0)
+_WORKING: Final = ("live", "partially_filled")
 
 
 def held_position(row: wire.Position) -> HeldPosition:
@@ -65,4 +66,22 @@ def margins_of(held: wire.AccountBalance) -> tuple[ReportedMargin, ...]:
             equity=exact_decimal(row.eq, name),
         )
         for row in held.details
+    )
+
+
+def working_order(row: wire.PendingOrder) -> WorkingOrder:
+    """Return an order as it works; with nothing remaining where it works no more."""
+    name = f"{VENUE} order {row.ord_id}"
+    if row.side not in ("buy", "sell"):
+        raise BadPayload(f"{name}: side {row.side!r} is none")
+    filled = optional_decimal(row.acc_fill_sz, name) or Decimal(0)
+    left = exact_decimal(row.sz, name) - filled if row.state in _WORKING else Decimal(0)
+    return WorkingOrder(
+        order_id=row.ord_id,
+        instrument_id=instrument_id(row.inst_id),
+        side="buy" if row.side == "buy" else "sell",
+        remaining_quantity=left,
+        limit_price=optional_decimal(row.px, name),
+        is_reduce_only=row.reduce_only == "true",
+        client_order_id=row.cl_ord_id,
     )

@@ -11,8 +11,8 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,10 @@ def fill(disk: Path) -> Path:
 
 
 def own(stage_status: dict[str, Any]) -> dict[str, str]:
-    """Return what the loop says of its own parts that is not live."""
+    """Return what the loop says of database and disk that is not live."""
     rows = stage_status.get("health", [])
-    return {row["name"]: row["state"] for row in rows if row["scope"] == "system"}
+    names = ("database", "disk")
+    return {row["name"]: row["state"] for row in rows if row["name"] in names}
 
 
 def twin(close: Any, *prices: float) -> LoopCore:
@@ -80,9 +81,13 @@ def twin(close: Any, *prices: float) -> LoopCore:
     return found
 
 
-def same_figures(one: LoopCore, other: LoopCore) -> bool:
-    ours, theirs = one.book.figures(), other.book.figures()
-    return np.array_equal(ours.owed, theirs.owed) and np.array_equal(ours.cover, theirs.cover)
+Standing = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def standing(found: LoopCore) -> Standing:
+    """Return what is owed, what covers it, and the level of every netting set."""
+    figures = found.book.figures()
+    return figures.owed.copy(), figures.cover.copy(), found.ladder.level.copy()
 
 
 def in_order(database: Database) -> None:
@@ -97,18 +102,40 @@ def in_order(database: Database) -> None:
     database.audit.verify()
 
 
+@asynccontextmanager
+async def beating(relay: Relay) -> AsyncIterator[None]:
+    """Let the feed handler repeat itself: a silence would be a fault of another kind."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            every = {name: price for told in relay.last.values() for name, price in told.items()}
+            await relay.send(every, full=True)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
 async def decides_on(stage: Stage, close: Any, fault_seen: Callable[[], bool]) -> None:
     """Let prices crash in two steps under a fault; every figure is to the bit as without it."""
-    cores: list[LoopCore] = []
-    stage.process.on_decided = lambda found, *_: cores.append(found) if not cores else None
-    await stage.relay.send(quiet(58_500.0), full=True)
-    await stage.until(fault_seen, "the fault on record")
-    await stage.relay.send(quiet(55_000.0), full=True)
-    expected = twin(close, 60_000.0, 58_500.0, 55_000.0)
-    await stage.until(lambda: cores and same_figures(cores[0], expected), "the same figures")
-    every = np.arange(len(expected.names))
-    assert np.array_equal(cores[0].ladder.level, expected.ladder.level)
-    assert cores[0].level_names(every).count("none") == 1
+    async with beating(stage.relay):
+        last: list[Standing] = []
+        # Heard in the loop's own thread: nobody else may look into a book that is at work.
+        stage.process.on_decided = lambda found, *_: last.append(standing(found))
+        await stage.relay.send(quiet(58_500.0), full=True)
+        await stage.until(fault_seen, "the fault on record")
+        await stage.relay.send(quiet(55_000.0), full=True)
+        expected = standing(twin(close, 60_000.0, 58_500.0, 55_000.0))
+
+        def is_equal() -> bool:
+            return bool(last) and all(map(np.array_equal, last[-1], expected))
+
+        await stage.until(is_equal, "the figures and levels of a loop without the fault")
+    stage.process.on_decided = None
+    assert (expected[2] == 0).sum() == 1
 
 
 def test_f52_on_a_full_disk_it_decides_on_says_so_and_loses_nothing_i30_i44(
@@ -136,7 +163,7 @@ def test_f52_on_a_full_disk_it_decides_on_says_so_and_loses_nothing_i30_i44(
                 assert database.calls.open_calls().empty
                 ballast.unlink()
                 await stage.until(lambda: len(stage.called()) == N_SETS + 1, "every call")
-                await stage.until(lambda: not own(stage.status()), "an end of it")
+                await stage.until(lambda: not own(stage.status()), "an end of it", 60.0)
                 await stage.until(lambda: not stage.status()["waiting"], "nothing that waits")
 
     asyncio.run(play())
@@ -161,7 +188,7 @@ def test_f52_a_loop_killed_on_a_full_disk_has_what_it_acknowledged_i40_i44(
         async with Relay() as relay:
             await relay.send(quiet(), full=True)
             first = start(database, small_disk, relay)
-            await until(lambda: is_deciding(small_disk), "decisions")
+            await until(lambda: is_deciding(small_disk), "decisions", 120.0)
             await relay.send(quiet(58_500.0), full=True)
             await until(calls, "an acknowledged call")
             acknowledged = calls()
@@ -179,7 +206,9 @@ def test_f52_a_loop_killed_on_a_full_disk_has_what_it_acknowledged_i40_i44(
             try:
                 # What was lost with the process had been told to nobody, and is decided anew.
                 await until(
-                    lambda: calls() and calls()["A"].amount > acknowledged["A"].amount, "the call"
+                    lambda: calls() and calls()["A"].amount > acknowledged["A"].amount,
+                    "the call",
+                    120.0,
                 )
             finally:
                 second.send_signal(signal.SIGTERM)
@@ -256,7 +285,7 @@ def test_f75_a_server_that_stops_and_starts_has_every_decision_in_order_i30_i44(
                     await decides_on(stage, close, is_down)
                     await asyncio.to_thread(server.start)
                     await stage.until(lambda: len(stage.called()) == 51, "every call", 60.0)
-                    await stage.until(lambda: not own(stage.status()), "an end of it")
+                    await stage.until(lambda: not own(stage.status()), "an end of it", 60.0)
 
         asyncio.run(play())
         in_order(database)

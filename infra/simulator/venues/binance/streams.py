@@ -274,7 +274,7 @@ def _order_fields(order: Order) -> dict[str, object]:
     return {
         "s": order.symbol, "c": order.key, "S": order.side.upper(), "x": execution, "X": status,
         "i": int(order.order_id), "q": str(order.quantity), "z": str(order.filled),
-        "l": str(order.filled), "R": order.is_reduce_only,
+        "l": str(order.filled), "R": order.is_reduce_only, "p": str(order.limit_price or 0),
     }  # fmt: skip
 
 

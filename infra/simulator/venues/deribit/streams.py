@@ -200,12 +200,13 @@ class Streams:
         for order in fresh:
             session.shown_orders[order.order_id] = f"{order.state}/{order.filled}"
         # Flat positions are shown too, with size 0, as the venue does when one is closed.
-        for symbol in sorted(account.positions):
+        for symbol in sorted({*account.positions, *(order.symbol for order in fresh)}):
+            held = account.positions.get(symbol)
             mine = [order for order in fresh if order.symbol == symbol]
             data = {
                 "instrument_name": symbol,
                 "trades": [trade_of(self._book, order) for order in mine if order.filled],
-                "positions": [self._holdings.position_of(account.positions[symbol])],
+                "positions": [] if held is None else [self._holdings.position_of(held)],
                 "orders": [order_of(self._book, order) for order in mine],
             }
             await session.socket.send(rpc.notification(channel, data), channel)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from infra.simulator.venues.core.accounts import TRADING, ZERO, Account, LedgerLine
+from infra.simulator.venues.core.accounts import TRADING, ZERO, Account, LedgerLine, Order
 from infra.simulator.venues.core.book import VenueBook
 from infra.simulator.venues.core.faults import FaultKind, Scope
 from infra.simulator.venues.core.listings import Listing
@@ -176,7 +176,7 @@ class Streams:
         elif told["channel"] == "balance_and_position":
             await self._push(session, told, [self._both(session, account, [], "snapshot")])
         elif told["channel"] == "orders":
-            session.shown_orders = {one.order_id: one.state for one in account.orders.values()}
+            session.shown_orders = {one.order_id: _state(one) for one in account.orders.values()}
 
     async def _publish_account(self, session: Session, account: Account) -> None:
         lines = [line for line in account.lines[session.n_lines :] if line.wallet == TRADING]
@@ -212,8 +212,8 @@ class Streams:
 
     async def _push_orders(self, session: Session, account: Account, told: dict[str, str]) -> None:
         for order in list(account.orders.values()):
-            if session.shown_orders.get(order.order_id) != order.state:
-                session.shown_orders[order.order_id] = order.state
+            if session.shown_orders.get(order.order_id) != _state(order):
+                session.shown_orders[order.order_id] = _state(order)
                 await self._push(session, told, [order_payload(self._book, order)])
 
     def _both(
@@ -249,3 +249,7 @@ class Streams:
     async def _error(self, session: Session, error: ApiError) -> None:
         told = {"event": "error", "code": error.code, "msg": error.message, "connId": "sim"}
         await self._reply(session, told)
+
+
+def _state(order: Order) -> str:
+    return f"{order.state}/{order.filled}"

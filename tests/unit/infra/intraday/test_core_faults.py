@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 
 from engine.errors import ModelInputError
 from engine.intraday import AccountOwner, PositionReport
-from engine.ports import HeldPosition
+from engine.ports import HeldPosition, WorkingOrder
 from engine.times import to_nanoseconds
 from infra.connections import AccountConnection
-from infra.intraday import feeds
+from infra.intraday import accounts
+from infra.intraday.accounts import AccountFollower, HeldThere
 from infra.intraday.clock import LoopClock
 from infra.intraday.core import LoopCore
-from infra.intraday.feeds import AccountFollower, FeedContext
+from infra.intraday.feeds import FeedContext
 from infra.intraday.metrics import LoopMetrics
 from infra.intraday.relay import RelayFollower, RelayFrame
 from infra.intraday.reports import Incoming
@@ -156,7 +158,7 @@ def test_f79_what_the_book_has_refused_is_told_again_before_the_account_is_trust
     )
     context = FeedContext(loop, LoopClock(), LoopMetrics(), lambda: None, "test")
     follower = AccountFollower(context, place, None)  # type: ignore[arg-type]
-    monkeypatch.setattr(feeds, "follow_account", told)
+    monkeypatch.setattr(accounts, "follow_account", told)
     whole = loop.book.apply_position
 
     def refuse(_: object) -> int:
@@ -172,3 +174,51 @@ def test_f79_what_the_book_has_refused_is_told_again_before_the_account_is_trust
     assert follower.is_healed
     held = loop.decide(instant(1)).reports
     assert [one.report.quantity for one in held] == [-10.0]
+
+
+def working(name: str, remaining: int) -> WorkingOrder:
+    return WorkingOrder(
+        order_id=name, instrument_id=HEDGE[1], side="buy", remaining_quantity=Decimal(remaining),
+        limit_price=None, is_reduce_only=False,
+    )  # fmt: skip
+
+
+def test_what_a_venue_names_no_more_is_gone_orders_positions_and_balances_alike_i45(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A life before, or the close, knew of it: nobody else would ever say its end."""
+    loop = core(base({"A": 1e6, "B": 1e7}))
+    known = FollowedAccount(account_id="okx/a", health="live")
+    told = [
+        replace(known, orders={"1": working("1", 50)}),
+        replace(known, orders={"1": working("1", 20), "2": working("2", 7)}),
+        replace(known, orders={"2": working("2", 7)}),
+    ]
+    taken: list[list[object]] = []
+
+    async def follow(*_: object) -> AsyncIterator[FollowedAccount]:
+        for one in told:
+            yield one
+            taken.append([each.report for each in loop.decide(instant(1)).reports])
+
+    place = AccountConnection(
+        account_id="A-okx", place="okx/a", client_id="client-A", netting_set_id="A"
+    )
+    held = HeldThere(frozenset({HEDGE[1]}), frozenset({"BTC"}), {"ghost": working("ghost", 9)})
+    context = FeedContext(loop, LoopClock(), LoopMetrics(), lambda: None, "test")
+    follower = AccountFollower(context, place, None, held)  # type: ignore[arg-type]
+    monkeypatch.setattr(accounts, "follow_account", follow)
+    asyncio.run(follower.run())
+    first, second, third = taken
+    assert [type(one).__name__ for one in first] == [
+        "PositionReport", "CollateralReport", "OrderReport", "OrderReport",
+    ]  # fmt: skip
+    assert [first[0].quantity, first[1].quantity] == [0.0, 0.0]
+    orders = [[(one.order_id, one.remaining_quantity) for one in each] for each in (second, third)]
+    assert [(one.order_id, one.remaining_quantity) for one in first[2:]] == [
+        ("1", 50.0), ("ghost", 0.0),
+    ]  # fmt: skip
+    assert orders == [[("1", 20.0), ("2", 7.0)], [("1", 0.0)]]
+    # One without a limit stands at the mark.
+    assert first[2].limit_price == 60_000.0
+    assert loop.book.inputs()[1].open_orders["remaining_quantity"].tolist() == [7.0]
