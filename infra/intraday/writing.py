@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 GROUP_MAX: Final = 256
 """Batches of one transaction at most."""
+BOARD_SLICE: Final = 200
+"""Rows of the board in one transaction: a decision waits for no more of them."""
+BOARD_SLICES_MAX: Final = 500
+"""Slices that wait at most; the oldest are shown with a later turn of the board."""
 RENEW_SECONDS: Final = 1.0
 CHECKPOINT_SHARE: Final = 0.01
 """Share of the time in which a decision may find the writer at a checkpoint: large books, 50 MiB
@@ -45,7 +50,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class BoardWork:
-    """What the board shows next; a later one replaces it before it is written."""
+    """What the board shows next; goes out in slices, when nothing more urgent waits."""
 
     rows: pd.DataFrame
     health: pd.DataFrame
@@ -76,7 +81,7 @@ class Writer:
         self._on_written, self._on_fault = on_written, on_fault
         self._watch, self._on_seen = watch, on_seen
         self._queue: queue.SimpleQueue[LoopBatch | None] = queue.SimpleQueue()
-        self._board: BoardWork | None = None
+        self._board: deque[BoardWork] = deque(maxlen=BOARD_SLICES_MAX)
         self._checkpoint: CheckpointWork | None = None
         self._waiting: list[LoopBatch] = []
         self._renewed = self._watched = self._checkpoint_due = time.monotonic()
@@ -106,7 +111,9 @@ class Writer:
 
     def show(self, board: BoardWork) -> None:
         """Let the board be published when nothing more urgent waits."""
-        self._board = board
+        for first in range(0, max(len(board.rows), 1), BOARD_SLICE):
+            rows = board.rows.iloc[first : first + BOARD_SLICE]
+            self._board.append(BoardWork(rows, board.health))
 
     def checkpoint(self, work: CheckpointWork) -> None:
         """Let a checkpoint be kept when nothing more urgent waits."""
@@ -120,7 +127,7 @@ class Writer:
     def _run(self) -> None:
         try:
             while not (self._stopping and not self._take(0.0)):
-                self._take(0.1 if not self._waiting else 0.0)
+                self._take(0.0 if self._waiting or self._board else 0.1)
                 try:
                     self._work()
                 except Fenced:
@@ -165,14 +172,16 @@ class Writer:
         if time.monotonic() - self._renewed >= RENEW_SECONDS:
             self._database.loop_leases.renew(self._lead)
             self._alive()
-        board, self._board = self._board, None
-        if board is not None:
+        if self._board:
+            board = self._board.popleft()
             try:
                 self._database.board.publish(board.rows, board.health)
             except StateError:
-                self._board = self._board or board
+                self._board.appendleft(board)
                 raise
-            self._alive()
+            self._well()
+            if not self._queue.empty():
+                return
         work, self._checkpoint = self._checkpoint, None
         if work is not None:
             began = time.monotonic()
@@ -186,7 +195,11 @@ class Writer:
                 self._on_seen(seen)
 
     def _alive(self) -> None:
+        """Note that the database has taken something under the lead, which renews it."""
         self._renewed = time.monotonic()
+        self._well()
+
+    def _well(self) -> None:
         if self._retry != _RETRY_MIN:
             self._retry = _RETRY_MIN
             self._on_fault(None)
