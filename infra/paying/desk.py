@@ -95,6 +95,8 @@ class PaymentDesk:
     _said: float = 0.0
     _paid_up_to: dict[str, int] = field(default_factory=dict)
     """Number of the last event of calls of which nothing is left to pay."""
+    _unsettled: set[str] | None = None
+    """Transfers that have moved and whose calls may not have it yet; None for all."""
     _troubles: dict[str, str] = field(default_factory=dict)
 
     def called(self, demands: Iterable[OpenDemand]) -> None:
@@ -240,9 +242,13 @@ class PaymentDesk:
 
     def _settle(self, worked: Worked) -> None:
         """Take what has arrived off its calls; what was refused is owed again, and paid anew."""
-        if not worked.moved:
+        if self._unsettled is not None:
+            self._unsettled |= set(worked.moved)
+        if self._unsettled == set():
             return
-        settled = settle_paid(self.parts.database, list(worked.moved))
+        # At first everything: a desk before this one may have been killed right before it.
+        settled = settle_paid(self.parts.database, self._unsettled)
+        self._unsettled = set()
         if any(one.outcome == "freed" for one in settled):
             self._scanned = None
             self._wanted.set()

@@ -22,6 +22,7 @@ from tests.fault.units import ROOT, Kept, Unit, full_units, release_units
 from tests.fault.workers import Done, done_by
 
 ENGINES = ("sqlite", "postgresql")
+KINDS = ("calls", "transfers", "payments")
 _TELL_SECONDS = 0.5
 _TELL_SECONDS_IN_A_FILE = 30.0
 
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is left, show the table, and return 0 if nothing was wrong."""
     chosen = _options().parse_args(arguments)
     engines = ENGINES if chosen.database == "both" else (chosen.database,)
-    kinds = ("calls", "transfers") if chosen.what == "both" else (chosen.what,)
+    kinds = KINDS if chosen.what == "all" else (chosen.what,)
     units = (
         release_units(engines, chosen.lifecycles)
         if chosen.lifecycles
@@ -105,7 +106,7 @@ def _options() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_argument("--what", choices=("calls", "transfers", "both"), default="both")
+    options.add_argument("--what", choices=(*KINDS, "all"), default="all")
     options.add_argument("--database", choices=(*ENGINES, "both"), default="both")
     options.add_argument("--seeds", type=int, default=20)
     options.add_argument("--lifecycles", type=int, default=0, help="lives of transfers, no sweeps")

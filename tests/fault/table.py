@@ -17,6 +17,7 @@ _HOMES = {
     "calls": ("infra/db/call_actions.py", "infra/db/call_ageing.py", "infra/db/calls.py",
               "infra/messages/webhook_delivery.py"),
     "transfers": ("infra/transfers", "infra/outbound"),
+    "payments": ("infra/paying",),
     "reductions": ("infra/reduction", "infra/outbound"),
 }  # fmt: skip
 _MOVES = re.compile(r'kind="(\w+)"')

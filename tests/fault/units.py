@@ -12,7 +12,9 @@ from typing import Any, Literal
 from tests.fault.databases import Template
 from tests.fault.outcomes import Outcome, Wrong
 
-Kind = Literal["calls", "transfers", "batch", "mixed", "planted calls", "planted transfers"]
+Kind = Literal[
+    "calls", "transfers", "payments", "batch", "mixed", "planted calls", "planted transfers"
+]
 Tell = Callable[[Outcome], None]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -39,11 +41,13 @@ class Unit:
 
 def full_units(engines: Sequence[str], n_seeds: int, kinds: Iterable[str]) -> list[Unit]:
     """Return all that is shown at full size; what is many small pieces comes last."""
-    sizes: dict[Kind, int] = {"transfers": 30, "calls": 186}
+    sizes: dict[Kind, int] = {"payments": 44, "transfers": 30, "calls": 186}
+    # Each life of a payment has a venue of its own: fewer seeds take as long.
+    seeds = {"payments": max(n_seeds // 5, 1)}
     made = [
         Unit(kind, engine, seed, size)
         for kind, size in sizes.items()
-        for seed in range(n_seeds)
+        for seed in range(seeds.get(kind, n_seeds))
         for engine in engines
         if kind in kinds
     ]
@@ -67,6 +71,7 @@ def release_units(engines: Sequence[str], n_lives: int) -> list[Unit]:
 def work(unit: Unit, template: Template, tell: Tell) -> Outcome:
     """Do a piece of work and return what came of it."""
     from tests.fault.calls import sweeps as calls
+    from tests.fault.payments import sweeps as payments
     from tests.fault.transfers import sweeps as transfers
 
     match unit.kind:
@@ -74,6 +79,8 @@ def work(unit: Unit, template: Template, tell: Tell) -> Outcome:
             return calls.sweep(template, unit.seed, 1, tell)
         case "transfers":
             return transfers.sweep(template, unit.seed, 2, tell)
+        case "payments":
+            return payments.sweep(template, unit.seed, 1, tell)
         case "batch":
             return transfers.batch(template, unit.seed, unit.size, tell)
         case "mixed":

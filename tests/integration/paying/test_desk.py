@@ -242,3 +242,15 @@ def test_what_failed_its_cure_is_still_collected(at: Counter) -> None:
     assert standing(at, call_id).state != "issued"
     at.plan()
     assert standing(at, call_id).in_flight == 90
+
+
+def test_a_desk_settles_what_arrived_for_one_that_was_killed_right_then(office: Office) -> None:
+    first = counter(office)
+    call_id = call_of(office)
+    first.round()
+    office.clock.advance(60)
+    office.resolve()
+    assert standing(first, call_id).settled == 0
+    second = counter(office, holder="two")
+    second.round()
+    assert standing(second, call_id).state == "settled"
