@@ -247,8 +247,8 @@ def test_what_failed_its_cure_is_still_collected(at: Counter) -> None:
 def test_a_desk_settles_what_arrived_for_one_that_was_killed_right_then(office: Office) -> None:
     first = counter(office)
     call_id = call_of(office)
-    first.round()
-    office.clock.advance(60)
+    first.plan()
+    asyncio.run(first.desk.send_round())
     office.resolve()
     assert standing(first, call_id).settled == 0
     second = counter(office, holder="two")
