@@ -6,27 +6,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.desk_output import (
+    PANEL,
+    Compared,
+    Json,
+    Reason,
+    RestsOn,
+    group,
+    show_list,
+    show_record,
+    show_worked,
+)
 from flows.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from tasks.reduction import ReductionRecord, Worked
+    from tasks.reduction import ReductionRecord
 
-_PANEL = "Transfers"
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
-Reason = Annotated[str, typer.Option(help="Why; it is recorded with your name.")]
 Plan = Annotated[str, typer.Argument(help="Plan, or the beginning of its name.")]
 Run = Annotated[str | None, typer.Option(help="Run; the finished one of the latest date if empty.")]
 
-reduce = typer.Typer(
-    help="Reduce a book whose call has failed: plan, approve, send in slices, stop.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
+reduce = group("Reduce a book whose call has failed: plan, approve, send in slices, stop.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the group to ``app``."""
-    app.add_typer(reduce, name="reduce", rich_help_panel=_PANEL)
+    app.add_typer(reduce, name="reduce", rich_help_panel=PANEL)
 
 
 @reduce.command()
@@ -118,17 +122,12 @@ def list_(
 
         plimsoll reduce list --state shadow --json
     """
-    from flows.terminal import show, show_json, tell
     from tasks import reduction as desk
     from tasks.reduction_tables import reductions_table
 
     found = desk.reductions(state or (), only_open=not everything)
-    if as_json:
-        show_json([desk.record_as_json(one) for one in found])
-    elif found:
-        show(reductions_table(found))
-    else:
-        tell("no plan of reduction is open")
+    empty = "no plan of reduction is open"
+    show_list(found, as_json, desk.record_as_json, reductions_table, empty)
 
 
 @reduce.command()
@@ -154,7 +153,7 @@ def approve(
     payload_hash: Annotated[
         str, typer.Option("--hash", help="Payload hash as `reduce show` has shown it.")
     ],
-    reason: Annotated[str, typer.Option(help="What you have compared; recorded.")] = "",
+    reason: Compared = "",
     as_json: Json = False,
 ) -> None:
     """Approve a plan: another person than its proposer, for the payload with this hash alone.
@@ -204,7 +203,7 @@ def send(as_json: Json = False) -> None:
     """
     from tasks import reduction as desk
 
-    _show_worked("Sent", desk.send_due(), as_json)
+    show_worked("Sent", desk.send_due(), as_json)
 
 
 @reduce.command()
@@ -213,7 +212,7 @@ def resolve(
     filled_lots: Annotated[
         int | None, typer.Option(help="Lots that it has filled; 0 if it was not executed.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="What the decision rests on; recorded.")] = "",
+    reason: RestsOn = "",
     everything: Annotated[
         bool, typer.Option("--all", help="Ask about all that may act, not only those due.")
     ] = False,
@@ -237,32 +236,10 @@ def resolve(
         found = desk.decide(order, filled_lots, reason)
         tell(f"order {found.order_key} is {found.state}, {found.filled_lots} lots filled")
         return
-    _show_worked("Resolved", desk.resolve_due(everything=everything), as_json)
+    show_worked("Resolved", desk.resolve_due(everything=everything), as_json)
 
 
 def _show_record(record: ReductionRecord, as_json: bool) -> None:
-    from flows.terminal import show_json, tell
     from tasks import reduction as desk
 
-    if as_json:
-        show_json(desk.record_as_json(record))
-        return
-    note = f": {record.note}" if record.note else ""
-    tell(f"reduction {record.plan_id} is {record.state}{note}")
-    if record.state == "proposed":
-        short, digest = record.plan_id[:12], record.payload_hash[:16]
-        tell(f"next, by somebody else: `plimsoll reduce approve {short} --hash {digest}`")
-
-
-def _show_worked(title: str, found: Worked, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from flows.terminal import show, show_json, tell
-    from tasks.transfer_tables import worked_table
-
-    if as_json:
-        show_json(asdict(found))
-    elif found.moved or found.waiting:
-        show(worked_table(title, found))
-    else:
-        tell("nothing is due")
+    show_record(record, as_json, desk.record_as_json, "reduce")

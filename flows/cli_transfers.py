@@ -6,35 +6,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from tasks.transfers import TransferRecord, WhitelistEntry, Worked
+from flows.desk_output import (
+    PANEL,
+    Compared,
+    Json,
+    Reason,
+    RestsOn,
+    group,
+    show_list,
+    show_record,
+    show_worked,
+)
 
-_PANEL = "Transfers"
-Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+if TYPE_CHECKING:
+    from tasks.transfers import TransferRecord, WhitelistEntry
+
 Key = Annotated[str, typer.Argument(help="Transfer: its key, or the beginning of it.")]
 Entry = Annotated[str, typer.Argument(help="Whitelist entry, or the beginning of it.")]
-Reason = Annotated[str, typer.Option(help="Why; it is recorded with your name.")]
 Asset = Annotated[str, typer.Option(help="Asset, for example BTC.")]
 Network = Annotated[str, typer.Option(help="Network, where the rail needs one.")]
 Address = Annotated[str, typer.Option(help="Address, where the rail needs one.")]
 Memo = Annotated[str, typer.Option(help="Memo or tag, where the address needs one.")]
 
-transfers = typer.Typer(
-    help="Move assets between places: proposed by one, approved by others, sent once.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
-whitelist = typer.Typer(
-    help="Where assets may go: proposed by one, approved by another, used after a cool-off.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+transfers = group("Move assets between places: proposed by one, approved by others, sent once.")
+whitelist = group(
+    "Where assets may go: proposed by one, approved by another, used after a cool-off."
 )
 transfers.add_typer(whitelist, name="whitelist")
 
 
 def register(app: typer.Typer) -> None:
     """Add the group to ``app``."""
-    app.add_typer(transfers, name="transfers", rich_help_panel=_PANEL)
+    app.add_typer(transfers, name="transfers", rich_help_panel=PANEL)
 
 
 @transfers.command("list")
@@ -53,17 +56,11 @@ def list_(
 
         plimsoll transfers list --state unknown --state stuck --json
     """
-    from flows.terminal import show, show_json, tell
     from tasks import transfers as desk
     from tasks.transfer_tables import transfers_table
 
     found = desk.transfers(state or (), only_open=only_open)
-    if as_json:
-        show_json([desk.record_as_json(one) for one in found])
-    elif found:
-        show(transfers_table(found))
-    else:
-        tell("there is no such transfer")
+    show_list(found, as_json, desk.record_as_json, transfers_table, "there is no such transfer")
 
 
 @transfers.command("show")
@@ -131,7 +128,7 @@ def approve(
     payload_hash: Annotated[
         str, typer.Option("--hash", help="Payload hash as `transfers show` has shown it.")
     ],
-    reason: Annotated[str, typer.Option(help="What you have compared; recorded.")] = "",
+    reason: Compared = "",
     as_json: Json = False,
 ) -> None:
     """Approve a transfer: another person than its proposer, for the payload with this hash alone.
@@ -168,7 +165,7 @@ def send(as_json: Json = False) -> None:
     """
     from tasks import transfers as desk
 
-    _show_worked("Sent", desk.send_due(), as_json)
+    show_worked("Sent", desk.send_due(), as_json)
 
 
 @transfers.command()
@@ -177,7 +174,7 @@ def resolve(
     outcome: Annotated[
         str | None, typer.Option("--as", help="done, credited, rejected or new (send again).")
     ] = None,
-    reason: Annotated[str, typer.Option(help="What the decision rests on; recorded.")] = "",
+    reason: RestsOn = "",
     fee: Annotated[str, typer.Option(help="With --as credited: what was kept.")] = "0",
     everything: Annotated[
         bool, typer.Option("--all", help="Ask about all open ones, not only those due.")
@@ -200,7 +197,7 @@ def resolve(
     if key is not None and outcome is not None:
         _show_record(desk.decide(key, outcome, reason, fee), as_json)
         return
-    _show_worked("Resolved", desk.resolve_due(everything=everything), as_json)
+    show_worked("Resolved", desk.resolve_due(everything=everything), as_json)
 
 
 @transfers.command()
@@ -227,17 +224,11 @@ def whitelist_list(as_json: Json = False) -> None:
 
         plimsoll transfers whitelist list
     """
-    from flows.terminal import show, show_json, tell
     from tasks import transfers as desk
     from tasks.transfer_tables import whitelist_table
 
-    found = desk.whitelist()
-    if as_json:
-        show_json([desk.entry_as_json(one) for one in found])
-    elif found:
-        show(whitelist_table(found))
-    else:
-        tell("no destination is listed: `plimsoll transfers whitelist propose` begins")
+    empty = "no destination is listed: `plimsoll transfers whitelist propose` begins"
+    show_list(desk.whitelist(), as_json, desk.entry_as_json, whitelist_table, empty)
 
 
 @whitelist.command("propose")
@@ -293,30 +284,9 @@ def whitelist_revoke(entry: Entry, reason: Reason, as_json: Json = False) -> Non
 
 
 def _show_record(record: TransferRecord, as_json: bool) -> None:
-    from flows.terminal import show_json, tell
     from tasks import transfers as desk
 
-    if as_json:
-        show_json(desk.record_as_json(record))
-        return
-    tell(f"transfer {record.transfer_key} is {record.state}" + _because(record.note))
-    if record.state == "proposed":
-        short, digest = record.transfer_key[:12], record.payload_hash[:16]
-        tell(f"next, by somebody else: `plimsoll transfers approve {short} --hash {digest}`")
-
-
-def _show_worked(title: str, found: Worked, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from flows.terminal import show, show_json, tell
-    from tasks.transfer_tables import worked_table
-
-    if as_json:
-        show_json(asdict(found))
-    elif found.moved or found.waiting:
-        show(worked_table(title, found))
-    else:
-        tell("nothing is due")
+    show_record(record, as_json, desk.record_as_json, "transfers")
 
 
 def _show_entry(entry: WhitelistEntry, as_json: bool) -> None:
@@ -333,7 +303,3 @@ def _show_entry(entry: WhitelistEntry, as_json: bool) -> None:
     else:
         short = entry.entry_id[:12]
         tell(f"next, by somebody else: `plimsoll transfers whitelist approve {short} --reason ...`")
-
-
-def _because(note: str) -> str:
-    return f": {note}" if note else ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from infra.report.amounts import percent, short
+from tasks.desk_tables import coloured, facts_table, instant
+from tasks.desk_tables import table as new_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -14,22 +16,14 @@ if TYPE_CHECKING:
     from infra.db.reduction_records import OrderRecord, ReductionRecord
     from tasks.reduction import ShownReduction
 
-_COLOURS: Final = {
-    "shadow": "dim", "proposed": "yellow", "working": "cyan", "stopping": "magenta",
-    "restored": "green", "insufficient": "bold red", "stopped": "red", "rejected": "red",
-    "expired": "dim", "unknown": "bold magenta", "open": "cyan", "stuck": "bold red",
-    "filled": "green", "cancelled": "yellow", "refused": "red", "not_sent": "dim",
-    "not_executed": "dim",
-}  # fmt: skip
-
 
 def reductions_table(records: Sequence[ReductionRecord]) -> Table:
     """Return plans, a row each."""
     heads = ("Plan", "State", "Netting set", "Kind", "Notional USD", "Cost USD", "For", "Note")
-    table = _table("Reductions", *heads)
+    table = new_table("Reductions", *heads)
     for one in records:
         table.add_row(
-            one.plan_id[:12], _state(one.state), one.intent.netting_set_id,
+            one.plan_id[:12], _coloured(one.state), one.intent.netting_set_id,
             one.intent.kind.replace("_", " "), short(float(one.notional)), short(float(one.cost)),
             one.intent.cause, one.note,
         )  # fmt: skip
@@ -41,10 +35,9 @@ def reduction_page(found: ShownReduction) -> RenderableType:
     from rich.console import Group
 
     record = found.record
-    facts = _table(f"Reduction {record.plan_id}", "Fact", "Value")
     approvers = ", ".join(found.approvers) or "nobody yet"
     rows: list[tuple[str, object]] = [
-        ("state", _state(record.state)),
+        ("state", _coloured(record.state)),
         ("netting set", record.intent.netting_set_id),
         ("for", f"{record.intent.cause}, attempt {record.intent.attempt}"),
         ("mode", record.mode),
@@ -52,15 +45,13 @@ def reduction_page(found: ShownReduction) -> RenderableType:
                     f"{record.figures.get('choice', '')}"),
         ("notional, cost", f"{short(float(record.notional))}, {short(float(record.cost))} USD"),
         ("owed of collateral", _ratios(record.figures)),
-        ("rests on", f"{record.intent.run_id}, of use until {_instant(record.valid_until)}"),
+        ("rests on", f"{record.intent.run_id}, of use until {instant(record.valid_until)}"),
         ("proposed by", f"{record.proposer}: {record.reason}"),
         ("approved by", f"{approvers} ({len(found.approvers)} of {found.n_needed})"),
         ("payload hash", record.payload_hash),
         ("note", record.note),
     ]  # fmt: skip
-    for name, value in rows:
-        if str(value).strip():
-            facts.add_row(name, str(value))
+    facts = facts_table(f"Reduction {record.plan_id}", rows)
     parts: list[RenderableType] = [facts, _legs(found), orders_table(found.orders)]
     parts += [_waterfalls(record.figures), _events(found)]
     return Group(*parts)
@@ -69,11 +60,11 @@ def reduction_page(found: ShownReduction) -> RenderableType:
 def orders_table(orders: Sequence[OrderRecord]) -> Table:
     """Return orders, a row each."""
     heads = ("Order", "Leg", "Slice", "State", "Lots", "Filled", "Limit", "Average", "At", "Note")
-    table = _table("Orders", *heads)
+    table = new_table("Orders", *heads)
     for one in orders:
         average = "" if one.average_price is None else f"{one.average_price:f}"
         table.add_row(
-            one.order_key[:12], str(one.leg), str(one.slice), _state(one.state), str(one.lots),
+            one.order_key[:12], str(one.leg), str(one.slice), _coloured(one.state), str(one.lots),
             str(one.filled_lots), f"{one.limit_price:f}", average, one.place, one.note,
         )  # fmt: skip
     return table
@@ -105,7 +96,7 @@ def _would(account: Mapping[str, Any]) -> str:
 
 
 def _legs(found: ShownReduction) -> Table:
-    table = _table("Legs", "No", "Account", "Instrument", "Order", "Quantity", "Filled", "USD")
+    table = new_table("Legs", "No", "Account", "Instrument", "Order", "Quantity", "Filled", "USD")
     for leg in found.record.intent.legs:
         lots = sum(one.filled_lots for one in found.orders if one.leg == leg.number)
         kind = "reduce only" if leg.is_reduce_only else "hedge"
@@ -118,18 +109,18 @@ def _legs(found: ShownReduction) -> Table:
 
 def _waterfalls(figures: Mapping[str, Any]) -> Table:
     heads = ("venue account", "maintenance USD", "equity USD", "the venue would")
-    table = _table("If nothing is done, at the marks of the plan", *heads)
+    table = new_table("If nothing is done, at the marks of the plan", *heads)
     for row in if_nothing_is_done(figures):
         table.add_row(*row.values())
     return table
 
 
 def _events(found: ShownReduction) -> Table:
-    events = _table("History", "No", "At, UTC", "Order", "State", "Fact", "Who", "Why")
+    events = new_table("History", "No", "At, UTC", "Order", "State", "Fact", "Who", "Why")
     for event in found.events:
         events.add_row(
-            str(event.number), _instant(event.recorded_at), event.order_key[:8],
-            _state(event.state), event.fact, event.actor, event.reason,
+            str(event.number), instant(event.recorded_at), event.order_key[:8],
+            _coloured(event.state), event.fact, event.actor, event.reason,
         )  # fmt: skip
     return events
 
@@ -145,19 +136,6 @@ def _figure(value: float | None) -> str:
     return "not known" if value is None else short(value)
 
 
-def _state(state: str) -> str:
-    return f"[{_COLOURS[state]}]{state}[/]"
-
-
-def _instant(moment: Any) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _table(title: str, *heads: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
+def _coloured(state: str) -> str:
+    # An order that is cancelled may have filled in part.
+    return coloured(state, cancelled="yellow")

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from engine.transfers import WhitelistEntry
+from tasks.desk_tables import coloured, facts_table, instant
+from tasks.desk_tables import table as new_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
     from infra.db.transfers import TransferRecord
-    from infra.transfers import Worked
     from tasks.transfers import Shown
-
-_COLOURS: Final = {
-    "proposed": "yellow", "approved": "yellow", "new": "cyan", "unknown": "bold magenta",
-    "done": "cyan", "credited": "green", "reconciled": "green", "stuck": "bold red",
-    "rejected": "red", "cancelled": "dim",
-}  # fmt: skip
 
 
 def transfers_table(records: Sequence[TransferRecord]) -> Table:
     """Return transfers, a row each."""
-    table = _table("Transfers", "Key", "State", "Quantity", "From", "To", "For", "Note")
+    table = new_table("Transfers", "Key", "State", "Quantity", "From", "To", "For", "Note")
     for one in records:
         intent = one.intent
         table.add_row(
-            one.transfer_key[:12], _state(one.state), f"{intent.quantity} {intent.asset}",
+            one.transfer_key[:12], coloured(one.state), f"{intent.quantity} {intent.asset}",
             intent.source, intent.destination, f"{intent.purpose} leg {intent.leg}", one.note,
         )  # fmt: skip
     return table
@@ -39,10 +34,9 @@ def transfer_view(found: Shown) -> RenderableType:
     from rich.console import Group
 
     record, intent = found.record, found.record.intent
-    facts = _table(f"Transfer {record.transfer_key}", "Fact", "Value")
     approvers = ", ".join(found.approvers) or "nobody yet"
     rows: list[tuple[str, object]] = [
-        ("state", _state(record.state)),
+        ("state", coloured(record.state)),
         ("quantity", f"{intent.quantity} {intent.asset}"),
         ("from, to", f"{intent.source} → {intent.destination}"),
         ("network, address, memo", " · ".join((intent.network, intent.address, intent.memo))),
@@ -52,35 +46,24 @@ def transfer_view(found: Shown) -> RenderableType:
         ("payload hash", record.payload_hash),
         ("sent", _counted(record.attempts, record.sent_at)),
         ("at the venue", record.venue_transfer_id or "not known"),
-        ("debited", _instant(record.debited_at)),
-        ("credited", _instant(record.credited_at)),
+        ("debited", instant(record.debited_at)),
+        ("credited", instant(record.credited_at)),
         ("fee", "" if record.fee is None else f"{record.fee} {intent.asset}"),
         ("note", record.note),
     ]
-    for name, value in rows:
-        if str(value).strip(" ·"):
-            facts.add_row(name, str(value))
-    events = _table("History", "No", "At, UTC", "State", "Fact", "Who", "Why")
+    facts = facts_table(f"Transfer {record.transfer_key}", rows)
+    events = new_table("History", "No", "At, UTC", "State", "Fact", "Who", "Why")
     for event in found.events:
         events.add_row(
-            str(event.number), f"{event.recorded_at:%Y-%m-%d %H:%M:%S}", _state(event.state),
+            str(event.number), instant(event.recorded_at), coloured(event.state),
             event.fact, event.actor, event.reason,
         )  # fmt: skip
     return Group(facts, events)
 
 
-def worked_table(title: str, found: Worked) -> Table:
-    """Return what a round of the desk has done."""
-    table = _table(title, "Key", "Result", "What")
-    for result, rows in (("moved", found.moved), ("waits", found.waiting)):
-        for key, sentence in rows.items():
-            table.add_row(key[:12], result, sentence)
-    return table
-
-
 def limits_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return limits with what is used of them."""
-    table = _table("Limits", "From", "To", "Asset", "Day", "of", "24 hours", "of")
+    table = new_table("Limits", "From", "To", "Asset", "Day", "of", "24 hours", "of")
     names = (
         "source", "destination", "asset", "day_used", "day_max", "rolling_used", "rolling_max",
     )  # fmt: skip
@@ -92,11 +75,11 @@ def limits_table(rows: Sequence[dict[str, Any]]) -> Table:
 def whitelist_table(entries: Sequence[WhitelistEntry]) -> Table:
     """Return destinations with since when they may be used."""
     heads = ("Entry", "Destination", "Asset", "Network", "Address", "Memo", "In use from, UTC")
-    table = _table("Whitelist", *heads)
+    table = new_table("Whitelist", *heads)
     for one in entries:
-        since = _instant(one.active_from) or "[yellow]waits for a second person[/]"
+        since = instant(one.active_from) or "[yellow]waits for a second person[/]"
         if one.revoked_at is not None:
-            since = f"[red]revoked {_instant(one.revoked_at)}[/]"
+            since = f"[red]revoked {instant(one.revoked_at)}[/]"
         elif not one.is_sealed:
             since = "[red]approval without this installation's seal: revoke, propose anew[/]"
         table.add_row(
@@ -108,22 +91,4 @@ def whitelist_table(entries: Sequence[WhitelistEntry]) -> Table:
 def _counted(attempts: int, sent_at: Any) -> str:
     if not attempts:
         return "not yet"
-    return f"{attempts} time{'s' if attempts > 1 else ''}, last {_instant(sent_at)}"
-
-
-def _state(state: str) -> str:
-    return f"[{_COLOURS[state]}]{state}[/]"
-
-
-def _instant(moment: Any) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _table(title: str, *heads: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
+    return f"{attempts} time{'s' if attempts > 1 else ''}, last {instant(sent_at)}"

@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 import importlib
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import tempfile
-import time
-from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from engine.errors import LedgerError, ModelInputError, StateError
-from engine.transfers import TransferIntent, WhitelistEntry
-from infra.alerts import AlertDesk
-from infra.db import Attestation, Database, Hold, Posting, open_database
+from engine.errors import LedgerError, ModelInputError
+from infra.db import Database
 from infra.db.column_types import ExactAmount, MinorUnits
-from infra.db.executions import OpeningLine, Reported, Unreadable
-from infra.db.funding import FundingCheck
-from infra.db.ledger import Entry
-from infra.db.ledger_attestations import attest
-from infra.db.reduction_records import NewReduction
 from infra.db.tables import Base, CallRow, RequirementRow
 from infra.db.web_tables import UserRow  # noqa: F401  (its tables are compared)
-from infra.reduction import ReductionDesk
-from infra.rules import DEFAULT_PARAMETERS, read_house_parameters
-from infra.transfers import KillSwitch
-from tests.integration.db.call_facts import act, with_terms
-from tests.integration.db.executions import execution
 from tests.integration.db.facts import (
-    CLOSE,
     DAY,
-    DUE,
     begin,
-    bound,
-    breaks,
-    calls,
-    drift,
     requirements,
-    venue_margins,
 )
-from tests.integration.db.loop_facts import batch, lead, message
-from tests.integration.db.sets import recorded
-from tests.processes import race
-from tests.worlds.reductions import intent, policy
+from tests.integration.db.filled import fill
 
 VERSIONS = Path(__file__).parents[3] / "infra" / "db" / "migrations" / "versions"
-NEWEST = max(path.name[1:5] for path in VERSIONS.glob("v*.py"))
 APPEND_ONLY = (
     "snapshots", "rule_books", "steps", "requirements", "call_events", "ledger_assets",
     "ledger_accounts", "ledger_entries", "ledger_postings", "break_events", "audit",
@@ -80,104 +48,6 @@ def filled(database: Database) -> Database:
 @pytest.fixture
 def filled_sqlite(sqlite_database: Database) -> Database:
     return fill(sqlite_database)
-
-
-def fill(database: Database) -> Database:
-    run = bound(database)
-    database.runs.record_step(run.run_id, "freeze", {}, "00")
-    database.requirements.save(run.run_id, requirements("NS-1"))
-    issued = database.calls.issue(run.run_id, with_terms(calls({"NS-1": "100.25"})))
-    database.call_actions.agree(issued["call_id"][0], act())
-    with database.writing() as connection:
-        database.webhooks.receive_within(connection, "client", "msg-1", DUE, b"{}")
-    database.ledger.register_assets({"USD": 2})
-    database.ledger.post(
-        Entry("k-1", "test", DAY, run.run_id, (Posting("a:1", "b:1", "USD", 10025),))
-    )
-    database.ledger.hold(Hold("h-1", "a:1", "b:1", "USD", 5, DAY))
-    database.ledger.void_hold("h-1", "test")
-    held = Attestation(asset="USD", place="okx/a", quantity=1, as_of=CLOSE, source="venue")
-    with database.writing() as connection:
-        attest(connection, CLOSE, [held])
-    database.breaks.update(run.run_id, breaks(("B-1", 1.0)))
-    database.venue_margins.save(
-        run.run_id, venue_margins("NS-1-a"), drift(("NS-1-a", 0.1, "model_only"))
-    )
-    one = recorded("BTCUSDT", 0.01, DAY)
-    file = "venues/binance.toml"
-    database.parameters.take_over("shipped", {file: "00"}, {file: [one]})
-    fill_transfers(database)
-    within_the_day = batch(database, lead(database), {"NS-9": "5"})
-    done = database.intraday_commits.commit(replace(within_the_day, messages=[message(1)]))
-    assert (len(done.issued), done.inbox_position, done.n_events) == (1, 1, 1)
-    fill_order_management(database)
-    fill_reductions(database)
-    fill_alerts(database)
-    proposal = database.proposals.propose("brackets", "alice", [one], {})
-    database.proposals.shadowed(proposal.proposal_id, "alice", {"run_id": run.run_id})
-    return database
-
-
-def fill_reductions(database: Database) -> None:
-    """Add a plan that somebody has approved."""
-    desk = ReductionDesk(database, policy(), KillSwitch(Path(tempfile.mkdtemp())))
-    plan = desk.propose(
-        NewReduction(
-            intent=intent(), mode="approval", status="restores", cost=Decimal(1), figures={},
-            proposer="alice", reason="test", valid_until=database.clock() + timedelta(hours=1),
-        )
-    )  # fmt: skip
-    desk.approve(plan.plan_id, "bob", plan.payload_hash)
-
-
-def fill_alerts(database: Database) -> None:
-    """Take the events there are in, and take up the alert that comes of them."""
-    terms = read_house_parameters(DEFAULT_PARAMETERS, DAY)[0].quiet
-    assert terms is not None
-    AlertDesk(database, (), terms).round()
-    assert database.alerts.acknowledge(database.alerts.latest()[0].alert_id, "alice", "seen")
-
-
-def fill_order_management(database: Database) -> None:
-    """Add an execution, a conflict, a bad message, an opening, a file, an event, a check."""
-    for quantity in (1, 2):
-        reported = Reported(
-            executions=(execution("E-1", quantity=Decimal(quantity)),),
-            openings=(
-                OpeningLine(account_id="a", as_of=CLOSE, instrument_id="x", quantity=Decimal(1)),
-            ),
-            unreadable=(Unreadable(identifier="E-2", reason="no side", raw="{}"),),
-        )
-        database.executions.record("desk", "csv", reported)
-    with database.writing() as connection:
-        database.oms_channels.take_file_within(connection, "00", "desk", "a.csv", {})
-    database.oms_channels.order_sequence("desk", "alice", "test", next_sender=2)
-    check = FundingCheck(
-        place="binance/a", instrument_id="x", asset="USDT", funded_at=CLOSE, booked=None,
-        due_low=Decimal(1), due_high=Decimal(2), quantity=Decimal(1), verdict="missing", why="",
-    )  # fmt: skip
-    assert database.funding.record([check]) == 1
-    run = database.runs.begin("reconcile", DAY, {}, "test", force=True)
-    facts = {"break_id": "B-9", "owner": "risk", "scope": "funding", "evidence": "00"}
-    database.breaks.update(run.run_id, pd.DataFrame([facts]))
-    database.break_acceptances.accept("B-9", "alice", "seen")
-
-
-def fill_transfers(database: Database) -> None:
-    """Add a transfer with an approval, a listed destination and a touched kill switch."""
-    entry = WhitelistEntry(
-        entry_id="", destination="okx/a", asset="USD", network="", address="", memo=""
-    )
-    database.whitelist.propose(entry, "alice", "test")
-    intent = TransferIntent(
-        purpose="call-1", leg=1, source="okx/b", destination="okx/a", asset="USD", amount=1, scale=2
-    )
-    with database.writing() as connection:
-        record, _ = database.transfers.record_within(connection, intent, "alice", "test")
-        database.transfers.approve_within(connection, record, "bob")
-    switch = KillSwitch(Path(tempfile.mkdtemp(prefix="plimsoll-kill-")))
-    switch.arm("alice", "test")
-    switch.tell(database)
 
 
 def test_the_migrations_lead_to_the_tables_of_the_code(database: Database) -> None:
@@ -343,125 +213,3 @@ def test_instants_and_dates_come_back_in_utc(filled: Database) -> None:
         call = connection.execute(query).mappings().one()
     assert call["due_at"].isoformat() == "2026-11-21T12:00:00+00:00"
     assert call["business_date"] == DAY
-
-
-# --- migrations -----------------------------------------------------------------------------
-
-
-def test_a_fresh_database_says_what_to_run(empty_database_url: str) -> None:
-    database = open_database(empty_database_url)
-    with pytest.raises(StateError, match="run `plimsoll db upgrade`"):
-        database.check_schema()
-    if database.is_embedded:
-        assert not database.file.exists(), "a look must not create a database"
-    database.upgrade()
-    database.check_schema()
-    database.close()
-
-
-def test_only_an_embedded_database_prepares_itself(empty_database_url: str) -> None:
-    database = open_database(empty_database_url)
-    if database.is_embedded:
-        database.prepare()
-        database.prepare()
-        assert begin(database).sequence == 1
-    else:
-        with pytest.raises(StateError, match="run `plimsoll db upgrade`"):
-            database.prepare()
-    database.close()
-
-
-def test_upgrading_twice_changes_nothing(database: Database) -> None:
-    begin(database)
-    assert database.upgrade() == NEWEST
-    assert database.runs.list()[0].run_id == "eod-2026-11-20-1"
-
-
-def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
-    with database.writing() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    for refused in (database.check_schema, database.upgrade):
-        with pytest.raises(StateError, match="9999, newer than this code"):
-            refused()
-
-
-def test_an_older_database_is_told_to_upgrade(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from alembic.script import ScriptDirectory
-
-    monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda self: "9999")
-    with pytest.raises(StateError, match=f"at revision {NEWEST}, this code needs 9999: run"):
-        database.check_schema()
-
-
-def test_eight_processes_may_upgrade_at_once(empty_database_url: str) -> None:
-    assert race(_upgrade, empty_database_url) == [NEWEST] * 8
-
-
-def test_eight_processes_may_prepare_a_first_home_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'home' / 'plimsoll.db'}"
-    assert race(_prepare, url) == ["eod-2026-11-20-1"] * 8
-
-
-def _prepare(url: str) -> str:
-    database = open_database(url)
-    try:
-        database.prepare()
-        return begin(database).run_id
-    finally:
-        database.close()
-
-
-def _upgrade(url: str) -> str:
-    database = open_database(url)
-    try:
-        return database.upgrade()
-    finally:
-        database.close()
-
-
-@pytest.mark.fault
-def test_an_upgrade_killed_anywhere_is_completed_by_the_next(empty_database_url: str) -> None:
-    code = (
-        "import sys, os, signal\n"
-        "from sqlalchemy import event\n"
-        "from infra.db import open_database\n"
-        "d = open_database(sys.argv[1]); n = 0\n"
-        "if d.is_embedded: d._create_file()\n"
-        "@event.listens_for(d.engine, 'before_cursor_execute')\n"
-        "def count(*_):\n"
-        "    global n; n += 1\n"
-        "    if n == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "d.upgrade()"
-    )
-    for statement in (5, 20, 40):
-        killed = subprocess.run([sys.executable, "-c", code, empty_database_url, str(statement)])
-        assert killed.returncode == -signal.SIGKILL
-    database = open_database(empty_database_url)
-    database.upgrade()
-    database.check_schema()
-    begin(database)
-    database.close()
-
-
-def test_time_zone_of_the_process_does_not_matter(database_url: str) -> None:
-    code = (
-        "import sys; from infra.db import open_database;"
-        "from tests.integration.db.facts import begin;"
-        "d = open_database(sys.argv[1]); print(begin(d).started_at.utcoffset())"
-    )
-    environment = {**os.environ, "TZ": "America/New_York", "PGTZ": "America/New_York"}
-    found = subprocess.run(
-        [sys.executable, "-c", code, database_url],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert found.stdout.strip() == "0:00:00"
-    database = open_database(database_url)
-    age = time.time() - database.runs.list()[0].started_at.timestamp()
-    assert 0 <= age < 60
-    database.close()
