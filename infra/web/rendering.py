@@ -16,6 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from infra.report.amounts import ABSENT, count, exact, percent, short, signed
+from infra.web.views.health_rows import together
 from infra.web.views.totals import is_small
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -45,6 +46,7 @@ class Pages:
             usage=usage,
             level_of=level_of,
             is_small=is_small,
+            together=together,
         )
 
     def render(self, name: str, **context: Any) -> str:
@@ -69,6 +71,11 @@ def amount(value: object) -> str:
 def whole(value: object) -> str:
     """Return an amount for the eye, without decimals."""
     return exact(value, 0)
+
+
+def cents(value: object) -> str:
+    """Return an amount that was computed, not booked, to two decimals."""
+    return exact(value, 2)
 
 
 def ratio(value: object) -> str:
@@ -304,6 +311,7 @@ def _moment(value: object) -> datetime | None:
 
 FILTERS: Final = {
     "amount": amount,
+    "cents": cents,
     "clock": clock,
     "coded": coded,
     "count": count,

@@ -156,6 +156,67 @@ def test_what_changes_on_record_changes_on_screen_without_a_reload(
     assert page.locator("#stale").is_hidden()
 
 
+def test_rows_take_their_new_place_unless_somebody_is_in_the_table(
+    seat: Callable[..., Seat], house: House, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: clear_board(house))
+    publish(house, "20000.00")
+    page = seat("vera").go("/?sort=-used")
+    page.locator("#state .badge.live").wait_for()
+    last = page.locator("#sets-rows tr:last-child")
+    assert last.get_attribute("id") == "set-birch-2"
+    # In the table: the figure changes at once, the row stays where it is.
+    page.locator("#set-birch-2-link").focus()
+    publish(house, "900000.00")
+    page.locator("#set-birch-2").get_by_text("900,000.00").first.wait_for()
+    page.locator("#sets-held").get_by_text("wait until you leave").wait_for()
+    assert last.get_attribute("id") == "set-birch-2"
+    page.locator("#sort-sets-set").focus()
+    page.locator("#sets-rows tr:first-child#set-birch-2").wait_for()
+    assert page.locator("#sets-held").inner_text() == ""
+    # What the address leaves out stays out, also when it changes.
+    page.goto(page.url.partition("?")[0] + "?q=amber")
+    assert page.locator("#sets-rows tr").count() == 1
+    assert page.locator("#sets-tally").inner_text() == "1 of 3"
+    publish(house, "900001.00")
+    page.locator("#figures, #tiles").get_by_text("USD").first.wait_for()
+    assert page.locator("#sets-rows tr").count() == 1
+
+
+def test_utilisation_transfers_and_plans_on_screen_equal_the_records(
+    seat: Callable[..., Seat], house: House
+) -> None:
+    """I-50, beside the amounts of the overview."""
+    page = seat("vera").go("/")
+    recorded = house.database.requirements.of_run(house.run.run_id).set_index("netting_set_id")
+    for name, known in recorded.iterrows():
+        share = known["requirement_amount"] / known["collateral_amount"] * 100
+        shown = page.locator(f"#set-{name} td").first.inner_text().replace("\xa0", " ")
+        assert Decimal(shown.partition(" ")[0].replace(",", "")) == round(share, 1), name
+    page = seat("vera").go("/calls?direction=all")
+    for call_id in house.calls.values():
+        call = house.database.calls.record(call_id)
+        shown = page.locator(f"#row-{call_id} data").evaluate_all(
+            "all => all.map(one => one.value)"
+        )
+        standing = call.standing
+        assert [Decimal(value) for value in shown] == [
+            call.call["amount"], standing.outstanding, standing.in_flight, standing.settled,
+        ]  # fmt: skip
+    page = seat("vera").go("/transfers")
+    for record in house.database.transfers.list():
+        row = page.locator(f"#transfer-{record.transfer_key}")
+        value = row.locator("data").get_attribute("value")
+        assert Decimal(value or "0") == record.intent.quantity
+        assert record.payload_hash[:16] in row.inner_text()
+    page = seat("vera").go("/reductions")
+    for plan in house.database.reductions.list():
+        shown = page.locator(f"#plan-{plan.plan_id} data").evaluate_all(
+            "all => all.map(one => one.value)"
+        )
+        assert [Decimal(value) for value in shown] == [plan.notional, plan.cost]
+
+
 def clear_board(house: House) -> None:
     """Leave the board as if no loop had ever run."""
     with house.database.writing() as connection:
@@ -199,6 +260,10 @@ def test_a_what_if_is_answered_beside_its_form(seat: Callable[..., Seat]) -> Non
     ask.get_by_label("Orders and transfers").fill("buy 20 binance:ETHUSDT\n1000 USDC in")
     ask.get_by_role("button", name="Ask").click()
     ask.locator("#answer table").first.wait_for()
+    # No loop stands behind this book: nothing may be taken on it, and it says what to do.
+    answer = ask.locator("#answer")
+    assert "No new risk" in answer.inner_text() and "Not allowed just now" in answer.inner_text()
+    assert answer.inner_text().count("Next:") == 2
     ask.get_by_label("Orders and transfers").fill("buy 20 nowhere:ETHUSDT")
     ask.get_by_role("button", name="Ask").click()
     ask.get_by_text("unknown instrument").wait_for()

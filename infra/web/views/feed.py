@@ -24,6 +24,7 @@ EVENTS_KEPT: Final = 30_000
 _BATCH: Final = 5_000
 _TOGETHER: Final = timedelta(seconds=10)
 _NAMED_MAX: Final = 3
+_CAUSE_MAX: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +119,18 @@ def _happening(events: list[RecordedEvent]) -> Happening:
         n=len(events),
         first_at=oldest.occurred_at,
         last_at=newest.occurred_at,
-        cause=", ".join(causes[:_NAMED_MAX]) + (" and others" if len(causes) > _NAMED_MAX else ""),
+        cause=_causes(causes),
         reason=said.get("reason", "") if is_one else "",
         next_action=said.get("next_action", ""),
         named=_named(events),
     )
+
+
+def _causes(causes: list[str]) -> str:
+    """Return a few causes, each to its first semicolon: a list of all says nothing."""
+    first = list(dict.fromkeys(cause.partition(";")[0].strip()[:_CAUSE_MAX] for cause in causes))
+    more = len(first) > _NAMED_MAX or any(";" in cause for cause in causes)
+    return ", ".join(first[:_NAMED_MAX]) + (" and others" if more else "")
 
 
 def _named(events: list[RecordedEvent]) -> tuple[tuple[str, Decimal, str], ...]:

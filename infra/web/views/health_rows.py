@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +37,18 @@ class HealthRow:
     def is_troubled(self) -> bool:
         """Return whether somebody should look at it."""
         return self.state in TROUBLED
+
+
+def together(rows: Iterable[HealthRow]) -> list[list[HealthRow]]:
+    """Return rows with those that say the same of several things as one; the oldest leads."""
+    groups: dict[tuple[str, ...], list[HealthRow]] = {}
+    for row in rows:
+        # Ages and counts within a sentence make no other sentence.
+        words = re.sub(r"[0-9][0-9,.:]*", "#", row.reason)
+        groups.setdefault((row.scope, row.state, words, row.next_action), []).append(row)
+    for group in groups.values():
+        group.sort(key=lambda row: (row.since.timestamp() if row.since else math.inf, row.name))
+    return list(groups.values())
 
 
 def ordered(rows: Iterable[HealthRow]) -> list[HealthRow]:
