@@ -71,6 +71,23 @@ def run(
 
 
 @intraday.command()
+def warm() -> None:
+    """Compile what the loop runs, and keep it on disk: a start finds it there.
+
+    For images and set-up scripts; a loop does the same before it takes the lead. Kept in
+    NUMBA_CACHE_DIR, else beside the code, else in the user's cache.
+
+    Examples:
+
+        plimsoll intraday warm
+    """
+    from flows.terminal import tell
+    from tasks.intraday import warm_up
+
+    tell(f"compiled code is ready after {warm_up():.1f} s")
+
+
+@intraday.command()
 def status(as_json: _JSON = False) -> None:
     """Say how the loop of this home is, also with the database down.
 

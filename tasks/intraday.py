@@ -116,6 +116,8 @@ def run_loop(relays: Sequence[str] = (), on_told: Told | None = None) -> None:
     bases = StoredBases(place)
     if bases.latest_id() is None:
         bases.latest()
+    # Before the lead is taken: who leads has no time to compile.
+    warm_up()
     uvloop.run(_run(place, bases, tuple(relays), on_told))
 
 
@@ -164,6 +166,13 @@ def loop_beside(tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         keeper.stop()
+
+
+def warm_up() -> float:
+    """Make compiled code ready, from disk where it is kept; return the seconds that took."""
+    from infra.intraday.warming import warm_up as warm
+
+    return warm()
 
 
 def loop_status() -> Mapping[str, Any]:
