@@ -6,10 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import MetaData, select
 
 from infra.db import open_database
-from infra.db.tables import Base
 from tests.integration.flows.conftest import FIRST_DATE, CommandLine
 from tests.integration.flows.runbook import Host, lines
 
@@ -22,9 +21,11 @@ def everything(url: str) -> Rows:
     database = open_database(url)
     try:
         with database.reading() as connection:
+            there = MetaData()
+            there.reflect(connection)
             return {
                 name: Counter(repr(tuple(row)) for row in connection.execute(select(table)))
-                for name, table in Base.metadata.tables.items()
+                for name, table in there.tables.items()
             }
     finally:
         database.close()

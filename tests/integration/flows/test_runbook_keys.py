@@ -36,6 +36,7 @@ def heard(listener: Listener, secret: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_message_is_lost_while_the_key_of_webhooks_is_changed(
     host: Host, listener: Listener
 ) -> None:
