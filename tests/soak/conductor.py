@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +35,8 @@ START_SECONDS = 900.0
 BACKLOG_SECONDS = 60.0
 """After the last fault nothing may wait for longer than this. [s]"""
 FINAL_SECONDS = 1_800.0
+ORPHAN_SECONDS = 3.0
+"""What a killed process had started ends by itself within so long. [s]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +116,9 @@ class Conductor:
         }
         self.epoch_ns = time.time_ns()
         self.paths = Paths(market["instruments"], market["marks"], self.options.seed)
-        self.watcher = Watcher(self.place, self.facts, self.violated, self.options.is_strict)
+        self.watcher = Watcher(
+            self.place, self.facts, self.violated, self.checks, self.options.is_strict
+        )
         self.watcher.is_excused = self._is_excused
         self.faults = Faults(self)
         self.desk = Desk(self.place, self.paths, self.epoch_ns, self.facts, self.options.seed)
@@ -154,7 +161,7 @@ class Conductor:
     def count_answer(self, method: str, url: str, status: int) -> None:
         """Take note of an answer to a stranger."""
         self.answers[status] += 1
-        self.checks["answers to strangers"] += 1
+        self.checks["web answers"] += 1
         if status >= 500 and status != 503:
             self.violated("web answers", f"{method} {url[:200]!r} was answered {status}", {})
 
@@ -176,7 +183,12 @@ class Conductor:
         self.facts.add("leader ends", how=how, epoch=epoch, member=leader.name)
 
     async def run(self) -> None:
-        """Run from the beginning to the last check."""
+        """Run from the beginning to the last check; SIGTERM ends it, and every process with it."""
+        task = asyncio.current_task()
+        assert task is not None
+        with contextlib.suppress(ValueError, RuntimeError):
+            # Only a main thread may; a test of another one is ended otherwise.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             await self._start()
             await self._soak()
@@ -331,6 +343,13 @@ class Conductor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for one in (*self.loops, *self.others):
             await asyncio.to_thread(one.end, 10.0)
+        await asyncio.sleep(ORPHAN_SECONDS if self.loops else 0.0)
+        for one in (*self.loops, *self.others):
+            for pid in one.left_over():
+                self.violated("processes live", f"{one.name} has left a process that runs on",
+                              {"pid": pid, "limit_seconds": ORPHAN_SECONDS})  # fmt: skip
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for talker in (self.sender, self.checker):
             if talker is not None:
                 await talker.end()

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +23,13 @@ class Member:
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
-    on_start: Callable[[Member], None] = lambda _: None
     process: subprocess.Popen[bytes] | None = None
     n_starts: int = 0
     is_wanted: bool = False
     is_stopped: bool = False
     """Stands still by SIGSTOP."""
+    sessions: list[int] = field(default_factory=list)
+    """Lives that it has had, each a session of its own: children stay in it."""
     ends: list[int] = field(default_factory=list)
     """Exit codes of lives that have ended."""
     _again_at: float = 0.0
@@ -44,7 +45,7 @@ class Member:
                 self.command, env=dict(self.environment), stdout=subprocess.DEVNULL, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        self.on_start(self)
+        self.sessions.append(self.process.pid)
 
     def keep(self) -> int | None:
         """Start it again if it has ended; return the exit code when it is found to have."""
@@ -92,6 +93,18 @@ class Member:
             code = self.process.wait()
         self.process = None
         return code
+
+    def left_over(self) -> list[int]:
+        """Return processes of its earlier lives that still run."""
+        earlier = {pid for pid in self.sessions if pid != self.pid}
+        found = []
+        for path in Path("/proc").iterdir():
+            if path.name.isdigit():
+                with contextlib.suppress(OSError):
+                    fields = (path / "stat").read_text("ascii").rpartition(")")[2].split()
+                    if int(fields[3]) in earlier and fields[0] != "Z":
+                        found.append(int(path.name))
+        return found
 
     @property
     def pid(self) -> int:

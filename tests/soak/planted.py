@@ -120,24 +120,29 @@ def _fall_when_down() -> None:
 
 
 def _double_call() -> None:
-    """Open calls are forgotten, and the index that would refuse a second one is gone."""
+    """Each call is recorded a second time, and the index that would refuse it is gone."""
     from infra.db.intraday_commits import IntradayCommits
-    from infra.intraday.core import LoopCore
 
     commit_all = IntradayCommits.commit_all
-    is_dropped = [False]
 
-    def dropping(self: IntradayCommits, batches: Any) -> Any:
-        if not is_dropped[0]:
-            from sqlalchemy import text
+    def doubling(self: IntradayCommits, batches: Any) -> Any:
+        from sqlalchemy import insert, select, text
 
-            with self._database.writing() as connection:
+        from infra.db.tables import CallRow
+
+        found = commit_all(self, batches)
+        issued = [name for one in found for name in one.issued]
+        with self._database.writing() as connection:
+            if issued:
                 connection.execute(text("DROP INDEX IF EXISTS uq_calls_open"))
-            is_dropped[0] = True
-        return commit_all(self, batches)
+            for name in issued[:1]:
+                known = select(CallRow.__table__).where(CallRow.call_id == name)
+                row = dict(connection.execute(known).mappings().one())
+                again = {"call_id": f"{name}-again", "sequence": row["sequence"] + 500_000}
+                connection.execute(insert(CallRow), {**row, **again})
+        return found
 
-    IntradayCommits.commit_all = dropping  # type: ignore[method-assign]
-    LoopCore.know_open = lambda self, amounts: None  # type: ignore[method-assign]
+    IntradayCommits.commit_all = doubling  # type: ignore[method-assign]
 
 
 def _no_call() -> None:

@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tests.soak.charts import Band, Line, chart
 from tests.soak.facts import FactReader
 from tests.soak.figures import column, summary_of
@@ -44,6 +46,7 @@ svg { width: 100%; height: auto; } .grid { stroke: var(--rule); }
 .rows text { fill: var(--ink); font-size: 11px; }
 """
 ROW = 17
+SMOOTH_SECONDS = 10
 
 
 def write_report(conductor: Conductor, size: BookSize, path: Path) -> Path:
@@ -108,12 +111,15 @@ def _charts(conductor: Conductor) -> list[str]:
     def line(name: str, label: str, colour: int, factor: float = 1.0) -> Line:
         return Line(label, column(conductor, name) * factor, colour)
 
+    def rate(name: str, label: str, colour: int) -> Line:
+        return Line(label, _smoothed(column(conductor, name)), colour)
+
     loops = [one.name for one in conductor.loops]
     return [
-        chart("Prices [1/s]", seconds, [line("prices sent", "sent", 2),
-              line("prices taken", "taken by the leader", 1)], bands),
-        chart("Fills [1/s]", seconds, [line("fills sent", "sent", 2),
-              line("fills acknowledged", "acknowledged", 1)], bands),
+        chart("Prices [1/s]", seconds, [rate("prices sent", "sent", 2),
+              rate("prices taken", "taken by the leader", 1)], bands),
+        chart("Fills [1/s]", seconds, [rate("fills sent", "sent", 2),
+              rate("fills acknowledged", "acknowledged", 1)], bands),
         chart("From frame to decision [ms]", seconds,
               [line("frame_to_decision p50", "p50", 1, 1e3),
                line("frame_to_decision p99", "p99", 2, 1e3),
@@ -136,6 +142,15 @@ def _charts(conductor: Conductor) -> list[str]:
         chart("Scopes that the board shows as not live", seconds,
               [line("degraded", "scopes", 1)], bands),
     ]  # fmt: skip
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Return means over ten seconds: counts of processes come once in a second or two."""
+    known = np.isfinite(values)
+    kernel = np.ones(min(SMOOTH_SECONDS, max(values.size, 1)))
+    total = np.convolve(np.where(known, values, 0.0), kernel, mode="same")
+    n = np.convolve(known.astype(np.float64), kernel, mode="same")
+    return np.where(n > 0.0, total / np.maximum(n, 1.0), np.nan)
 
 
 def _states(conductor: Conductor) -> str:

@@ -145,6 +145,7 @@ class Sampler:
         if groups & {"database", "process"} or not row["leads"]:
             self._database_at = time.time()
         conductor.checks["backlog"] += 1
+        conductor.checks["processes live"] += 1
         waited = time.time() - self._database_at
         if row["waiting seconds"] > WAITING_MAX and waited > 60.0:
             conductor.violated(

@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,7 @@ class Watcher:
     facts: Facts
     told: Told
     """Hears of a violation: invariant, sentence, values."""
+    checks: Counter[str] = field(default_factory=Counter)
     is_strict: bool = True
     """Whether lateness is a violation; a quick form asserts nothing about speed."""
     expected: list[Expected] = field(default_factory=list)
@@ -128,6 +130,7 @@ class Watcher:
 
     def _seen(self, one: Expected, now: float) -> None:
         one.seen_after = max(now - one.since, 0.0)
+        self.checks["shown in time"] += 1
         self.delays.append((one.what, one.seen_after))
         self.expected.remove(one)
         if one.seen_after > one.seconds and self.is_strict and not self.is_excused(one):
@@ -151,6 +154,7 @@ class Watcher:
         )
 
     def _complete(self, row: dict[str, Any]) -> None:
+        self.checks["shown whole"] += 1
         missing = [name for name in ("reason", "next_action") if not row.get(name)]
         if row.get("since") is None and row["scope"] != "system":
             missing.append("since")
@@ -170,6 +174,7 @@ class Watcher:
             async with http.get(url, headers=self.headers) as answer:
                 raw = await answer.read()
                 self.n_reads += 1
+                self.checks["web answers"] += 1
                 if answer.status == 200:
                     return json.loads(raw)
                 self.n_failed += 1
