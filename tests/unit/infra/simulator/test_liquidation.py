@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_deribit_closes_a_tenth_of_what_is_left_each_second() -> None:
     # A tenth of what is left, once for each of thirty seconds: the fee is above the margin freed.
     rounds = [abs(one.quantity) for one in book.liquidations]
     assert 25 <= len(rounds) <= 31
-    assert all(later <= earlier for earlier, later in zip(rounds, rounds[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rounds))
     assert book.accounts["1002"].positions["BTC-PERPETUAL"].quantity < 1000
 
 
