@@ -37,15 +37,8 @@ from engine.intraday.layout import Layout
 from engine.intraday.live_market import LiveMarket, Moved
 from engine.intraday.pledged import counted_quantities
 from engine.intraday.reported import confirmed_collateral
-from engine.intraday.state import (
-    VERSION,
-    State,
-    digest,
-    holdings_state,
-    require_version,
-    restore_holdings,
-    trust_state,
-)
+from engine.intraday.saving import saving
+from engine.intraday.state import State, digest, require_version, restore_holdings
 from engine.intraday.unsettled import unsettled_usd
 from engine.intraday.venue_demands import VenueReports, demanded, demands_of
 from engine.intraday.watching import Watch
@@ -142,14 +135,7 @@ class LiveBook:
 
         Copies are taken now and put in order then: that takes twenty times as long.
         """
-        holdings, layout = self._book.holdings.copied(), self._book.layout.copied()
-        now: State = {
-            "version": np.array([VERSION], dtype=np.int64),
-            "n_changes": np.array([self._n_changes], dtype=np.int64),
-            "netting_set_id": holdings.netting_sets.array(),
-        }
-        now |= self._market.state() | trust_state(self._book.trust) | self._reports.state()
-        return lambda: now | holdings_state(holdings) | layout.state()
+        return saving(self._market, self._book, self._reports, self._n_changes)
 
     def state_hash(self) -> str:
         """Return the SHA-256 of the state: equal after the same changes, and after a restart."""
