@@ -2,6 +2,7 @@
 # make test  sets up and passes the tests
 PYTHON ?= python3
 PYTHON3_11 ?= python3.11
+PYTHON3_12 ?= python3.12
 BIN := .venv/bin
 # Of the tests: one more than cores, since some of them wait for servers that start and stop.
 PROCESSES ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
@@ -58,7 +59,7 @@ fault-release: setup ## the size of a release: 100,000 lives of transfers that a
 soak: setup ## an hour of busy load with random faults, invariants checked; SOAK='--minutes 5 --scale 0.1'
 	$(BIN)/python -m tests.soak $(SOAK)
 
-bench: .venv/.bench .venv-peers/.ready ## time and memory against peers, side by side in one run
+bench: .venv/.bench .venv-peers/.ready .venv-nautilus/.ready ## time and memory against peers, side by side in one run
 	$(BIN)/python -m tests.benchmark
 
 # A peer that cannot be installed has a row in the tables that says so, and does not stop the rest.
@@ -79,5 +80,15 @@ bench: .venv/.bench .venv-peers/.ready ## time and memory against peers, side by
 	  .venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<; \
 	fi && touch $@ || echo 'make bench: the peers that need Python 3.11 are not there'
 
+# It pins packages of its own, and needs Python 3.12.
+.venv-nautilus/.ready: tests/benchmark/peers-nautilus.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  { [ -x .venv-nautilus/bin/python ] || uv venv --quiet --no-python-downloads --python 3.12 .venv-nautilus; } && \
+	  uv pip install --quiet --python .venv-nautilus/bin/python -r $<; \
+	else \
+	  { [ -x .venv-nautilus/bin/python ] || $(PYTHON3_12) -m venv .venv-nautilus; } && \
+	  .venv-nautilus/bin/python -m pip install --quiet --disable-pip-version-check -r $<; \
+	fi && touch $@ || echo 'make bench: NautilusTrader is not there'
+
 clean: ## remove what setup and runs have made
-	rm -rf .venv .venv-peers .plimsoll .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-peers .venv-nautilus .plimsoll .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

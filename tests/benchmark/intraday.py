@@ -6,7 +6,7 @@ Seconds are of the processor, so that what others do on the machine is left out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,11 @@ INDEX_SIZES = (1_000, 10_000, 100_000)
 N_REPEATS = 7
 WARM_UP = 2
 UNDERLYING = "SOL"
+TITLES = (
+    f"A tick of {UNDERLYING}: medians, and ratios of the same run",
+    "Shortfalls of all holders, one leg of six moves",
+    "Triggers of one underlying, nobody passed",
+)
 
 
 def measure(n_netting_sets: int) -> dict[str, Any]:
@@ -92,61 +97,72 @@ def _by_numpy(pnl: np.ndarray, rows: Any, legs: np.ndarray, holders: np.ndarray)
     return np.array(worst)
 
 
-def run(console: Console) -> None:
+def run(_: Console) -> None:
     """Print and write the figures."""
-    figures: dict[str, Any] = {str(size): measure(size) for size in SIZES}
-    core = [running.measure(*size) for size in CORE]
-    index = {str(size): running.measure_index(size) for size in INDEX_SIZES}
-    console.print(_book_table(figures))
-    console.print(_core_table(core))
-    console.print(_index_table(index, figures))
-    write_result("intraday", {"book": figures, "core": core, "index_us": index})
+    figures: dict[str, Any] = {
+        "book": {str(size): measure(size) for size in SIZES},
+        "core": [running.measure(*size) for size in CORE],
+        "index_us": {str(size): running.measure_index(size) for size in INDEX_SIZES},
+    }
+    for title, (columns, rows) in zip(TITLES, tables(figures), strict=True):
+        table = Table(title=title)
+        for column in columns:
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        Console(width=130).print(table)
+    write_result("intraday", figures)
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
+def tables(figures: dict[str, Any]) -> Iterable[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Yield columns and rows of the tables, in the order of `TITLES`."""
+    yield _book_table(figures["book"])
+    yield _core_table(figures["core"])
+    yield _index_table(figures["index_us"], figures["book"])
 
 
-def _book_table(figures: dict[str, Any]) -> Table:
-    table = _table(
-        f"A tick of {UNDERLYING}: medians, and ratios of the same run", "netting sets", "holders",
-        "apply ms", "screen ms", "let in", "exact ms", "NumPy ÷ exact", "exact ÷ screen",
+def _book_table(figures: dict[str, Any]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = (
+        f"a tick of {UNDERLYING}: netting sets", "holders", "apply ms", "screen ms", "let in",
+        "exact ms", "NumPy ÷ exact", "exact ÷ screen",
     )  # fmt: skip
-    for found in figures.values():
-        table.add_row(
+    return columns, [
+        (
             f"{found['n_netting_sets']:,}", f"{found['n_holders']:,}",
             f"{found['apply'] * 1e3:.2f}", f"{found['quiet'] * 1e3:.3f}",
             f"{found['n_screened_in']}", f"{found['exact'] * 1e3:.1f}",
             f"{found['numpy'] / found['exact']:.1f}", f"{found['exact'] / found['quiet']:.0f}",
-        )  # fmt: skip
-    return table
+        )
+        for found in figures.values()
+    ]  # fmt: skip
 
 
-def _core_table(core: list[dict[str, Any]]) -> Table:
-    table = _table(
-        "Shortfalls of all holders, one leg of six moves", "holders", "scenarios", "engine µs",
-        "NumPy µs", "NumPy ÷ engine", "difference",
+def _core_table(core: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = (
+        "shortfalls, one leg of six moves: holders", "scenarios", "engine µs", "NumPy µs",
+        "NumPy ÷ engine", "difference",
     )  # fmt: skip
-    for one in core:
-        table.add_row(
+    return columns, [
+        (
             f"{one['n_groups']:,}", f"{one['n_scenarios']:,}",
             *(f"{one['us_each'][name]:.2f}" for name in (running.ENGINE, running.NUMPY)),
             f"{one['ratio']:.2f}", f"{one['difference']:.1e}",
-        )  # fmt: skip
-    return table
+        )
+        for one in core
+    ]  # fmt: skip
 
 
-def _index_table(index: dict[str, float], figures: dict[str, Any]) -> Table:
-    table = _table(
-        "Triggers of one underlying, nobody passed", "holders", "µs", "÷ 1,000 holders",
+def _index_table(
+    index: dict[str, float], figures: dict[str, Any]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = (
+        "triggers, nobody passed: holders", "µs", "÷ 1,000 holders",
         "exact of all holders ÷ triggers",
     )  # fmt: skip
     first = index[str(INDEX_SIZES[0])]
+    rows = []
     for size, taken in index.items():
         exact = figures[size]["exact"] / taken * 1e6 if size in figures else np.nan
         shown = f"{exact:,.0f}" if np.isfinite(exact) else ""
-        table.add_row(f"{int(size):,}", f"{taken:.2f}", f"{taken / first:.2f}", shown)
-    return table
+        rows.append((f"{int(size):,}", f"{taken:.2f}", f"{taken / first:.2f}", shown))
+    return columns, rows

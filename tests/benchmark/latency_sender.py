@@ -38,17 +38,18 @@ async def serve(plan: dict[str, Any]) -> None:
         with suppress(ConnectionResetError):
             for step in range(plan["n_steps"]):
                 price = plan["start"] - step * plan["down"]
-                began = time.monotonic_ns()
-                for number, source in enumerate(plan["sources"]):
+                # The first source is the one that is held: its frame brings the breach.
+                sent.append(time.monotonic_ns())
+                for source in plan["sources"]:
                     numbers[source] = numbers.get(source, 0) + 1
                     prices = {plan["sources"][source]: price}
-                    if number == len(plan["sources"]) - 1:
-                        began = time.monotonic_ns()
                     await socket.send_str(_frame(source, numbers[source], prices))
-                sent.append(began)
-                for _ in range(plan["n_background"]):
-                    await socket.send_str(plan["background"].replace("@", str(time.time_ns())))
-                await asyncio.sleep(plan["pause"])
+                n_background = plan["n_background"]
+                for number in range(n_background):
+                    await asyncio.sleep(plan["pause"] / (n_background + 1))
+                    frame = plan["background"][(step + number) % len(plan["background"])]
+                    await socket.send_str(frame.replace("@", str(time.time_ns())))
+                await asyncio.sleep(plan["pause"] / (n_background + 1))
         await words.get()
         over.set()
         await reading

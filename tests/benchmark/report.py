@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.benchmark import aggregation, end_of_day, pricing, venue_models
+from tests.benchmark import aggregation, end_of_day, intraday, latency, pricing, venue_models
 from tests.benchmark.measure import FOLDER
 
 HERE = Path(__file__).parent
 MEASURED = HERE / "measured.json"
 READMES = {"all tables": HERE / "README.md", "in short": HERE.parent.parent / "README.md"}
 NAMES = ("pricing", "aggregation", "end_of_day", "growth", "whole_close", "venue_models")
+# Of the loop; without a full run of theirs they have no table.
+LOOP_NAMES = ("latency", "intraday")
 # Wall times of several threads mean nothing while others want the cores.
 QUIET_LOAD_MAX = 1.5
 # Seconds from which a stage has a row.
@@ -30,10 +32,12 @@ Figures = dict[str, dict[str, Any]]
 def keep_figures() -> None:
     """Copy the figures of the last runs into ``measured.json``, six digits each."""
     kept = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
-    for name in NAMES:
+    for name in (*NAMES, *LOOP_NAMES):
         path = FOLDER / f"{name}.json"
-        if path.exists():
-            kept[name] = _rounded(json.loads(path.read_text(encoding="utf-8")))
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        # A brief run has too few samples for its tails.
+        if found and not found.get("is_brief"):
+            kept[name] = _rounded(found)
     MEASURED.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
@@ -61,6 +65,19 @@ def _all_tables(figures: Figures) -> Iterable[str]:
     yield _growth(figures["growth"])
     yield _whole_close(figures["whole_close"]["by_size"])
     yield _venue_models(figures["venue_models"])
+    yield from _loop(figures)
+
+
+def _loop(figures: Figures) -> Iterable[str]:
+    if "latency" in figures:
+        found = figures["latency"]
+        yield f"The loop, load {found['machine']['load']:.1f} before it began:"
+        yield _table(*latency.latencies(found))
+        yield _table(*latency.hops(found))
+        yield latency.memory(found)
+    if "intraday" in figures:
+        for columns, rows in intraday.tables(figures["intraday"]):
+            yield _table(columns, rows)
 
 
 def _in_short(figures: Figures) -> Iterable[str]:
@@ -86,6 +103,8 @@ def _in_short(figures: Figures) -> Iterable[str]:
     yield _table(columns, rows)
     sizes = figures["whole_close"]["by_size"]
     each = ", ".join(f"{f['processor']:.2g} s for {int(n):,}" for n, f in sizes.items())
+    if "latency" in figures:
+        yield _table(*latency.latencies(figures["latency"]))
     yield (
         "A whole assessment (reconciliation, margin, collateral, calls, settlement, explanation) "
         f"in one process takes {each} netting sets of 30 positions."
