@@ -18,9 +18,9 @@ from tasks.answer_steps import (
     begin_answer,
     call_missing,
     finish_answer,
-    plan_transfers,
     recompute,
 )
+from tasks.answer_transfers import show_transfers
 from tasks.answering import sole_answer
 from tasks.begin import failures_recorded
 from tasks.deadman import happened
@@ -53,7 +53,7 @@ def answer(event: dict[str, Any]) -> list[str]:
         with failures_recorded(found.run_id):
             recompute(found.run_id)
             call_missing(found.run_id)
-            plan_transfers(found.run_id)
+            show_transfers(found.run_id)
             plan_smaller_books(found.run_id)
             finish_answer(found.run_id)
     return list(found.netting_sets)

@@ -16,11 +16,11 @@ import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from engine.errors import MarginPlatformError
 from infra.intraday.restarting import open_amounts
 from infra.report.amounts import exact
 from tasks import artifacts
 from tasks.answer_decisions import call_rows, decisions, still_missing
+from tasks.answer_transfers import calls_of
 from tasks.answering import (
     Moment,
     affected,
@@ -32,8 +32,6 @@ from tasks.answering import (
     run_of,
 )
 from tasks.intraday import StoredBases
-from tasks.paying import plan_call, sentence
-from tasks.reconcile_now import is_connected
 from tasks.records import facts_of, run_folder
 from tasks.run_names import name_flow_run
 from tasks.steps import Achievement, achieve, step
@@ -43,8 +41,6 @@ if TYPE_CHECKING:
     from infra.db.intraday_events import RecordedEvent
     from infra.intraday.base import Base
 
-PLANS_MAX: Final = 20
-"""Calls whose payment is planned on the run's page; the others are planned by hand."""
 _ROWS_MAX: Final = 50
 _ACTIONS: Final = {
     "none": "nothing is missing",
@@ -106,9 +102,7 @@ def recompute(run_id: str) -> None:
 def call_missing(run_id: str) -> None:
     """Issue what is missing; what the loop has called meanwhile is found done."""
     facts = achieve(run_id, "call", lambda place: _call(place, run_id))
-    names = set(facts_of(run_id, "recompute")["netting_sets"])
-    opened = workplace().database.calls.open_calls()
-    found = opened[opened["netting_set_id"].isin(names)].to_dict("records")
+    found = calls_of(run_id)
     artifacts.show_table(
         "call",
         [
@@ -122,28 +116,11 @@ def call_missing(run_id: str) -> None:
             }
             for row in found[: artifacts.ROWS_MAX]
         ],
-        f"{len(found):,} open calls of the netting sets: {facts['issued']:,} issued by this run, "
+        f"{len(found):,} calls of the netting sets, open or paid since: {facts['issued']:,} issued "
+        "by this run, "
         f"{facts['found_done']:,} called meanwhile by others.",
         len(found),
     )
-
-
-@task(name="transfer", cache_policy=NO_CACHE)
-def plan_transfers(run_id: str) -> int:
-    """Show how the open calls are best paid; nothing is pledged and nothing moves."""
-    names = set(facts_of(run_id, "recompute")["netting_sets"])
-    opened = workplace().database.calls.open_calls()
-    is_wanted = opened["netting_set_id"].isin(names) & (opened["direction"] == "call")
-    calls = sorted(opened[is_wanted]["call_id"])
-    rows = [_planned(call_id) for call_id in calls[:PLANS_MAX]]
-    artifacts.show_table(
-        "transfer",
-        rows,
-        f"How {len(calls):,} open calls could be paid now. `plimsoll calls pay CALL` pledges and "
-        "proposes.",
-        len(calls),
-    )
-    return len(calls)
 
 
 @task(name="finish-answer", cache_policy=NO_CACHE)
@@ -262,12 +239,3 @@ def _shown(decided: pd.DataFrame) -> list[dict[str, str]]:
         }
         for row in decided.head(artifacts.ROWS_MAX).to_dict("records")
     ]
-
-
-def _planned(call_id: str) -> dict[str, str]:
-    if not is_connected():
-        return {"call": call_id, "plan": "no venue or custodian is connected"}
-    try:
-        return {"call": call_id, "plan": sentence(plan_call(call_id))}
-    except MarginPlatformError as error:
-        return {"call": call_id, "plan": f"cannot be planned: {error}"}
