@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -101,11 +101,15 @@ class ReduceRung:
 
     async def propose(self) -> list[Proposed]:
         """Plan for netting sets at the rung whose turn it is; return what came of each."""
-        breaches = self._entered()
-        self.waits = {name: words for name, words in self.waits.items() if name in breaches}
-        now = time.monotonic()
-        due = [name for name in breaches if self._later.get(name, 0.0) <= now][:ASKED_MAX]
+        standing, now = self._standing(), time.monotonic()
+        self.waits = {name: words for name, words in self.waits.items() if name in standing}
+        self._later = {name: at for name, at in self._later.items() if name in standing}
+        turn = [name for name in standing if self._later.get(name, 0.0) <= now][:ASKED_MAX]
+        breaches = self._entered(turn)
+        due = [name for name in turn if name in breaches]
         due = [name for name in due if self._is_wanted(name, breaches[name])]
+        # What was looked at has its turn again when the others have had theirs.
+        self._later |= dict.fromkeys(turn, now + AGAIN_SECONDS)
         if not due:
             return []
         answer = await self.parts.loop.ask(due)
@@ -133,15 +137,18 @@ class ReduceRung:
         standings = LiveStandings(parts.database, answer, parts.database.clock())
         await desk.send_due(parts.wiring, standings)
 
-    def _entered(self) -> dict[str, RecordedEvent]:
-        """Return, of netting sets that stand at the rung, the event by which they came there."""
+    def _standing(self) -> dict[str, None]:
+        """Return the netting sets that stand at the rung, who is worst off first."""
         query = (
             select(BoardRow.netting_set_id)
             .where(BoardRow.level == _RUNG)
             .order_by(BoardRow.margin_ratio.desc(), BoardRow.netting_set_id)
         )
         with self.parts.database.reading() as connection:
-            names = list(connection.execute(query).scalars())
+            return dict.fromkeys(connection.execute(query).scalars())
+
+    def _entered(self, names: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return the events by which netting sets have come to the rung."""
         events = self.parts.database.intraday_events.last_of(
             [f"{NETTING_SET}{name}" for name in names], ("breach", "recovery")
         )
@@ -181,6 +188,9 @@ class ReduceRung:
     async def _plan(self, name: str, breach: RecordedEvent, base: Base) -> Proposed:
         parts = self.parts
         told = await parts.loop.marks()
+        if told.close_id != base.close_id:
+            words = f"the loop has begun anew on {told.close_id}"
+            return Proposed(netting_set_id=name, record=None, is_new=False, words=words)
 
         def basis() -> ReductionBasis:
             return live_basis(parts.database, base, told, name, parts.policy_of())
@@ -215,10 +225,8 @@ class ReduceRung:
         """Take down what is in the way, for people to hear of once."""
         if not words:
             self.waits.pop(name, None)
-            self._later.pop(name, None)
             return
         self.waits[name] = words
-        self._later[name] = time.monotonic() + AGAIN_SECONDS
         held = _held(name, breach, words, self.parts.database.clock())
         self.parts.database.intraday_events.record([held])
 
