@@ -27,9 +27,10 @@ from tests.soak.members import make_members, make_sink
 from tests.soak.place import MARKET_FRAMES, Place
 from tests.soak.sampling import Sampler
 from tests.soak.schedule import Planned
+from tests.soak.sender import STEP
 from tests.soak.takeover import Takeover
 from tests.soak.talking import Talker
-from tests.soak.watching import Expected, Watcher
+from tests.soak.watching import POLL_SECONDS, Expected, Watcher
 
 START_SECONDS = 900.0
 BACKLOG_SECONDS = 60.0
@@ -209,6 +210,7 @@ class Conductor:
         plan = {
             "market": str(self.place.market), "seed": self.options.seed,
             "epoch_ns": self.epoch_ns, "rate": self.options.prices,
+            "pause": 0.2 if self.options.is_brief else STEP,
         }  # fmt: skip
         self._begin(make_sink(self))
         log, environment = self.folder / "sender.log", self.place.environment
@@ -254,7 +256,8 @@ class Conductor:
 
     async def _soak(self) -> None:
         sets = sorted(set(self.place.positions["netting_set_id"]))
-        self._begin(self.watcher.run(sets, self.options.seed))
+        pause = 1.0 if self.options.is_brief else POLL_SECONDS
+        self._begin(self.watcher.run(sets, self.options.seed, pause))
         self._begin(self.desk.run(self.options.fills))
         self._begin(read_events(self))
         for planned in self.planned:

@@ -78,6 +78,7 @@ class Sender:
         self.paths = Paths(market["instruments"], market["marks"], plan["seed"])
         self.epoch_ns: int = plan["epoch_ns"]
         self.rate: float = plan["rate"]
+        self.pause: float = plan.get("pause", STEP)
         self.chance = random.Random(plan["seed"])
         names = np.array(self.paths.instrument_id)
         rows = {venue: np.flatnonzero(self.paths.venue == venue) for venue in VENUES}
@@ -312,7 +313,7 @@ def counts_of(sender: Sender) -> dict[str, Any]:
 
 
 async def pace(sender: Sender, say: Callable[[dict[str, Any]], None]) -> None:
-    """Take a step each 40 ms and say each second what was sent."""
+    """Take a step each pause and say each second what was sent."""
     before = due = said = time.monotonic()
     while True:
         now = time.monotonic()
@@ -321,7 +322,7 @@ async def pace(sender: Sender, say: Callable[[dict[str, Any]], None]) -> None:
         if now - said >= 1.0:
             say(counts_of(sender))
             said = now
-        due += STEP
+        due += sender.pause
         if due < now:
             sender.n_missed += 1
             due = now

@@ -80,8 +80,8 @@ class Watcher:
         """Return what the reader shows."""
         return {"Authorization": f"Bearer {self.place.token}"}
 
-    async def run(self, sets: list[str], seed: int) -> None:
-        """Read health twice a second and a few netting sets each second."""
+    async def run(self, sets: list[str], seed: int, pause: float = POLL_SECONDS) -> None:
+        """Read health and two netting sets after each pause."""
         chance = random.Random(f"watch {seed}")
         base = f"http://127.0.0.1:{self.place.web_port}/v1"
         timeout = aiohttp.ClientTimeout(total=10.0)
@@ -96,7 +96,7 @@ class Watcher:
                     row = await self._get(http, f"{base}/netting-sets/{name}")
                     if row is not None:
                         self._sample(row)
-                await asyncio.sleep(max(POLL_SECONDS - (time.monotonic() - began), 0.05))
+                await asyncio.sleep(max(pause - (time.monotonic() - began), 0.05))
 
     def expect(self, expected: Expected) -> None:
         """Wait for a state to be shown."""
