@@ -31,7 +31,7 @@ def names(database: Database) -> list[str]:
     return [event.name for event in database.intraday_events.after(0)]
 
 
-def test_f65_a_round_that_does_not_happen_is_an_alert_and_a_row_until_it_happens(
+def test_a_round_that_does_not_happen_is_an_alert_and_a_row_until_it_happens(
     database: Database,
 ) -> None:
     desk = desk_at(database)
@@ -76,7 +76,7 @@ def test_a_sign_says_since_when_it_is_as_it_is(database: Database) -> None:
         assert (sign.state, sign.since) == (state, NOW + timedelta(seconds=since))
 
 
-def test_f65_a_missed_close_is_over_when_its_date_is_closed(
+def test_a_missed_close_is_over_when_its_date_is_closed(
     plimsoll_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plimsoll_home.mkdir()

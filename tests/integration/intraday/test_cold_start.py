@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.clock import utc_now
@@ -84,6 +85,8 @@ def test_a_killed_loop_decides_again_within_five_seconds_where_code_was_made_rea
             second = start(sqlite_database, home, relay)
             await until(lambda: _epoch(home) > 1 and is_deciding(home), "decisions again", 300.0)
             seconds = time.monotonic() - began
+            spent = psutil.Process(second.pid).cpu_times()
+            print(f"restart: {spent.user + spent.system:.1f} s of a core")
             second.send_signal(signal.SIGTERM)
             assert await ended(second) == 0
             return seconds

@@ -138,7 +138,7 @@ async def decides_on(stage: Stage, close: Any, fault_seen: Callable[[], bool]) -
     assert (expected[2] == 0).sum() == 1
 
 
-def test_f52_on_a_full_disk_it_decides_on_says_so_and_loses_nothing_i30_i44(
+def test_on_a_full_disk_it_decides_on_says_so_and_loses_nothing_i30_i44(
     small_disk: Path,
 ) -> None:
     close = base({"A": NEAR, "B": 1e7}, n_sets=N_SETS)
@@ -176,7 +176,7 @@ def test_f52_on_a_full_disk_it_decides_on_says_so_and_loses_nothing_i30_i44(
 
 
 @pytest.mark.fault
-def test_f52_a_loop_killed_on_a_full_disk_has_what_it_acknowledged_i40_i44(
+def test_a_loop_killed_on_a_full_disk_has_what_it_acknowledged_i40_i44(
     small_disk: Path, tmp_path: Path
 ) -> None:
     database = open_database(f"sqlite:///{small_disk / 'plimsoll.db'}")
@@ -243,7 +243,7 @@ def slowed(file: Path, seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def test_f51_while_every_commit_takes_two_seconds_it_decides_on_i30_i44(
+def test_while_every_commit_takes_two_seconds_it_decides_on_i30_i44(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     close = base({"A": NEAR, "B": 1e7}, n_sets=20)
@@ -263,7 +263,7 @@ def test_f51_while_every_commit_takes_two_seconds_it_decides_on_i30_i44(
 
 @pytest.mark.fault
 @pytest.mark.postgres
-def test_f75_a_server_that_stops_and_starts_has_every_decision_in_order_i30_i44(
+def test_a_server_that_stops_and_starts_has_every_decision_in_order_i30_i44(
     tmp_path: Path,
 ) -> None:
     close = base({"A": NEAR, "B": 1e7}, n_sets=50)

@@ -62,6 +62,12 @@ def invariants(text: str) -> tuple[set[str], set[str]]:
     return named, set(re.findall(r"^\| (I-\d\d) \|", text, flags=re.MULTILINE))
 
 
+def unknown_proofs(text: str, tests: set[str]) -> list[str]:
+    """Return tests that the page names anywhere and that are not there."""
+    named = {name for name in _NAME.findall(text) if name.count("_") >= 3}
+    return sorted(named - tests)
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     return PAGE.read_text(encoding="utf-8")
@@ -122,3 +128,10 @@ def test_the_checks_see_a_page_that_is_wrong(page: str, tests: set[str]) -> None
     assert unproven(page, tests | {"f7_a_new_one"}) == ["F7: test_f7_a_new_one is not in its row"]
     empty = page.replace(lines[place], "| F30 | nothing | I-39 | somebody has looked at it |")
     assert "F30: neither a test nor a reason" in unproven(empty, tests)
+
+
+def test_every_test_that_the_page_names_is_there(page: str, tests: set[str]) -> None:
+    assert unknown_proofs(page, tests) == []
+    assert unknown_proofs(page + "`a_test_that_nobody_wrote`", tests) == [
+        "a_test_that_nobody_wrote"
+    ]
