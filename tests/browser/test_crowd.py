@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import cookies_of, seats, served
-from tests.browser.theatre import Real
 from tests.worlds.crowd import crowd, name_of, publish_crowd
-from tests.worlds.house import House, build_house
+from tests.worlds.house import Clock, House, build_house
 
 pytestmark = pytest.mark.benchmark
 N = 50_000
@@ -26,7 +26,7 @@ N_UPDATES = 60
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    found = build_house(tmp_path_factory.mktemp("crowd") / "plimsoll.db", Real())
+    found = build_house(tmp_path_factory.mktemp("crowd") / "plimsoll.db", Clock(timedelta(0)))
     publish_crowd(found.database, N, found.run.run_id)
     yield found
     found.database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -284,6 +285,31 @@ def test_a_stored_script_stays_text(seat: Callable[..., Seat], house: House) -> 
         page = seat("vera").go(path)
         assert SCRIPT in page.locator("main").inner_text()
         assert "taken over" not in page.title()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1440), pytest.param("dark", 400, marks=pytest.mark.slow)]
+)
+def test_nothing_keeps_anybody_from_reading_a_page(
+    browser: Browser, address: str, cookies: dict[str, list], scheme: str, width: int
+) -> None:
+    """By axe-core: names, roles, contrast, order of headings, what a keyboard reaches."""
+    axe = pytest.importorskip("axe_playwright_python")
+    rules = Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+    # The rules are put into the page; its policy lets nobody else do that.
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+    context.add_cookies(cookies["abe"])
+    one = Seat(context, address)
+    try:
+        for path in (*PAGES, "/reductions", "/confirm"):
+            page = one.go(path)
+            page.evaluate(rules)
+            wrong = page.evaluate("axe.run().then(found => found.violations)")
+            assert [(v["id"], v["nodes"][0]["html"][:200]) for v in wrong] == [], path
+    finally:
+        context.close()
 
 
 def test_light_and_dark_are_both_readable_and_the_switch_is_kept(

@@ -19,14 +19,6 @@ from tests.worlds.loop import base
 WAIT_SECONDS = 120.0
 
 
-class Real(Clock):
-    """The clock of this machine: the loop's words and the pages' ages have to fit."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.skew = timedelta(0)
-
-
 @dataclass
 class Theatre:
     """A house, its loop, and the feed that a test drives."""
@@ -60,7 +52,7 @@ class Theatre:
 @contextmanager
 def theatre(folder: Path) -> Iterator[Theatre]:
     """Play a loop over a house in ``folder`` until the block ends."""
-    house = build_house(folder / "plimsoll.db", Real())
+    house = build_house(folder / "plimsoll.db", Clock(timedelta(0)))
     # The loop has a connection pool of its own, as in a process of its own.
     apart = open_database(f"sqlite:///{folder / 'plimsoll.db'}", wait_seconds=1.0, actor="loop")
     loop = asyncio.new_event_loop()

@@ -51,8 +51,8 @@ START = datetime(2026, 3, 11, 1, tzinfo=UTC)
 class Clock:
     """A clock that runs, from a start that is moved by hand."""
 
-    def __init__(self) -> None:
-        self.skew = START - datetime.now(UTC)
+    def __init__(self, skew: timedelta | None = None) -> None:
+        self.skew = START - datetime.now(UTC) if skew is None else skew
 
     def __call__(self) -> datetime:
         """Return the time."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +14,14 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
 from engine.errors import InvariantBroken
+from infra.db import Database
 from infra.db.users import By, NewUser
 from infra.web import application
 from infra.web.access import ACCESS
+from tests.integration.intraday.stage import Relay, playing, quiet
 from tests.integration.web.conftest import log_in, submit
-from tests.worlds.house import PASSWORD, SCRIPT, House
+from tests.worlds.house import PASSWORD, SCRIPT, Clock, House, build_house
+from tests.worlds.loop import base
 
 NAMES = {
     "netting_set_id": "amber-1", "entry_id": "0" * 32, "alert_id": "none", "username": "vera",
@@ -233,3 +238,46 @@ def test_a_page_of_the_house_cannot_be_framed_sniffed_or_kept(
         assert "frame-ancestors 'none'" in policy, path
         assert headers["x-frame-options"] == "DENY", path
         assert headers["cache-control"] == "no-store", path
+
+
+def test_a_flood_on_the_interface_is_told_to_wait_and_the_loop_goes_on(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """F62: while everybody asks for more than they may, a tick still becomes a durable call."""
+    house = build_house(sqlite_database.file, Clock(timedelta(0)))
+    app = house.app(tmp_path, requests_per_second=5.0, requests_burst=20)
+    codes: list[int] = []
+    waits: list[str] = []
+    is_over = threading.Event()
+
+    def flood() -> None:
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            headers = {"Authorization": f"Bearer {house.tokens['vera']}"}
+            while not is_over.is_set():
+                for path in ("/v1/board", "/v1/calls", "/v1/netting-sets"):
+                    answer = client.get(path, headers=headers)
+                    codes.append(answer.status_code)
+                    waits.append(answer.headers.get("retry-after", ""))
+
+    async def play() -> None:
+        async with Relay() as relay:
+            await relay.send(quiet(), full=True)
+            close = base({"A": 140_000.0, "B": 1e7})
+            async with playing(sqlite_database, close, tmp_path, relay) as stage:
+                floods = [threading.Thread(target=flood) for _ in range(2)]
+                for one in floods:
+                    one.start()
+                try:
+                    await stage.until(lambda: codes.count(429) > 50, "the flood")
+                    await relay.send(quiet(58_500.0))
+                    await stage.until(lambda: "A" in stage.called(), "a call")
+                finally:
+                    is_over.set()
+                    for one in floods:
+                        await asyncio.to_thread(one.join)
+
+    asyncio.run(play())
+    house.database.close()
+    assert set(codes) == {200, 429}
+    refused = [wait for code, wait in zip(codes, waits, strict=True) if code == 429]
+    assert all(int(wait) >= 1 for wait in refused)
