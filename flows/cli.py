@@ -14,6 +14,7 @@ from flows import (
     cli_alerts,
     cli_calls,
     cli_compare,
+    cli_drill,
     cli_intraday,
     cli_kill,
     cli_ledger,
@@ -52,6 +53,7 @@ app = typer.Typer(
 cli_run.register(app)
 cli_intraday.register(app)
 cli_study.register(app)
+cli_drill.register(app)
 cli_whatif.register(app)
 cli_reduce.register(app)
 cli_compare.register(app)

@@ -6,9 +6,12 @@ from contextlib import nullcontext
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from flows.demo_life import Told
 
 _PANEL = "Compute"
 
@@ -39,11 +42,11 @@ def demo(
         bool, typer.Option("--call/--no-call", help="Follow one margin call on simulated venues.")
     ] = True,
 ) -> None:
-    """Build a sample world, close its last two dates, and follow one margin call to its end.
+    """Build a sample world, close its last two dates, follow one call to its end, run the loop.
 
-    Takes about two minutes the first time; the second time it finds the finished runs. The venues
-    of the call are simulated on loopback, with real sockets and signatures, and are gone
-    afterwards.
+    Takes about three minutes the first time; the second time it finds the finished runs. The venues
+    are simulated on loopback, with real sockets and signatures, and are gone afterwards. The loop
+    runs through half an hour that is made up: prices fall, it calls, collateral is paid.
 
     Examples:
 
@@ -52,11 +55,14 @@ def demo(
         plimsoll demo --netting-sets 200 --workers 4
     """
     from flows.closing import close_dates
-    from flows.demo_life import follow_a_call, followed_before, prefect_at_hand
+    from flows.demo_life import follow_a_call, followed_before, prefect_at_hand, watch_the_loop
     from flows.terminal import progress_shown, show, tell
     from tasks.overview import owes, whereabouts
     from tasks.sample import make_sample, sample_dates
     from tasks.workplace import use_workers
+
+    def hear(told: Told) -> None:
+        tell(f"  [cyan]{told.who:<10}[/] {told.what}")
 
     use_workers(workers, None)
     before = followed_before()
@@ -73,10 +79,10 @@ def demo(
         if not call or before is not None:
             return
         tell("\n[bold]the life of one margin call[/], on simulated venues")
-        call_id = follow_a_call(
-            closed.run_ids[-1], lambda told: tell(f"  [cyan]{told.who:<10}[/] {told.what}")
-        )
+        call_id = follow_a_call(closed.run_ids[-1], hear)
         tell(f"  [dim]all of it:  plimsoll calls show {call_id}[/]")
+    tell("\n[bold]the loop between two closes[/], through a crash that is made up")
+    tell(f"  [dim]all of it:  {watch_the_loop(hear)}[/]")
 
 
 def eod(

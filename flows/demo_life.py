@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from tasks.demo_call import Told, answer, approve, arrival, choose_call, followed_before
+from tasks.demo_loop import watch_the_loop
 from tasks.demo_town import town
 from tasks.reconcile_now import reconcile_once, sentence
 from tasks.session import prefect_session
 from tasks.workplace import workplace
 
-__all__ = ["Told", "follow_a_call", "followed_before", "prefect_at_hand"]
+__all__ = ["Told", "follow_a_call", "followed_before", "prefect_at_hand", "watch_the_loop"]
 
 
 def prefect_at_hand() -> AbstractContextManager[None]:

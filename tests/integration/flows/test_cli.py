@@ -49,7 +49,7 @@ def test_help_comes_within_half_a_second_and_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     ["demo", "eod", "sample", "replay", "backtest", "compute", "whatif", "explain", "runs",
-     "calls", "serve", "doctor", "deadman", "db upgrade"],
+     "calls", "serve", "doctor", "deadman", "db upgrade", "drill"],
 )  # fmt: skip
 def test_every_command_explains_itself_with_an_example(command: str, tmp_path: Path) -> None:
     ended = CommandLine(tmp_path)(*command.split(), "--help")

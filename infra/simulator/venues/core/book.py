@@ -192,6 +192,10 @@ class VenueBook:
         """Return a gain or loss in whole smallest units of its asset, toward zero."""
         return round_down(quantity, self._decimals.get(asset, DECIMALS_MAX))
 
+    def keep_decimals(self, decimals: Mapping[str, int]) -> None:
+        """Keep assets in so many decimals from now on."""
+        self._decimals |= decimals
+
     def listing(self, symbol: str) -> Listing:
         """Return a listing; raises Refused if there is none."""
         found = self.listings.get(symbol)
