@@ -35,6 +35,7 @@ from infra.intraday.base import Base
 from infra.intraday.calling import CallContext, CallMaker, OpenAmount
 from infra.intraday.deficits import Deficits
 from infra.intraday.events import level_events, trust_events
+from infra.intraday.facts import facts_of
 from infra.intraday.granting import Granting, restored_ladder
 from infra.intraday.margins import VenueMargins
 from infra.intraday.market import LoopMarket
@@ -329,7 +330,8 @@ class LoopCore:
         unkept = self.market.unkept()
         decision.marks = pack(unkept)
         self.market.note_kept(unkept)
-        decision.facts = self._facts(decision.instant)
+        called = [str(one.wanted.call["netting_set_id"]) for one in decision.calls]
+        decision.facts = facts_of(self, called)
 
     def _made(self, rows: Int64Array1D, number: int, decision: Decision) -> list[LoopCall]:
         context = CallContext(
@@ -352,20 +354,6 @@ class LoopCore:
         if known is None or not (np.append(decision.rows, -1)[at] == rows).all():
             return self.book.figures(rows)
         return known.taken(at)
-
-    def _facts(self, instant: Instant) -> dict[str, object]:
-        return {
-            "as_of": self.book.as_of.isoformat(),
-            "distrusted": [
-                {
-                    "scope": one.scope,
-                    "name": one.name,
-                    "state": one.state,
-                    "age_seconds": repr(one.age_seconds(instant.monotonic_ns)),
-                }
-                for one in self.trust.current()
-            ],
-        }
 
     def stale_assets(self, now_ns: int) -> dict[str, float]:
         """Return assets of which a watched instrument is stale, and since how long. [s]"""

@@ -13,6 +13,7 @@ import numpy as np
 from engine.assess import assess
 from engine.calls.margin_call import Holdings, decide_calls
 from engine.intraday import Degradation, LiveBook
+from engine.intraday.floors import count_floors
 from infra.intraday.base import Base
 from infra.intraday.calling import exact_sides
 from infra.intraday.market import changes_of
@@ -31,8 +32,8 @@ _SOUND: Final = (EXACT, AT_LEAST)
 class CallVerdict:
     """One call: what was called, and what its decision's inputs give now.
 
-    ``verdict`` is ``equal``, ``at least`` (an input was not trusted then: what was called rests on
-    the last trusted figure as well, and must not be less than what the inputs alone ask for), or
+    ``verdict`` is ``equal``, ``at least`` (an input was not trusted then, and quantities or prices
+    there moved meanwhile: what was called must not be less than what the inputs alone ask for), or
     ``different``.
     """
 
@@ -76,7 +77,8 @@ def recompute(database: Database, base: Base, run_id: str, number: int) -> Decis
     """Return how the calls of a decision compare with what its inputs give.
 
     The close is opened, the reports that the decision had are folded over it, the prices of all
-    decisions up to it are handed over, and what was degraded is degraded.
+    decisions up to it are handed over, what was degraded is degraded, and what was owed when all
+    was last fresh counts as the journal has it.
 
     Raises
     ------
@@ -102,6 +104,7 @@ def recompute(database: Database, base: Base, run_id: str, number: int) -> Decis
     rows = np.array(sorted(set(wanted)), dtype=np.int64)
     is_equal = _equals_assessment(book, base, rows)
     degraded = _degrade(book, last)
+    _count_floors(book, last)
     return DecisionVerdict(
         run_id=run_id,
         number=number,
@@ -128,6 +131,18 @@ def _degrade(book: LiveBook, decision: RecordedDecision) -> bool:
             Degradation(one["scope"], one["name"], one["state"], float(one["age_seconds"]))
         )
     return bool(stated)
+
+
+def _count_floors(book: LiveBook, decision: RecordedDecision) -> None:
+    """Let what was owed when all was last fresh count, as the journal has it to the bit."""
+    floors = decision.facts.get("floors")
+    if not isinstance(floors, dict) or not floors:
+        return
+    row_of = {name: row for row, name in enumerate(book.netting_set_id)}
+    rows = np.array([row_of[name] for name in floors], dtype=np.int64)
+    values = np.array([[float(text) for text in pair] for pair in floors.values()])
+    order = np.argsort(rows)
+    count_floors(book, rows[order], values[order, 0].copy(), values[order, 1].copy())
 
 
 def _verdicts(

@@ -118,6 +118,11 @@ class TrustKeeper:
                 self._told[key] = (one.state, now_ns)
                 yield Degradation(one.scope, one.name, one.state, one.age_seconds(now_ns))
 
+    def told_age_seconds(self, one: Distrusted) -> float:
+        """Return the age of a state with which the live book was told of it last. [s]"""
+        told = self._told.get((one.scope, one.name))
+        return 0.0 if told is None else one.age_seconds(told[1])
+
     @staticmethod
     def _worst(held: dict[str, Distrusted]) -> Distrusted | None:
         ranked = sorted(held.items(), key=lambda pair: (-_WORST[pair[1].state], pair[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from engine.intraday import CollateralReport, Fill, PositionReport
 from infra.db import Database
@@ -112,6 +113,34 @@ def test_every_amount_of_a_life_is_computed_again_i18(sqlite_database: Database)
         verdict = recompute(sqlite_database, CLOSE, life.run_id, number)
         assert [one.verdict for one in verdict.calls] == ["equal"]
         assert verdict.equals_assessment
+
+
+@pytest.mark.parametrize("lasts", [0.0, 7.0, 3_600.0])
+def test_amounts_on_what_was_not_trusted_are_computed_again_to_the_cent_i18_i30(
+    sqlite_database: Database, lasts: float
+) -> None:
+    """What was last fresh is not in the inputs of the call: the journal has it, to the bit."""
+    life = Life(sqlite_database)
+    life.tick(60_000.0, 1.0)
+    life.tick(59_700.0, 2.0)
+    now = instant(3.0).monotonic_ns
+    life.core.trust.distrust("venue", "binance", "stale", now, "no frame", "market")
+    life.tick(59_650.0, 3.0)
+    life.core.trust.distrust("venue", "binance", "down", now, "no answer", "market")
+    for seconds, price in (
+        (3.5 + lasts, 66_000.0),
+        (4.0 + lasts, 52_000.0),
+        (5.0 + lasts, 45_000.0),
+    ):
+        life.tick(price, seconds)
+    recorded = sqlite_database.intraday_journal.decisions(life.run_id)
+    assert [bool(one.facts.get("floors")) for one in recorded][-1]
+    for one in recorded:
+        verdict = recompute(sqlite_database, CLOSE, life.run_id, one.number)
+        assert [each.verdict for each in verdict.calls] == ["equal"] * len(verdict.calls)
+        assert [each.called for each in verdict.calls] == [
+            each.recomputed for each in verdict.calls
+        ]
 
 
 def test_open_calls_of_people_are_known_to_decisions(sqlite_database: Database) -> None:
