@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -199,9 +199,15 @@ class _Pipe:
         return found
 
     def told(self, content: Mapping[str, Any]) -> None:
-        if content.get("is_deciding") and not self.is_told and self._sockets:
+        # The newest socket: a slow start may have lost the first one.
+        is_open = bool(self._sockets) and not self._sockets[-1].closed
+        if content.get("is_deciding") and not self.is_told and is_open:
+            self._told = asyncio.get_running_loop().create_task(self._go(self._sockets[-1]))
+
+    async def _go(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        with suppress(aiohttp.ClientError):
+            await socket.send_str("go")
             self.is_told = True
-            asyncio.get_running_loop().create_task(self._sockets[0].send_str("go"))
 
     async def close(self) -> None:
         aiohttp.ClientSession.ws_connect = self._connect  # type: ignore[attr-defined,method-assign]

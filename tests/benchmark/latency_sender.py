@@ -32,7 +32,7 @@ async def serve(plan: dict[str, Any]) -> None:
         words: asyncio.Queue[object] = asyncio.Queue()
         reading = asyncio.create_task(_read(socket, words))
         if await words.get() is None:
-            over.set()
+            # It comes again: a start may take longer than a socket waits.
             return socket
         # Whoever has seen enough may hang up.
         with suppress(ConnectionResetError):
