@@ -111,13 +111,7 @@ def acceptance_table(
     sources = tuple(sorted(set(venues)))
     asset_row = {name: row for row, name in enumerate(assets)}
     source_row = {name: row for row, name in enumerate(sources)}
-    currencies = set(assets) - set(underlyings)
-    pairs = sorted(
-        {
-            *zip(venues, underlyings, strict=True),
-            *((venue, asset) for venue in sources for asset in currencies),
-        }
-    )
+    pairs = _index_pairs(venues, underlyings, assets)
     n, n_index = len(listed), len(pairs)
     level = np.array([usd_rates.get(name, np.nan) for name in assets], dtype=np.float64)
     asset = np.array([asset_row[name] for name in underlyings + [a for _, a in pairs]], np.int64)
@@ -158,6 +152,15 @@ def acceptance_table(
         band=np.array(bands, dtype=np.float64),
         redemption=np.array(redemption, dtype=np.float64),
     )
+
+
+def _index_pairs(
+    venues: Sequence[str], underlyings: Sequence[str], assets: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return what sources may say of assets themselves: of underlyings theirs, of money all."""
+    currencies = set(assets) - set(underlyings)
+    found = set(zip(venues, underlyings, strict=True))
+    return sorted(found | {(venue, asset) for venue in set(venues) for asset in currencies})
 
 
 def _padded(marks: pd.DataFrame, name: str, n_index: int) -> Float64Array1D:
