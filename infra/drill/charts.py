@@ -129,14 +129,12 @@ class _Frame:
             )
         found.extend(
             f'<text class="tick" x="{self._x(at)}" y="{chart.height - 8}" '
-            f'text-anchor="{self._anchor(at)}">{at:%H:%M}</text>'
+            f'text-anchor="middle">{at:%H:%M}</text>'
             for at in _hours(self._first, self._last)
+            # Below the end of the scale a word would be cut off.
+            if self._x(at) < self._chart.width - _RIGHT - 16
         )
         return found
-
-    def _anchor(self, at: datetime) -> str:
-        # A word in the middle of the last instant would be cut off.
-        return "end" if self._x(at) > self._chart.width - _RIGHT - 16 else "middle"
 
     def level(self) -> list[str]:
         if self._chart.level is None:
