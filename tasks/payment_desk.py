@@ -70,7 +70,7 @@ async def _run(place: Workplace, lead: Lead) -> None:
                 rules_of=lambda close_id: _rules_of(place, close_id),
             ),
             on_told=pipe.tell,
-            more=(("reductions", _rung(place, lead, pipe, connections).duty),),
+            more=_rung(place, lead, pipe, connections).duties,
         )
         hearing = asyncio.create_task(pipe.listen(await standard_input()))
         hearing.add_done_callback(lambda _: stop.set())

@@ -80,12 +80,12 @@ def live_basis(
     database: Database,
     base: Base,
     told: LiveMarks,
-    netting_set_id: str,
+    netting_sets: Sequence[str],
     policy: ReductionPolicyInForce,
 ) -> ReductionBasis:
-    """Return what a plan rests on: the loop's book from its journal, at its prices of this moment.
+    """Return what plans rest on: the loop's book from its journal, at its prices of this moment.
 
-    Losses since the last settlement take as much of the netting set's collateral away: that is what
+    Losses since the last settlement take as much of the netting sets' collateral away: that is what
     the ladder decides on, and what a plan has to restore.
     """
     book = restart(database, base, told.run_id).core.book
@@ -93,10 +93,9 @@ def live_basis(
     if told.as_of > book.as_of:
         book.advance(told.as_of)
     snapshot, positions, collateral = book.inputs()
-    share = _share_left(book, netting_set_id)
     frame = collateral.holdings
-    own = (frame["netting_set_id"] == netting_set_id).to_numpy()
-    left = frame.assign(quantity=np.where(own, frame["quantity"] * share, frame["quantity"]))
+    share = frame["netting_set_id"].map(_shares_left(book, netting_sets)).fillna(1.0)
+    left = frame.assign(quantity=frame["quantity"] * share)
     return ReductionBasis(
         run_id=f"{told.run_id}/{told.as_of:%Y%m%dT%H%M%S.%f}",
         snapshot=replace(snapshot, snapshot_id=_named(snapshot)),
@@ -112,9 +111,11 @@ def _named(snapshot: Snapshot) -> SnapshotId:
     return SnapshotId(str(snapshot.snapshot_id).replace("@", "/"))
 
 
-def _share_left(book: LiveBook, netting_set_id: str) -> float:
-    """Return which share of its collateral value the losses of the day leave. [-]"""
-    row = np.array([book.netting_set_id.index(netting_set_id)], dtype=np.int64)
-    figures: LiveFigures = book.figures(row)
-    value, cover = float(figures.collateral_value[0]), float(figures.cover[0])
-    return cover / value if value > 0.0 and cover < value else 1.0
+def _shares_left(book: LiveBook, netting_sets: Sequence[str]) -> dict[str, float]:
+    """Return which share of their collateral value the losses of the day leave. [-]"""
+    row_of = {name: row for row, name in enumerate(book.netting_set_id)}
+    names = sorted({name for name in netting_sets if name in row_of}, key=row_of.__getitem__)
+    figures: LiveFigures = book.figures(np.array([row_of[name] for name in names], dtype=np.int64))
+    value, cover = figures.collateral_value, figures.cover
+    share = np.divide(cover, value, out=np.ones_like(value), where=(value > 0.0) & (cover < value))
+    return dict(zip(names, share.tolist(), strict=True))

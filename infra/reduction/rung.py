@@ -1,6 +1,6 @@
 """The last rung of the loop's ladder: planned on the loop's own prices, and sent on them.
 
-A duty of the desk beside the loop. The loop waits for nothing here; the record says which netting
+Duties of the desk beside the loop. The loop waits for nothing here; the record says which netting
 sets stand at the rung and what has been planned for each of its events, so that whoever is killed
 anywhere is followed by somebody who begins where it was.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from infra.reduction.policy_files import ReductionPolicyInForce
     from infra.reduction.wiring import Wiring
 
+Duty: TypeAlias = Callable[[], Awaitable[None]]
 PRINCIPAL: Final = "reduction desk"
 EVENT: Final = "reduction"
 """Kind of the events by which people hear of what the rung has led to."""
@@ -83,10 +84,18 @@ class ReduceRung:
     _later: dict[str, float] = field(default_factory=dict)
     _base: Base | None = None
 
-    async def duty(self) -> None:
-        """Do one round after a pause; raises Fenced if another loop leads."""
+    @property
+    def duties(self) -> tuple[tuple[str, Duty], ...]:
+        """Return the duties of the desk beside the loop: no slice waits for another's plan."""
+        return ("planning reductions", self._planned), ("sending reductions", self._worked)
+
+    async def _planned(self) -> None:
         await asyncio.sleep(self.pause)
-        await self.round()
+        await self.propose()
+
+    async def _worked(self) -> None:
+        await asyncio.sleep(self.pause)
+        await self.work()
 
     async def round(self) -> None:
         """Propose what is demanded and not planned yet, then take plans at work one step further.
@@ -114,14 +123,18 @@ class ReduceRung:
             return []
         answer = await self.parts.loop.ask(due)
         base = await self._base_of(answer.close_id)
+        hindered = {name: self._hindrance(name, answer, base) for name in due}
+        for name, words in hindered.items():
+            self._tell(name, breaches[name], words)
+        due = [name for name in due if not hindered[name]]
+        basis = await self._basis(base, due) if due else None
+        if basis is None:
+            return []
         found = []
         for name in due:
-            words = self._hindrance(name, answer, base)
-            if not words:
-                one = await self._plan(name, breaches[name], base)
-                found.append(one)
-                words = "" if one.record is not None else one.words
-            self._tell(name, breaches[name], words)
+            one = await self._plan(name, breaches[name], basis)
+            self._tell(name, breaches[name], "" if one.record is not None else one.words)
+            found.append(one)
         return found
 
     async def work(self) -> None:
@@ -185,15 +198,17 @@ class ReduceRung:
             return f"{ratio:.2%} of cover is used by now, the rung begins at {enter:.2%}"
         return ""
 
-    async def _plan(self, name: str, breach: RecordedEvent, base: Base) -> Proposed:
+    async def _basis(self, base: Base, names: Sequence[str]) -> ReductionBasis | None:
+        """Return what plans rest on, one for all; None if the loop has begun anew meanwhile."""
         parts = self.parts
         told = await parts.loop.marks()
         if told.close_id != base.close_id:
-            words = f"the loop has begun anew on {told.close_id}"
-            return Proposed(netting_set_id=name, record=None, is_new=False, words=words)
+            return None
+        policy = parts.policy_of()
+        return await asyncio.to_thread(live_basis, parts.database, base, told, names, policy)
 
-        def basis() -> ReductionBasis:
-            return live_basis(parts.database, base, told, name, parts.policy_of())
+    async def _plan(self, name: str, breach: RecordedEvent, basis: ReductionBasis) -> Proposed:
+        parts = self.parts
 
         def fenced(connection: Connection, record: ReductionRecord) -> None:
             parts.database.loop_leases.require_within(connection, parts.lead)
@@ -212,7 +227,7 @@ class ReduceRung:
         crashpoint("rung:plan")
         try:
             found = await asyncio.to_thread(
-                lambda: propose_reduction(parts.database, name, _cause(breach), basis(), wish)
+                propose_reduction, parts.database, name, _cause(breach), basis, wish
             )
         except Fenced:
             raise

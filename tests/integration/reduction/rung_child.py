@@ -43,7 +43,8 @@ async def live(home: Path, url: str, lead: Lead) -> None:
         hearing = asyncio.create_task(pipe.listen(await standard_input()))
         while not hearing.done():
             try:
-                await rung.duty()
+                await asyncio.sleep(rung.pause)
+                await rung.round()
             except Exception as error:
                 print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
                 await asyncio.sleep(0.1)
