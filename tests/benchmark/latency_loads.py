@@ -70,9 +70,12 @@ def base_of(profile: Profile, at_once: int = 0) -> Base:
 
 
 def priced() -> list[str]:
-    """Return the instruments that a frame without volatilities can price."""
+    """Return the instruments that a frame without volatilities can price, and that never expire.
+
+    The clock of a run is the machine's: what is dated would expire in the middle of it.
+    """
     listed = world.instruments()
-    return [str(name) for name in listed.loc[listed["kind"] != "option", "instrument_id"]]
+    return [str(name) for name in listed.loc[listed["expiry_utc"].isna(), "instrument_id"]]
 
 
 def plan(profile: Profile, n_steps: int) -> dict[str, Any]:
