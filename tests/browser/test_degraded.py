@@ -156,6 +156,7 @@ def test_what_is_wrong_with_venues_is_on_screen_and_goes_away_again(
     row(page, "venue", "deribit").filter(has_text="✓ live").wait_for()
 
 
+@pytest.mark.slow
 def test_a_database_that_the_loop_cannot_write_is_told_from_the_loops_own_file(
     played: Played, seat: Callable[..., Seat]
 ) -> None:
@@ -164,7 +165,6 @@ def test_a_database_that_the_loop_cannot_write_is_told_from_the_loops_own_file(
     blocker = sqlite3.connect(play.house.database.file, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     try:
-        # A fill: something that has to become durable.
         found = row(page, "system", "intraday loop").filter(has_text="degraded")
         found.wait_for()
         assert "does not reach the record" in found.inner_text()

@@ -57,7 +57,7 @@ def test_a_route_without_a_rule_keeps_the_server_from_starting(
         house.app(tmp_path)
 
 
-@pytest.mark.parametrize("token", ["", "0" * 64])
+@pytest.mark.parametrize("token", ["0" * 64, pytest.param("", marks=pytest.mark.slow)])
 def test_no_form_of_another_site_does_anything(
     client: TestClient, house: House, token: str
 ) -> None:
@@ -214,6 +214,7 @@ def test_evil_texts_stay_texts_on_every_page(evil: TestClient, house: House) -> 
     assert seen >= 20
 
 
+@pytest.mark.slow
 def test_evil_texts_of_the_interface_are_json_and_no_page(evil: TestClient, house: House) -> None:
     headers = {"Authorization": f"Bearer {house.tokens['abe']}"}
     for method, path in sorted(ACCESS):

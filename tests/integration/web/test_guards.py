@@ -48,7 +48,7 @@ def test_garbage_is_refused_and_never_breaks_anything(
     posts = [path for method, path in ACCESS if method == "POST"]
     names = {
         "call_id": house.calls["amber-1"], "transfer_key": house.transfer_key, "entry_id": "0" * 32,
-        "alert_id": "none", "plan_id": house.plans["amber-1"],
+        "alert_id": "none", "rung": "call", "plan_id": house.plans["amber-1"],
         "netting_set_id": "amber-1", "username": "nobody", "token_id": "none", "client_id": OWN,
     }  # fmt: skip
     for path in posts:
