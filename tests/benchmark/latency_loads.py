@@ -85,7 +85,9 @@ def plan(profile: Profile, n_steps: int) -> dict[str, Any]:
     for name in priced():
         whole.setdefault(name.split(":")[0], {})[name] = float(prices[name])
     per_step = profile.prices_per_second * profile.pause / _PRICES_OF_A_FRAME
-    others = {name: float(prices[name]) for name in priced() if name not in world.BITCOIN}
+    # Bitcoin's own prices, spot as well, are the measured ones.
+    own = {*world.BITCOIN, "binance:BTCUSDT-SPOT"}
+    others = {name: float(prices[name]) for name in priced() if name not in own}
     return {
         "whole": whole,
         "sources": {name.split(":")[0]: name for name in world.BITCOIN},
