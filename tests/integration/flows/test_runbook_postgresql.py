@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def test_a_server_that_is_gone_is_restored_elsewhere_with_every_figure(
         ended = moved.plimsoll("eod", "--date", str(LAST_DATE))
         assert ended.code == 0, ended.err
         moved.follow(["plimsoll ledger verify"])
-        # What was done to the switch meanwhile is on record as well now.
+        # What was done to the switch meanwhile is on record as well, once somebody looks.
+        assert "armed by erin" in moved.run(look).err
         assert any("erin" in row for row in everything(again.url)["kill_switch_events"])
     finally:
         drop_postgresql(record.server, again.name)
@@ -105,9 +107,12 @@ def test_a_copy_older_than_the_store_is_found_out_and_made_good(host: Host, reco
     host.follow([sentence("restore", "pg_restore ").replace("$DATABASE2", record.native)])
     found = host.run("plimsoll ledger verify")
     assert found.code == 5
-    assert f"eod-{LAST_DATE}-1" in " ".join(found.err.split())
-    again = sentence("restore", "plimsoll eod")
-    host.names["DATE"] = str(LAST_DATE)
-    ended = host.run(again)
-    assert ended.code == 0, ended.err
-    host.follow(["plimsoll ledger verify"])
+    missing = re.search(r"row (\d+) is missing", " ".join(found.err.split()))
+    assert missing is not None, found.err
+    look, away, results, again, verify = lines("restore", beside="audit/HEAD")
+    heads = [name for name in host.run(look).out.split() if int(name[:12]) >= int(missing[1])]
+    assert [name[13:] for name in heads] == [f"eod-{LAST_DATE}-1.json"]
+    (host.plimsoll.home / "before").mkdir()
+    host.names |= {"HEAD": heads[0], "CLOSE": f"eod-{LAST_DATE}-1", "DATE": str(LAST_DATE)}
+    host.follow([away, results, again, verify])
+    assert f"eod-{LAST_DATE}-1" in host.plimsoll("runs").out
