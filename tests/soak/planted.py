@@ -22,7 +22,6 @@ PLANTED = {
     "no-call": "every breach is called",
     "wrong-figure": "batch is loop",
     "silent-board": "shown in time",
-    "no-fence": "one leader acts",
     "wrong-hash": "state is what its hash says",
     "leak": "memory",
 }
@@ -169,13 +168,6 @@ def _silent_board() -> None:
     TrustKeeper.distrust = lambda *_, **__: None  # type: ignore[method-assign]
 
 
-def _no_fence() -> None:
-    """A process that has lost the lead goes on under its old epoch."""
-    from infra.db.loop_lease import LoopLeases
-
-    LoopLeases.renew_within = lambda *_: None  # type: ignore[method-assign]
-
-
 def _wrong_hash() -> None:
     from infra.intraday import session
 
@@ -212,7 +204,6 @@ BUGS: dict[str, Callable[[], None]] = {
     "no-call": _no_call,
     "wrong-figure": _wrong_figure,
     "silent-board": _silent_board,
-    "no-fence": _no_fence,
     "wrong-hash": _wrong_hash,
     "leak": _leak,
 }
