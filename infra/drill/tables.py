@@ -179,8 +179,7 @@ def headline(played: Played) -> str:
     leads = [one.lead_of_call for one in saved if one.lead_of_call is not None]
     told = (
         f"Without Plimsoll {len(hit)} of {len(found)} accounts are liquidated: "
-        f"${closed:,.0f} of positions closed, at a cost of ${cost:,.0f} by the end. With it "
-        f"{_how_many(n_with)}; "
+        f"${closed:,.0f} of positions closed, {_worded(cost)}. With it {_how_many(n_with)}; "
     )
     if leads:
         told += (
@@ -188,6 +187,12 @@ def headline(played: Played) -> str:
             f"{max(leads).total_seconds() / 60:,.0f} minutes before the liquidation."
         )
     return told
+
+
+def _worded(cost: float) -> str:
+    if cost >= 0.0:
+        return f"at a cost of ${cost:,.0f} by the end"
+    return f"which spared them ${-cost:,.0f} by the end, since prices went on falling"
 
 
 def _how_many(n: int) -> str:
