@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,8 @@ class Pace:
     slack: float = 0.0
 
 
-_PACE: ContextVar[Pace] = ContextVar("pace", default=Pace())
+_REAL_TIME: Final = Pace()
+_PACE: ContextVar[Pace] = ContextVar("pace", default=_REAL_TIME)
 
 
 def pace() -> Pace:
