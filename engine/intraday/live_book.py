@@ -272,7 +272,7 @@ class LiveBook:
         return np.union1d(rows, np.flatnonzero(self._in_doubt)).astype(np.int64)
 
     def figures(self, rows: Int64Array1D | None = None) -> LiveFigures:
-        """Return the exact figures of chosen netting sets, or of all."""
+        """Return the exact figures of chosen netting sets, or of all, for who decides on them."""
         if rows is None:
             rows = np.arange(self._book.layout.n_netting_sets)
         rows = np.asarray(rows, dtype=np.int64)
@@ -282,6 +282,13 @@ class LiveBook:
             self._watch.looked_at(self._stored(old))
         self._in_doubt[rows] = False
         return self._stored(rows)
+
+    def shown(self, rows: Int64Array1D) -> LiveFigures:
+        """Return figures for who only looks: what has to be decided on is still screened in."""
+        was_current, waits = self._fresh.is_current(rows), self._in_doubt[rows]
+        found = self.figures(rows)
+        self._in_doubt[rows] = waits | (~was_current & ~self._watch.is_inside(rows))
+        return found
 
     def collateral(self, rows: Int64Array1D) -> tuple[pd.DataFrame, Float64Array1D]:
         """Return what counts as collateral of netting sets, and the USD rate of each asset."""

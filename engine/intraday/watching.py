@@ -109,6 +109,11 @@ class Watch:
         self._triggers.heat(rows)
         self._unbound = None
 
+    def is_inside(self, rows: Int64Array1D) -> BoolArray1D:
+        """Return which netting sets were inside their band when they were last looked at."""
+        found: BoolArray1D = self._distance[rows] > 0.0
+        return found
+
     def may_have_left(self) -> Int64Array1D:
         """Return the netting sets that may have left their band, if anything of theirs moved."""
         if not self._screen.is_sound:

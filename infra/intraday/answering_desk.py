@@ -68,7 +68,7 @@ def live_marks(core: LoopCore, as_of: datetime) -> LiveMarks:
 def _standings(
     core: LoopCore, names: Sequence[str], rows: np.ndarray
 ) -> dict[str, tuple[float | None, float | None, str, str]]:
-    figures = core.book.figures(rows)
+    figures = core.book.shown(rows)
     return {
         name: (_known(owed), _known(cover), str(status), str(reason))
         for name, owed, cover, status, reason in zip(

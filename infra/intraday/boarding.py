@@ -60,7 +60,7 @@ class BoardRows:
         core = self._core
         if not rows.size:
             return pd.DataFrame()
-        figures = core.book.figures(rows)
+        figures = core.book.shown(rows)
         owed = self._exact(rows, figures.owed, Rounding.REQUIREMENT)
         held = self._exact(rows, figures.cover, Rounding.COLLATERAL_VALUE)
         names = rows.tolist()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.intraday import LiveBook, LiveFigures, triggers
+from engine.intraday import LiveBook, LiveFigures, PositionReport, triggers
 from engine.intraday.movement import Movement
 from engine.intraday.screening import Screen
 from engine.policies.utilisation import utilisation
@@ -140,6 +140,25 @@ def test_who_is_not_watched_is_never_called_safe() -> None:
     book.figures()
     book.apply_marks(live.ticked(book, {"binance:SOLUSDT": 150.01}))
     assert book.screened().tolist() == [2]
+
+
+def test_who_only_looks_takes_nothing_from_who_decides() -> None:
+    """The board may ask between a report, or a market that moves on, and the next decision."""
+    book = live.opened()[0]
+    look(book, np.arange(4), 0.1)
+    account = f"{book.netting_set_id[1]}-a"
+    book.apply_position(PositionReport(account, "binance:ETHUSDT", 1.0))
+    book.shown(np.arange(4))
+    assert book.screened().tolist() == [1]
+    book = live.opened()[0]
+    look(book, np.arange(4), 0.01)
+    book.apply_marks(live.ticked(book, {"binance:ETHUSDT": 4_500.0, "ETH": 4_500.0}))
+    book.shown(np.arange(4))
+    assert book.screened().tolist() == [1]
+    look(book, book.screened(), 0.1)
+    book.apply_marks(live.ticked(book, {"binance:BTCUSDT": 60_001.0, "BTC": 60_001.0}))
+    book.shown(np.arange(4))
+    assert book.screened().tolist() == []
 
 
 def test_a_tick_that_passes_no_trigger_computes_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
