@@ -8,41 +8,32 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.errors import StateError
 from infra.clock import Clock
+from infra.drill.aided import AidedDay, Noted
 from infra.drill.bars import Bars, write_history
 from infra.drill.clients import DrillClient, clients_of
 from infra.drill.days import DrillDay, steps
-from infra.drill.opening import Opened, read_close
-from infra.drill.pacing import PATIENCE, DayClock, Watcher
+from infra.drill.opening import read_close
 from infra.drill.policy import write_policy
 from infra.drill.stage import Stage, staged, town_of
-from infra.drill.story import Cushion, Doubt, Played, Sample
-from infra.drill.taking import called_in, cushions, moved_in, pegs_of, prices_of
+from infra.drill.story import Cushion, Played, Sample
+from infra.drill.taking import called_in, cushions, moved_in
 from infra.drill.telling import Teller
-from infra.drill.treasury import Treasury, cover_of
+from infra.drill.treasury import Treasury
 from infra.venues.pace import Pace, paced
 
 if TYPE_CHECKING:
     from infra.db import Database
-    from infra.intraday.base import Base
-    from infra.intraday.core import Decision, LoopCore
-    from infra.intraday.process import LoopProcess
     from infra.simulator.venues.core.liquidation import Liquidated
 
 CLOSE_AFTER: Final = 90.0
 """Seconds after its date's end at which a close reads the venues."""
-_SLOW_STEP: Final = 1.0
-_PAUSE: Final = 0.05
-_BEGIN_PATIENCE: Final = 300.0
-"""Real seconds for the loop to begin, compiling its kernels where they are not yet."""
-_STEP_PATIENCE: Final = 20.0
-_SEEN_SECONDS: Final = 1.1
 _PACE: Final = Pace(times=1_000.0, slack=60.0)
 _AT_ONCE: Final = 600.0
 """Seconds of the day that pass in one step before the loop runs."""
@@ -131,57 +122,14 @@ def play(
     )
 
 
-@dataclass(slots=True)
-class _WithIt:
-    """What is noted while the platform is at work."""
-
-    clients: Sequence[DrillClient]
-    samples: list[Sample] = field(default_factory=list)
-    instants: list[float] = field(default_factory=list)
-    doubts: list[Doubt] = field(default_factory=list)
-    calls: Sequence[Any] = ()
-    moves: Sequence[Any] = ()
-    breaks: Sequence[str] = ()
-    liquidated: Sequence[Liquidated] = ()
-    troubles: Mapping[str, str] = field(default_factory=dict)
-    _doubted: dict[tuple[str, str], Doubt] = field(default_factory=dict)
-
-    def hear(self, core: LoopCore, decision: Decision) -> None:
-        """Take note of what the loop distrusts from now on, and of what it trusts again."""
-        at = decision.instant.wall
-        now = {(one.scope, one.name): one for one in core.trust.current()}
-        for key, known in list(self._doubted.items()):
-            if key not in now or now[key].state != known.state:
-                self.doubts.append(_ended(known, at))
-                del self._doubted[key]
-        for key, one in now.items():
-            if key not in self._doubted:
-                self._doubted[key] = Doubt(
-                    scope=one.scope, name=one.name, state=one.state, reason=one.reason,
-                    begins_at=at, ends_at=None,
-                )  # fmt: skip
-
-    def end(self) -> None:
-        """Keep what is still doubted."""
-        self.doubts += self._doubted.values()
-        self.doubts.sort(key=lambda one: (one.begins_at, one.scope, one.name))
-
-
-def _ended(doubt: Doubt, at: datetime) -> Doubt:
-    return Doubt(
-        scope=doubt.scope, name=doubt.name, state=doubt.state, reason=doubt.reason,
-        begins_at=doubt.begins_at, ends_at=at,
-    )  # fmt: skip
-
-
 def _with_platform(
     plan: Plan,
     clients: Sequence[DrillClient],
     lengths: Sequence[float],
     on_progress: Progress,
     on_told: Telling,
-) -> _WithIt:
-    noted = _WithIt(clients)
+) -> Noted:
+    noted = Noted(clients)
     town = town_of(
         plan.day, plan.bars, clients, seed=plan.seed, confirmation=plan.confirmation_seconds
     )
@@ -203,8 +151,12 @@ def _with_platform(
                     stage.step(seconds)
                 _reconciled(database, treasury, plan.day)
                 told = Teller(database, on_told)
-                run = _Run(plan, stage, database, base, treasury, noted, told, on_progress)
-                asyncio.run(run.play(lengths))
+                aided = AidedDay(
+                    day=plan.day, home=plan.home, step_seconds=plan.step_seconds, stage=stage,
+                    database=database, base=base, treasury=treasury, noted=noted, told=told,
+                    on_progress=partial(on_progress, "day"),
+                )  # fmt: skip
+                asyncio.run(aided.play(lengths))
                 on_progress("books", 1.0)
                 noted.breaks = _reconciled(database, treasury, plan.day)
                 noted.troubles = dict(treasury.troubles)
@@ -218,160 +170,6 @@ def _with_platform(
         finally:
             database.close()
     return noted
-
-
-@dataclass(slots=True)
-class _Run:
-    """The loop and everybody around it, step by step."""
-
-    plan: Plan
-    stage: Stage
-    database: Database
-    base: Base
-    treasury: Treasury
-    noted: _WithIt
-    told: Teller
-    on_progress: Progress
-
-    async def play(self, lengths: Sequence[float]) -> None:
-        from infra.connections import open_connections
-        from infra.intraday.process import LoopOptions, LoopProcess
-        from infra.intraday.wanting import wanted_rates
-        from infra.settings import Settings
-
-        settings = Settings(home=self.plan.home)
-        watcher = Watcher(self.stage, self.noted.hear, wanted_rates(self.base))
-        with paced(_PACE):
-            async with open_connections(settings, self.stage.clock) as connections:
-                options = LoopOptions(
-                    home=self.plan.home, code_version="drill", grace=300.0, board=15.0,
-                    checkpoint=600.0, rates=self.plan.step_seconds / 2,
-                )  # fmt: skip
-                process = LoopProcess(
-                    self.database, Opened(self.base), connections, options,
-                    clock=DayClock(self.stage), on_decided=watcher.hear,
-                )  # fmt: skip
-                task = asyncio.create_task(process.run())
-                try:
-                    await self._begun(process, task, watcher)
-                    await self._days(lengths, task, watcher)
-                finally:
-                    process.stop()
-                    await asyncio.wait({task}, timeout=PATIENCE)
-                    task.cancel()
-                _require_running(task, is_over=True)
-
-    async def _begun(
-        self, process: LoopProcess, task: asyncio.Task[None], watcher: Watcher
-    ) -> None:
-        """Let the day creep until the loop has its first snapshots."""
-        deadline = time.monotonic() + _BEGIN_PATIENCE
-        said: dict[str, Any] = {}
-        process.on_told = said.update
-        while not said.get("is_deciding"):
-            _require_running(task)
-            if time.monotonic() > deadline:
-                raise StateError(
-                    f"the loop of the drill has not begun to decide after {_BEGIN_PATIENCE:g} s: "
-                    f"{said.get('health', 'it has said nothing')}",
-                    identifier="loop",
-                    value=_BEGIN_PATIENCE,
-                )
-            await self._stepped(_SLOW_STEP)
-            await asyncio.sleep(_PAUSE)
-        await watcher.through(PATIENCE)
-
-    async def _days(
-        self, lengths: Sequence[float], task: asyncio.Task[None], watcher: Watcher
-    ) -> None:
-        for seconds in lengths:
-            left = self._left()
-            if left <= 0.0:
-                break
-            _require_running(task)
-            is_turned = self._turn_outage(watcher)
-            await self._stepped(min(seconds, left, self._to_turn()))
-            if is_turned:
-                await self._turned(watcher)
-            await watcher.through(_STEP_PATIENCE)
-            await self._answered(watcher)
-            await self._note(watcher)
-
-    async def _stepped(self, seconds: float) -> None:
-        await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(self.stage.town.step(seconds), self.stage.loop)
-        )
-
-    async def _answered(self, watcher: Watcher) -> None:
-        """Let calls be paid and transfers go on; the loop hears of what was written."""
-        if watcher.core is None or self.treasury.is_idle():
-            return
-        n_settled = await asyncio.wrap_future(self.treasury.round(cover_of(watcher.core)))
-        if n_settled:
-            # The writer looks at what others have written once a real second.
-            await asyncio.sleep(_SEEN_SECONDS)
-
-    def _turn_outage(self, watcher: Watcher) -> bool:
-        outage, now = self.plan.day.outage, self.stage.clock()
-        if outage is None:
-            return False
-        is_gone = outage.begins_at <= now < outage.ends_at
-        if is_gone == (outage.venue in watcher.gone):
-            return False
-        if is_gone:
-            self.stage.vanish(outage)
-            watcher.gone.add(outage.venue)
-        else:
-            self.stage.come_back(outage)
-        return True
-
-    async def _turned(self, watcher: Watcher) -> None:
-        """Let the day creep until the loop has seen a venue go, or come back."""
-        outage = self.plan.day.outage
-        assert outage is not None
-        is_gone = outage.begins_at <= self.stage.clock() < outage.ends_at
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            core = watcher.core
-            doubted = core is not None and any(
-                one.scope in ("venue", "account") and outage.venue in (one.name, _venue(one.name))
-                for one in core.trust.current()
-            )
-            if doubted == is_gone:
-                break
-            await self._stepped(_SLOW_STEP)
-            await asyncio.sleep(_PAUSE)
-        if not is_gone:
-            watcher.gone.discard(outage.venue)
-
-    def _to_turn(self) -> float:
-        """Return the seconds until the outage begins or ends next; many if neither will."""
-        outage, now = self.plan.day.outage, self.stage.clock()
-        ahead = [] if outage is None else [outage.begins_at, outage.ends_at]
-        return min(((at - now).total_seconds() for at in ahead if at > now), default=1e9)
-
-    def _left(self) -> float:
-        return (self.plan.day.ends_at - self.stage.clock()).total_seconds()
-
-    async def _note(self, watcher: Watcher) -> None:
-        town, core = self.stage.town, watcher.core
-        if core is None:
-            return
-        figures = core.book.figures()
-        ratios = core.ratios(figures.row, figures)
-        self.noted.samples.append(
-            Sample(
-                at=self.stage.clock(),
-                prices=prices_of(town),
-                pegs=pegs_of(town, self.plan.day),
-                utilisation=dict(zip(core.names, ratios.tolist(), strict=True)),
-                aided=cushions(town, self.noted.clients),
-                unaided={},
-            )
-        )
-        self.noted.instants.append(town.clock.elapsed())
-        self.told.tell(self.noted.samples[-1])
-        self.on_progress("day", 1.0 - self._left() / self.plan.day.seconds)
 
 
 def _without(
@@ -403,20 +201,6 @@ def _before(day: DrillDay) -> Iterator[float]:
     while left > 0.0:
         yield min(left, _AT_ONCE)
         left -= _AT_ONCE
-
-
-def _venue(account_id: str) -> str:
-    return account_id.rpartition("-")[2]
-
-
-def _require_running(task: asyncio.Task[None], *, is_over: bool = False) -> None:
-    if not task.done():
-        if is_over:
-            raise StateError("the loop of the drill did not stop", identifier="loop")
-        return
-    task.result()
-    if not is_over:
-        raise StateError("the loop of the drill has ended", identifier="loop")
 
 
 def _database(home: Path, clock: Clock) -> Database:

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+from engine.money import Rounding, round_to_decimals
 from infra.drill.bars import Bars
 from infra.drill.clients import RESERVE_SHARE, DrillClient
 from infra.drill.days import Depeg, DrillDay, Outage
@@ -125,7 +126,7 @@ def _fund(town: VenueTown, place: str, asset: str, dollars: float) -> None:
     book, name = _account(town, place)
     wallet = "funding" if place.endswith(_FUNDING) else TRADING
     units = Decimal(repr(dollars)) / town.market.usd_price(asset)
-    quantity = units.quantize(Decimal("0.0001") if units < 1_000 else Decimal(1))
+    quantity = round_to_decimals(units, 4 if units < 1_000 else 0, Rounding.SETTLEMENT)
     account = book.accounts[name]
     book.adjust(account, asset, quantity, "deposit", wallet=wallet, reference="opening")
 
