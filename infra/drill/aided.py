@@ -34,7 +34,7 @@ _PAUSE: Final = 0.05
 _BEGIN_PATIENCE: Final = 300.0
 """Real seconds for the loop to begin, compiling its kernels where they are not yet."""
 _STEP_PATIENCE: Final = 20.0
-_SEEN_SECONDS: Final = 1.1
+SEEN_SECONDS: Final = 1.1
 _PACE: Final = Pace(times=1_000.0, slack=60.0)
 
 
@@ -108,7 +108,7 @@ class AidedDay:
             async with open_connections(settings, self.stage.clock) as connections:
                 options = LoopOptions(
                     home=self.home, code_version="drill", grace=300.0, board=15.0,
-                    checkpoint=600.0, rates=self.step_seconds / 2,
+                    checkpoint=600.0, rates=_SLOW_STEP / 2,
                 )  # fmt: skip
                 process = LoopProcess(
                     self.database, Opened(self.base), connections, options,
@@ -142,14 +142,16 @@ class AidedDay:
                 )
             await self._stepped(_SLOW_STEP)
             await asyncio.sleep(_PAUSE)
-        await watcher.through(PATIENCE)
+        # Rates are asked for as the day goes on: while it stands still, none would come.
+        await self._stepped(_SLOW_STEP)
+        await watcher.through(_STEP_PATIENCE)
 
     async def _walked(
         self, lengths: Sequence[float], task: asyncio.Task[None], watcher: Watcher
     ) -> None:
         for seconds in lengths:
             left = self._left()
-            if left <= 0.0:
+            if left < _SLOW_STEP:
                 break
             _require_running(task)
             is_turned = self._turn_outage(watcher)
@@ -172,7 +174,7 @@ class AidedDay:
         n_settled = await asyncio.wrap_future(self.treasury.round(cover_of(watcher.core)))
         if n_settled:
             # The writer looks at what others have written once a real second.
-            await asyncio.sleep(_SEEN_SECONDS)
+            await asyncio.sleep(SEEN_SECONDS)
 
     def _turn_outage(self, watcher: Watcher) -> bool:
         outage, now = self.day.outage, self.stage.clock()
