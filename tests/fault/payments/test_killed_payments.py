@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 def test_i06_i15_killed_between_call_plan_pledge_and_send_a_call_is_paid_once(
     sqlite_template: Path,
 ) -> None:
-    found = apart(sweep, Template("sqlite", str(sqlite_template)), 1, 47)
+    found = apart(sweep, Template("sqlite", str(sqlite_template)), 1, 23)
     assert found.wrong == ()
     assert found.kills >= found.lives >= 2
 

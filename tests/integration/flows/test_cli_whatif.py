@@ -148,7 +148,7 @@ def test_a_plan_is_proposed_listed_and_shown_and_a_shadow_cannot_be_approved(
         "reduce", "approve", plan["plan_id"], "--hash", plan["payload_hash"],
         **{**house, "PLIMSOLL_PRINCIPAL": "bob"},
     )  # fmt: skip
-    assert refused.code != 0 and "is shadow, no longer proposed" in refused.err
+    assert refused.code != 0 and "is shadow: there is nothing to approve" in refused.err
     assert "nothing is due" in closed("reduce", "send", **house).err
 
 

@@ -72,7 +72,8 @@ def test_no_message_is_lost_while_the_key_of_webhooks_is_changed(
 
 def test_a_new_seal_believes_what_is_approved_anew_alone(host: Host) -> None:
     def shown() -> str:
-        return " ".join(host.plimsoll("transfers", "whitelist", "list").out.split())
+        listed = host.plimsoll("transfers", "whitelist", "list", COLUMNS="200")
+        return " ".join(listed.out.split())
 
     move, look, revoke, propose, approve = lines("rotate-keys", beside="keys/whitelist")
     host.names |= {"PLACE": "sim/b", "ASSET": "BTC"}

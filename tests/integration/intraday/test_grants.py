@@ -33,10 +33,9 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def lives(monkeypatch: pytest.MonkeyPatch, database: Database):
+def lives(database: Database):
     """Return a function that starts a loop on the asking close."""
-    monkeypatch.setattr(life, "CLOSE", ASKING)
-    return lambda holder="one": life.Life(database, holder)
+    return lambda holder="one": life.Life(database, holder, ASKING)
 
 
 def seen(one: life.Life) -> list:
