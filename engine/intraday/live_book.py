@@ -171,22 +171,19 @@ class LiveBook:
 
         The rate of an asset that is not trusted may fall and not rise.
         """
-        rates = self._market.prepared.usd_rate[changes.asset]
-        distrusted = np.array(
-            [
-                ("underlying", self.assets[row]) in self._book.trust.by_name
-                for row in changes.asset.tolist()
-            ],
-            dtype=np.bool_,
-        )
-        if distrusted.any():
-            capped_rates = np.where(
-                distrusted, np.minimum(changes.usd_rate, rates), changes.usd_rate
-            )
+        known = self._book.trust.by_name
+        doubted = [("underlying", self.assets[row]) in known for row in changes.asset.tolist()]
+        if any(doubted):
+            capped_rates = np.minimum(changes.usd_rate, self.usd_rate(changes.asset))
+            capped_rates = np.where(doubted, capped_rates, changes.usd_rate)
             changes = replace(changes, usd_rate=capped_rates)
         moved = self._market.apply(changes)
         self._take_in(moved)
         return moved
+
+    def usd_rate(self, assets: Int64Array1D) -> Float64Array1D:
+        """Return what assets count as. [USD]"""
+        return self._market.prepared.usd_rate[assets].copy()
 
     def advance(self, as_of: datetime) -> Moved:
         """Move the instant of the market on: expiries come nearer, marks grow old."""

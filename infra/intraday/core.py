@@ -285,6 +285,7 @@ class LoopCore:
         if changes is not None:
             self._cause = self._named(accepted.assets, accepted.instruments)
             self.book.apply_marks(changes)
+            self.market.took(changes.asset, self.book.usd_rate(changes.asset))
 
     def _named(self, assets: Int64Array1D, instruments: Int64Array1D) -> str:
         table = self.market.acceptance.table

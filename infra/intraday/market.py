@@ -67,6 +67,10 @@ class LoopMarket:
         mark, iv, forward = columns
         return MarkChanges(rows, mark, iv, forward, assets, rates, observed_ns)
 
+    def took(self, assets: Int64Array1D, rates: Float64Array1D) -> None:
+        """Note the rates that count: the book lets none rise of what is not trusted."""
+        self._given_rate[assets] = rates
+
     def unkept(self) -> PackedMarks:
         """Return the prices that moved since the journal last had them."""
         moved = np.flatnonzero(_differs(self._given, self._kept).any(axis=0))

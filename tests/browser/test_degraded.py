@@ -136,6 +136,7 @@ def require_told(page: Page, case: Case) -> None:
     assert case.known in cells[4] and case.action in cells[5]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_venues_is_on_screen_and_goes_away_again(
     played: Played, seat: Callable[..., Seat]
 ) -> None:

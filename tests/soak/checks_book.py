@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -215,7 +216,7 @@ class BookChecks:
                 "the journal folds to the state",
                 f"{anew.netting_set_id[row]} owes {float(ours.requirement[row])!r} by the journal, "
                 f"{float(theirs.requirement[row])!r} by the checkpoint",
-                n=int((~same).sum()),
+                n=int((~same).sum()), apart=_apart(anew.save(), point.state),
             )  # fmt: skip
         fell = is_held & (theirs.requirement < ours.requirement * (1 - 1e-12))
         for row in np.flatnonzero(fell)[:1].tolist():
@@ -347,3 +348,19 @@ def _seconds(value: Any) -> float:
     if isinstance(value, datetime):
         return value.timestamp() if value.tzinfo else value.replace(tzinfo=UTC).timestamp()
     return pd.Timestamp(str(value)).tz_localize(None).timestamp() if value else time.time()
+
+
+def _apart(
+    ours: dict[str, np.ndarray[Any, Any]], theirs: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, str]:
+    """Return how two states differ, by array, so that a violation says where to look."""
+    found = {}
+    for name, values in ours.items():
+        other = theirs.get(name)
+        if other is None or values.shape != other.shape:
+            found[name] = f"{values.shape} {None if other is None else other.shape}"
+        elif not np.array_equal(values, other, equal_nan=values.dtype.kind == "f"):
+            at = np.flatnonzero((values != other).reshape(-1))[:3].tolist()
+            pairs = [(values.reshape(-1)[n], other.reshape(-1)[n]) for n in at]
+            found[name] = f"at {at}: {pairs}"
+    return found

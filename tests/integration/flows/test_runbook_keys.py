@@ -70,6 +70,7 @@ def test_no_message_is_lost_while_the_key_of_webhooks_is_changed(
         database.close()
 
 
+@pytest.mark.slow
 def test_a_new_seal_believes_what_is_approved_anew_alone(host: Host) -> None:
     def shown() -> str:
         listed = host.plimsoll("transfers", "whitelist", "list", COLUMNS="200")

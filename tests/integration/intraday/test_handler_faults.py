@@ -38,7 +38,8 @@ def test_f79_a_feed_handler_that_fails_is_told_and_read_again(
     async def play() -> None:
         async with Relay() as relay:
             await relay.send(quiet(), full=True)
-            async with playing(sqlite_database, CLOSE, tmp_path, relay) as stage:
+            # It does not decide before the first frame has told of its sources.
+            async with playing(sqlite_database, CLOSE, tmp_path, relay, grace=60.0) as stage:
                 is_broken.set()
                 await relay.send(quiet(59_900.0))
 

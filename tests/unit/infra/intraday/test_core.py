@@ -160,6 +160,20 @@ def test_a_state_that_is_not_trusted_raises_and_never_lowers_i30_i31(requirement
     assert "restored" in {one.kind for one in healed.events}
 
 
+def test_the_journal_has_the_rate_that_counts_while_one_is_not_trusted_i33_i38() -> None:
+    """The book lets no rate rise of what is in doubt; what is folded anew must not either."""
+    loop = core(base({"A": 1e6}))
+    decided(loop, bitcoin(60_000.0))
+    row = np.array([loop.book.assets.index("BTC")])
+    loop.trust.distrust("underlying", "BTC", "stale", instant(1).monotonic_ns, "no data", "test")
+    decided(loop, bitcoin(59_000.0), 1)
+    decided(loop, bitcoin(60_500.0), 2)
+    counted = loop.book.usd_rate(row)
+    assert counted == 59_000.0
+    given = loop.market.all_given()
+    assert given.usd_rate[given.asset == row] == counted
+
+
 def test_a_degraded_state_is_told_once_with_its_next_action(requirement: float) -> None:
     loop = near(requirement, 2.0)
     decided(loop, bitcoin(60_000.0))
