@@ -124,13 +124,15 @@ def test_i55_a_loop_that_goes_on_and_on_keeps_nothing_of_what_is_over() -> None:
             if is_kept:
                 kept.append(found)
         gc.collect()
-        return len(gc.get_objects())
+        # Ours alone: what others in this process have left over goes when it likes.
+        modules = (str(type(one).__module__) for one in gc.get_objects())
+        return sum(name.startswith(("infra.", "engine.")) for name in modules)
 
     objects(0)
     first, second, third = objects(n), objects(2 * n), objects(3 * n, is_kept=True)
     assert second - first < n
     # What one keeps of each decision shows.
-    assert third - second > 3 * n
+    assert third - second >= n
 
 
 def test_i54_a_market_that_moves_and_concerns_nobody_leaves_nothing_to_be_kept() -> None:
